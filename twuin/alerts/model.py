@@ -1,0 +1,99 @@
+"""Findings (what the analytics conclude from data) and alerts (what people work on)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What an alert is about."""
+
+    LEAK = "leak"  # inflow above expectation from an onset on
+    NIGHT_FLOW = "night_flow"  # minimum night flow above what the DMA's past and its customers explain
+    LOW_INFLOW = "low_inflow"  # inflow below expectation: supply cut, or a meter that lost its count
+    SILENT = "silent"  # a sensor from which nothing has come for far longer than its interval
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A pipe that may leak. probability: share of the ranking's weight [0..1]."""
+
+    pipe: str
+    probability: float
+    lon: float | None = None
+    lat: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One event as the analytics see it at event time ``as_of``. All instants are UTC and aware.
+
+    A finding is a pure function of the readings up to ``as_of``: the same readings, in whatever order and
+    at whatever speed they came, give the same findings.
+
+    subject: the DMA, or the sensor for ``silent``. onset: when it began; detected: when the evidence
+    sufficed; ended: when it was over, None while it lasts. flow, flow_low, flow_high: estimate and its
+    90 % interval [m3/s], negative for missing inflow. volume: water lost from onset to ``as_of`` or the
+    end [m3]. confidence [0..1]. suspects: ranked, best first. near: sensors that saw most of it.
+    evidence: small JSON-able facts for the page (test statistic, threshold, baseline weeks, ...).
+    """
+
+    kind: Kind
+    subject: str
+    dma: str
+    onset: datetime
+    detected: datetime
+    as_of: datetime
+    ended: datetime | None = None
+    flow: float = 0.0
+    flow_low: float = 0.0
+    flow_high: float = 0.0
+    volume: float = 0.0
+    confidence: float = 0.0
+    suspects: tuple[Suspect, ...] = ()
+    near: tuple[str, ...] = ()
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+class State(StrEnum):
+    """Where an alert stands. Its event may end by itself (``Finding.ended``) in any state."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    CLOSED = "closed"
+
+
+class Reason(StrEnum):
+    """Why an alert was closed."""
+
+    REPAIRED = "repaired"
+    ENDED = "ended"  # the readings returned to what is expected
+    FALSE_ALARM = "false_alarm"
+    PLANNED = "planned"
+    WITHDRAWN = "withdrawn"  # later data no longer support it
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A finding with a life. ``id`` is short, unique and safe in a URL."""
+
+    id: str
+    site: str
+    state: State
+    finding: Finding
+    reason: Reason | None = None
+    version: int = 1  # counts changes: a client that sends an old one is told so
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of an alert's history; never changed, never removed."""
+
+    alert: str
+    at: datetime
+    actor: str  # "monitor", or who did it
+    action: str  # "opened", "updated", "acknowledged", "closed", "reopened", "note"
+    note: str = ""

@@ -1,0 +1,172 @@
+"""What the API sends and takes. Units stand in the names; instants are RFC 3339 UTC."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from twuin.alerts.model import Kind, Reason, State
+
+T = TypeVar("T")
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Page(Model, Generic[T]):
+    """One page of a list. ``next`` is the cursor of the following page, null on the last."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 describes it (application/problem+json)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str | None = None
+    instance: str | None = None
+    errors: list[dict[str, Any]] | None = None
+
+
+class SiteOut(Model):
+    id: str
+    name: str
+    timezone: str
+    now: datetime = Field(description="The present on the site's clock (in a demo or replay not the wall's)")
+    clock_speed: float = Field(description="Site seconds per second; 1 in operation")
+    watermark: datetime | None = Field(description="Up to here the readings have been analysed")
+    has_network: bool
+    currency: str
+    bounds: tuple[float, float, float, float] | None = Field(description="west, south, east, north")
+
+
+class DmaState(Model):
+    """A DMA and how it stands. state: normal, watch (night flow high), leak, nodata."""
+
+    id: str
+    name: str
+    state: str
+    connections: int
+    inflow_m3h: float | None = None
+    expected_m3h: float | None = None
+    night_flow_m3h: float | None = Field(None, description="Last night's lowest rolling hour")
+    night_flow_usual_m3h: float | None = Field(None, description="20th percentile of the last 7 nights")
+    legitimate_night_use_m3h: float
+    excess_m3day: float | None = Field(None, description="Night flow beyond legitimate use, per day")
+    open_alerts: int = 0
+    spark_m3h: list[float | None] = Field(default_factory=list, description="Inflow of 24 h, hourly means")
+
+
+class NightFlow(Model):
+    night: date
+    night_flow_m3h: float | None
+    usual_m3h: float | None
+    legitimate_m3h: float
+    excess_m3h: float | None
+
+
+class SensorOut(Model):
+    id: str
+    name: str
+    quantity: str
+    unit: str = Field(description="Unit that people read here; `latest` is in it")
+    dma: str
+    device: str
+    role: str
+    element: str
+    interval_s: float
+    lon: float | None
+    lat: float | None
+    state: str = Field(description="ok, silent, suspect, nodata")
+    latest: float | None = None
+    latest_at: datetime | None = None
+
+
+class Series(Model):
+    """One or more series over common times. Values in ``unit``, null where there is none."""
+
+    unit: str
+    times: list[datetime]
+    values: dict[str, list[float | None]]
+    quality: dict[str, list[int]] = Field(default_factory=dict)
+    step_s: float | None = None
+
+
+class SuspectOut(Model):
+    pipe: str
+    probability: float
+    lon: float | None
+    lat: float | None
+
+
+class AlertOut(Model):
+    id: str
+    kind: Kind
+    state: State
+    reason: Reason | None
+    dma: str
+    dma_name: str
+    subject: str
+    onset: datetime
+    detected: datetime
+    ended: datetime | None
+    as_of: datetime
+    flow_m3h: float
+    flow_low_m3h: float
+    flow_high_m3h: float
+    lost_m3: float
+    cost: float | None = Field(description="Water lost at the site's cost of water, in its currency")
+    confidence: float
+    suspects: list[SuspectOut]
+    near: list[str]
+    evidence: dict[str, Any]
+    version: int
+
+
+class EntryOut(Model):
+    at: datetime
+    actor: str
+    action: str
+    note: str
+
+
+class AlertDetail(AlertOut):
+    history: list[EntryOut]
+
+
+class Transition(Model):
+    """What a person asks of an alert. ``version`` guards against acting on an outdated view."""
+
+    action: str = Field(pattern="^(acknowledge|close|reopen|note)$")
+    version: int
+    reason: Reason | None = Field(None, description="Required to close")
+    note: str = Field("", max_length=2000)
+    actor: str = Field("", max_length=80)
+
+
+class RejectedOut(Model):
+    id: int
+    received: datetime
+    topic: str
+    reason: str
+    detail: str
+    size: int
+
+
+class RejectedSummary(Model):
+    total: int
+    by_reason: dict[str, int]
+
+
+class Health(Model):
+    """status: ok, degraded or down; parts: each with its own status and one line of explanation."""
+
+    status: str
+    version: str
+    parts: dict[str, dict[str, Any]]

@@ -1,0 +1,1 @@
+"""The words that every room of Twuin shares: units, readings, sites, networks, ports and errors."""

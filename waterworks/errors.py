@@ -1,0 +1,67 @@
+"""The few exceptions that cross rooms.
+
+Every message says what was wrong, where, and what would be right, in one line that a user can read:
+the command line prints ``str(error)`` and nothing else, the API puts it in ``detail``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class TwuinError(Exception):
+    """Root of all errors that Twuin raises on purpose."""
+
+
+class UnitError(TwuinError):
+    """A unit that does not exist, or that does not measure the quantity at hand."""
+
+
+class SettingsError(TwuinError):
+    """A setting is missing, unreadable or contradicts another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a file that a person wrote. ``line`` counts from 1; None: the file as a whole."""
+
+    file: str
+    line: int | None
+    message: str
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{where}: {self.message}"
+
+
+class ProblemsError(TwuinError):
+    """One or more mistakes in files, each named by file and line."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(p) for p in self.problems))
+
+
+class SiteError(ProblemsError):
+    """A site folder that cannot be used."""
+
+
+class NetworkError(ProblemsError):
+    """An EPANET file that cannot be read or solved."""
+
+
+class DataFileError(ProblemsError):
+    """A file of readings, or the mapping that describes it, cannot be used."""
+
+
+class StoreError(TwuinError):
+    """The reading store refused what was asked for good: asking again will not help."""
+
+
+class StoreUnavailable(TwuinError):
+    """The reading store cannot answer now; nothing was stored, and asking again later may help."""
+
+
+class BrokerError(TwuinError):
+    """The MQTT broker cannot be reached, or refuses this client."""

@@ -1,0 +1,113 @@
+"""A site: one utility's network, its DMAs and its sensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from waterworks.units import Quantity
+
+
+class Role(StrEnum):
+    """Why a sensor is there."""
+
+    INLET = "inlet"  # a flow meter on a DMA boundary: counts in net inflow
+    CONSUMPTION = "consumption"  # a customer's meter
+    STORAGE = "storage"  # a level in a tank inside a DMA: its change counts in net inflow
+    MONITOR = "monitor"  # anything else: pressures, flows inside a DMA
+
+
+@dataclass(frozen=True, slots=True)
+class Dma:
+    """A district metered area.
+
+    connections: service connections [-]. mains_m: length of mains [m], None where unknown.
+    night_use_m3s_per_connection: legitimate night use [m3/s a connection].
+    pressure_m: average zone pressure [m of head], None where unknown.
+    """
+
+    id: str
+    name: str
+    connections: int
+    mains_m: float | None = None
+    night_use_m3s_per_connection: float = 1.7e-3 / 3600
+    pressure_m: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """One measured quantity at one place.
+
+    unit: what the device sends where its message names no unit. interval_s: how often it reads [s].
+    dma: the DMA it belongs to; of an inlet meter, the DMA that positive flow enters ("" : none, flow
+    leaves the network). from_dma: of an inlet meter, the DMA that positive flow leaves ("": a source).
+    element: node (pressure, level) or link (flow) of the network model, "" where there is none.
+    tank_area_m2: of a storage level, the tank's plan area, None where the network model gives it.
+    low, high: range of believable values [SI], None: the default of the quantity.
+    lon, lat: WGS 84 [degrees], None: taken from the network model.
+    """
+
+    id: str
+    quantity: Quantity
+    unit: str
+    dma: str
+    device: str
+    role: Role = Role.MONITOR
+    from_dma: str = ""
+    element: str = ""
+    interval_s: float = 300.0
+    name: str = ""
+    tank_area_m2: float | None = None
+    low: float | None = None
+    high: float | None = None
+    lon: float | None = None
+    lat: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorOptions:
+    """What a utility may set about detection.
+
+    night: local hours [start, end) in which minimum night flow is looked for.
+    holidays: days that follow no weekday pattern. water_cost: value of a lost m3, in ``currency``.
+    """
+
+    night: tuple[float, float] = (0.0, 5.0)
+    holidays: frozenset[date] = frozenset()
+    water_cost: float = 0.0
+    currency: str = "IDR"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A validated site folder.
+
+    crs: coordinate system of the network file, as pyproj reads it ("EPSG:32749"); "" where the network
+    has none (its coordinates are then shown without a geographic frame).
+    network_file: the EPANET file, None for a site without a hydraulic model.
+    """
+
+    id: str
+    name: str
+    timezone: ZoneInfo
+    dmas: tuple[Dma, ...]
+    sensors: tuple[Sensor, ...]
+    folder: Path
+    crs: str = ""
+    network_file: Path | None = None
+    node_dma: dict[str, str] = field(default_factory=dict)  # junction -> DMA, where there is a network
+    monitor: MonitorOptions = MonitorOptions()
+
+    @cached_property
+    def sensor(self) -> dict[str, Sensor]:
+        """Sensors by id."""
+        return {s.id: s for s in self.sensors}
+
+    @cached_property
+    def dma(self) -> dict[str, Dma]:
+        """DMAs by id."""
+        return {d.id: d for d in self.dmas}
