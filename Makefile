@@ -1,0 +1,54 @@
+# make demo    everything on this machine: broker, store, simulated town, monitor, page
+# make test    install what the tests need, run the checks and all tests
+# make check   the fast checks only: formatting, lint, types, direction of imports
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: help demo test check tests fmt lock servers env env-dev clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+env:
+	@deploy/setup/venv.sh $(VENV) run
+
+env-dev:
+	@deploy/setup/venv.sh $(VENV) dev
+
+servers:
+	@deploy/setup/test-servers.sh
+
+# exec: Ctrl-C reaches Twuin itself and make reports no error of its own.
+demo: env
+	@exec $(BIN)/twuin demo $(ARGS)
+
+test: env-dev servers check tests
+
+check: env-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+tests:
+	$(BIN)/python -m pytest $(ARGS)
+
+fmt: env-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The lock files pin every package with its hashes, for every platform, from the ranges in pyproject.toml.
+lock: $(BIN)/uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --extra demo pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --extra demo --group dev pyproject.toml -o requirements-dev.lock
+
+$(BIN)/uv:
+	python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet uv
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Installs the real servers and the browser that the tests start on loopback. Does nothing where they are.
+set -eu
+cd "$(dirname "$0")/../.."
+. deploy/setup/apt.sh
+
+PATH="$PATH:/usr/sbin:/usr/local/sbin"
+missing=""
+command -v mosquitto >/dev/null 2>&1 || missing="$missing mosquitto"
+command -v mosquitto_pub >/dev/null 2>&1 || missing="$missing mosquitto-clients"
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v docker-compose >/dev/null 2>&1 || missing="$missing docker-compose"
+# shellcheck disable=SC2086
+[ -z "$missing" ] || apt_install $missing
