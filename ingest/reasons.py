@@ -1,0 +1,31 @@
+"""Why a message, a line of a file or a single reading was not stored."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Reason codes of rejected input. ``docs/mqtt.md`` lists what each one means to who sent it."""
+
+    # the message as a whole
+    UNKNOWN_TOPIC = "unknown_topic"  # under twuin/, but not a topic of the layout
+    WRONG_SITE = "wrong_site"  # a topic of another site
+    EMPTY = "empty"  # no bytes, or a batch without readings
+    TOO_LARGE = "too_large"  # more bytes than allowed
+    TOO_DEEP = "too_deep"  # nested deeper than any message of ours
+    TOO_MANY_READINGS = "too_many_readings"
+    BAD_UTF8 = "bad_utf8"
+    BAD_JSON = "bad_json"
+    WRONG_TYPE = "wrong_type"  # a field is missing, or has a type or value that it may not have
+    UNEQUAL_COLUMNS = "unequal_columns"  # times and values of a series differ in number
+    # one reading
+    UNKNOWN_SENSOR = "unknown_sensor"
+    WRONG_DEVICE = "wrong_device"  # the sensor belongs to another device
+    UNKNOWN_UNIT = "unknown_unit"  # no unit of the quantity that the sensor measures
+    NOT_FINITE = "not_finite"  # NaN, infinity, or null
+    NO_TIME = "no_time"
+    NO_ZONE = "no_zone"  # a local time without a zone
+    BAD_TIME = "bad_time"  # no instant at all
+    TIME_TOO_OLD = "time_too_old"  # before the year 2000
+    TIME_AHEAD = "time_ahead"  # more than a day in the future
