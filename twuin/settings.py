@@ -1,0 +1,201 @@
+"""Everything that can be set, in one frozen object: from a file, the environment, then flags.
+
+The file is TOML (``twuin.toml``); the environment names a setting as ``TWUIN_`` and its path with two
+underscores between levels (``TWUIN_MQTT__HOST``). Nothing is read before ``load`` is called.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from waterworks.errors import SettingsError
+
+DEFAULT_FILE = Path("twuin.toml")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MqttSettings(Section):
+    """Where the broker is and how to speak to it."""
+
+    host: str = Field("127.0.0.1", description="Host name or address of the MQTT broker")
+    port: int = Field(1883, ge=1, le=65535, description="Its port (8883 is usual with TLS)")
+    version: Literal["3.1.1", "5"] = Field("3.1.1", description="MQTT version; 3.1.1 costs half as much")
+    username: str = Field("", description="User name; empty: none")
+    password: SecretStr = Field(SecretStr(""), description="Password")
+    password_file: Path | None = Field(None, description="File that holds the password, instead of it")
+    tls: bool = Field(False, description="Encrypt the connection")
+    ca_file: Path | None = Field(None, description="Certificate authority; empty: the system's")
+    name: str = Field(
+        "main",
+        pattern="^[A-Za-z0-9_-]{1,40}$",
+        description="Name of this ingest process: part of its MQTT client id, so no two may share one",
+    )
+    shared: bool = Field(False, description="Share the load with other ingest processes of this site")
+
+    def secret(self) -> str:
+        """The password, from the file where one is named. Raises SettingsError when it cannot be read."""
+        if self.password_file is None:
+            return self.password.get_secret_value()
+        try:
+            return self.password_file.read_text(encoding="utf-8").strip()
+        except OSError as e:
+            raise SettingsError(f"mqtt.password_file {self.password_file}: {e.strerror}") from e
+
+
+class WebSettings(Section):
+    """Where pages and API are served."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Host names under which the pages may be asked for, beside the address itself"
+    )
+
+
+class MonitorSettings(Section):
+    """How the monitor works through the readings."""
+
+    lateness_s: float = Field(900.0, ge=0, description="How late a reading may come before time moves on [s]")
+    poll_s: float = Field(1.0, gt=0, description="How often to look for new readings [s]")
+
+
+class ClockSettings(Section):
+    """What the present is. ``wall``: the machine's time; ``data``: the newest reading's time, for
+    looking at past data; ``scaled``: runs from ``start`` at ``speed``, for a demo.
+    """
+
+    kind: Literal["wall", "data", "scaled"] = Field("wall", description="wall, data or scaled")
+    start: datetime | None = Field(None, description="Scaled: the time shown at `origin`, with its zone")
+    origin: datetime | None = Field(None, description="Scaled: the wall time at which `start` is shown")
+    speed: float = Field(1.0, gt=0, description="Scaled: seconds shown per second")
+
+    @field_validator("start", "origin")
+    @classmethod
+    def _has_zone(cls, when: datetime | None) -> datetime | None:
+        if when is not None and when.tzinfo is None:
+            raise ValueError("give the time a zone, as in 2026-01-31T20:00:00+07:00")
+        return when
+
+
+class Settings(BaseSettings):
+    """One Twuin installation that watches one site."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TWUIN_", env_nested_delimiter="__", frozen=True, extra="forbid", toml_file=None
+    )
+
+    site: Path | None = Field(None, description="The site folder")
+    data_dir: Path = Field(Path("twuin-data"), description="Folder of readings, alerts and rejected messages")
+    database: str = Field("", description="Database URL of alerts; empty: SQLite in data_dir")
+    mqtt: MqttSettings = MqttSettings()  # type: ignore[call-arg]
+    web: WebSettings = WebSettings()  # type: ignore[call-arg]
+    monitor: MonitorSettings = MonitorSettings()  # type: ignore[call-arg]
+    clock: ClockSettings = ClockSettings()  # type: ignore[call-arg]
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much to log")
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.data_dir / 'twuin.sqlite'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+
+def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from ``file`` (None: ``twuin.toml`` here, if there is one), environment and ``flags``.
+
+    flags: nested as the settings are, for example ``{"web": {"port": 8000}}``; None values are left out.
+    Raises SettingsError with one line for every setting that is wrong.
+    """
+    if file is None:
+        named = os.environ.get("TWUIN_CONFIG")
+        file = Path(named) if named else (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    if file is not None:
+        _check_readable(file)
+
+    class Loaded(Settings):
+        model_config = SettingsConfigDict(toml_file=file)
+
+    try:
+        return Loaded(**_without_none(flags or {}))
+    except ValidationError as e:
+        lines = []
+        for error in e.errors():
+            name = ".".join(str(part) for part in error["loc"]) or "settings"
+            if error["type"] == "extra_forbidden":
+                near = difflib.get_close_matches(name, list(_names(Settings)), n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                lines.append(f"no setting is called {name!r}{hint}")
+            else:
+                lines.append(f"setting {name} = {error['input']!r}: {error['msg']}")
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _check_readable(file: Path) -> None:
+    try:
+        with file.open("rb") as f:
+            tomllib.load(f)
+    except OSError as e:
+        raise SettingsError(f"settings file {file}: {e.strerror}") from e
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise SettingsError(f"settings file {file} is not valid TOML: {e}") from e
+
+
+def _without_none(flags: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {}
+    for name, value in flags.items():
+        if isinstance(value, Mapping):
+            value = _without_none(value)
+            if not value:
+                continue
+        if value is not None:
+            kept[name] = value
+    return kept
+
+
+def _names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _names(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """(name, default, help) of every setting, for the reference in docs/."""
+
+    def walk(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
+        for name, info in model.model_fields.items():
+            kind = info.annotation
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from walk(kind, f"{prefix}{name}.")
+            else:
+                yield prefix + name, str(info.get_default(call_default_factory=False)), info.description or ""
+
+    return list(walk(Settings, ""))
