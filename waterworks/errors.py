@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 class TwuinError(Exception):
@@ -22,6 +23,13 @@ class SettingsError(TwuinError):
     """A setting is missing, unreadable or contradicts another."""
 
 
+class Severity(StrEnum):
+    """Whether a file can be used in spite of a problem."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One mistake in a file that a person wrote. ``line`` counts from 1; None: the file as a whole."""
@@ -29,10 +37,12 @@ class Problem:
     file: str
     line: int | None
     message: str
+    severity: Severity = Severity.ERROR
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{where}: {self.message}"
+        warning = "warning: " if self.severity is Severity.WARNING else ""
+        return f"{where}: {warning}{self.message}"
 
 
 class ProblemsError(TwuinError):
@@ -65,3 +75,7 @@ class StoreUnavailable(TwuinError):
 
 class BrokerError(TwuinError):
     """The MQTT broker cannot be reached, or refuses this client."""
+
+
+class NotFound(TwuinError):
+    """What was asked for by name does not exist: a DMA, a sensor, an alert."""

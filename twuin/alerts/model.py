@@ -77,15 +77,39 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What of a finding was last announced: the measure of whether news of it are worth an event.
+
+    Units as in ``Finding``; suspects: the ids of the first few pipes.
+    """
+
+    as_of: datetime
+    onset: datetime
+    ended: datetime | None
+    flow: float
+    volume: float
+    confidence: float
+    suspects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
-    """A finding with a life. ``id`` is short, unique and safe in a URL."""
+    """A finding with a life. ``id`` is short, unique and safe in a URL.
+
+    finding: always the newest. version: counts announced changes; a client that sends an old one is told
+    so. revision: counts every write, also those that announce nothing; stores guard by it.
+    held: a person reopened it, so only a person closes it. told: what was last announced.
+    """
 
     id: str
     site: str
     state: State
     finding: Finding
     reason: Reason | None = None
-    version: int = 1  # counts changes: a client that sends an old one is told so
+    version: int = 1
+    revision: int = 1
+    held: bool = False
+    told: Told | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +120,5 @@ class Entry:
     at: datetime
     actor: str  # "monitor", or who did it
     action: str  # "opened", "updated", "acknowledged", "closed", "reopened", "note"
-    note: str = ""
+    note: str = ""  # a person's words; of "updated" what changed: "flow, volume"
+    reason: Reason | None = None  # of "closed"

@@ -134,6 +134,7 @@ class EntryOut(Model):
     actor: str
     action: str
     note: str
+    reason: Reason | None = None
 
 
 class AlertDetail(AlertOut):

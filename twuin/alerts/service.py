@@ -1,0 +1,187 @@
+"""What the rest of the program does with alerts: hand in findings, act, look up."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from twuin.alerts.lifecycle import reconcile, transition
+from twuin.alerts.model import Alert, Finding, Kind, Reason, State
+from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, AlertStore, Entries, RevisionConflict
+from waterworks.errors import NotFound, StoreUnavailable, TwuinError
+from waterworks.ports import Clock
+from waterworks.reading import as_datetime
+
+ATTEMPTS = 20
+"""How often a write is decided anew because another process was faster."""
+
+MAX_LIMIT = 1000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class StaleAlert(TwuinError):
+    """Someone acted on an outdated view of an alert; ``current`` is how it stands now."""
+
+    def __init__(self, current: Alert, version: int) -> None:
+        self.current = current
+        super().__init__(
+            f"alert {current.id} is at version {current.version}, not {version}: look at it again, then act"
+        )
+
+
+class BadCursor(TwuinError):
+    """A page cursor that this program did not give out."""
+
+
+class AlertPage(NamedTuple):
+    """Some alerts, newest onset first, and the cursor of the rest (None: there is no more)."""
+
+    items: Alerts
+    next: str | None
+
+
+class AlertService:
+    """The alerts of one site. Safe to use from several threads."""
+
+    def __init__(self, site_id: str, store: AlertStore, clock: Clock) -> None:
+        self.site_id = site_id
+        self._store = store
+        self._clock = clock
+
+    def apply(self, findings: Sequence[Finding], *, since: datetime | None = None) -> Alerts:
+        """Bring the alerts in line with ``findings``; returns those with an announced change.
+
+        findings: ALL findings with an onset at or after ``since`` (None: ever), as of now. Alerts in that
+        span that no finding matches are closed as withdrawn (see ``lifecycle``), so ``since`` must lie
+        before any onset that newer data can still move. The same findings twice change nothing.
+        """
+        clean = [replace(f, evidence=jsonable(f.evidence)) for f in findings]
+        for _ in range(ATTEMPTS):
+            stored = self._store.find(self.site_id, AlertQuery(since=since))
+            changes = reconcile(self.site_id, stored, clean, since=since, at=self._now())
+            if not changes:
+                return []
+            try:
+                self._store.commit(changes)
+            except RevisionConflict:
+                continue
+            return [c.alert for c in changes if c.entries]
+        raise StoreUnavailable(f"the alerts of site {self.site_id} are being changed by others all the time")
+
+    def act(
+        self,
+        id: str,
+        action: str,
+        *,
+        version: int,
+        reason: Reason | None = None,
+        note: str = "",
+        actor: str = "",
+    ) -> Alert:
+        """Do what a person asks of an alert; returns it as it then stands.
+
+        Raises NotFound, StaleAlert when ``version`` is not the current one, TransitionRefused.
+        """
+        for _ in range(ATTEMPTS):
+            alert = self.get(id)
+            if alert.version != version:
+                raise StaleAlert(alert, version)
+            change = transition(
+                alert, action, reason=reason, note=note, actor=actor.strip() or "someone", at=self._now()
+            )
+            try:
+                self._store.commit([change])
+            except RevisionConflict:
+                continue
+            return change.alert
+        raise StoreUnavailable(f"alert {id} is being changed by others all the time")
+
+    def get(self, id: str) -> Alert:
+        """The alert. Raises NotFound."""
+        alert = self._store.get(self.site_id, id)
+        if alert is None:
+            raise NotFound(f"no alert {id[:40]!r} at site {self.site_id}")
+        return alert
+
+    def list(
+        self,
+        *,
+        states: Collection[State] = (),
+        kinds: Collection[Kind] = (),
+        dma: str | None = None,
+        subject: str | None = None,
+        since: datetime | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> AlertPage:
+        """Alerts by onset, newest first; empty conditions hold for all. since: lasted at or after it.
+
+        Raises BadCursor. ``limit`` is at most 1000.
+        """
+        before = None if cursor is None else _decode(cursor)
+        limit = min(max(limit, 1), MAX_LIMIT)
+        query = AlertQuery(
+            frozenset(states), frozenset(kinds), dma, subject, since, before=before, limit=limit + 1
+        )
+        found = self._store.find(self.site_id, query)
+        items = found[:limit]
+        return AlertPage(items, _encode(items[-1]) if len(found) > limit else None)
+
+    def history(self, id: str) -> Entries:
+        """All that happened to an alert, oldest first. Raises NotFound."""
+        self.get(id)
+        return self._store.history(self.site_id, id)
+
+    def changes(self, since: int) -> AlertChanges:
+        """Alerts with announced changes after cursor ``since``, by any process, and the next cursor."""
+        return self._store.changes(self.site_id, since)
+
+    def cursor(self) -> int:
+        """The cursor of the newest announced change."""
+        return self._store.cursor(self.site_id)
+
+    def counts(self) -> dict[tuple[Kind, State], int]:
+        """How many alerts there are of each kind and state."""
+        return self._store.counts(self.site_id)
+
+    def _now(self) -> datetime:
+        return as_datetime(self._clock.now())
+
+
+def jsonable(value: Any) -> Any:
+    """``value`` in what JSON knows: NumPy scalars and arrays as numbers and lists, NaN as null, times as text.
+
+    Raises TypeError for anything else: evidence is for people to read.
+    """
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, dict):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [jsonable(v) for v in value]
+    if hasattr(value, "tolist"):
+        return jsonable(value.tolist())
+    raise TypeError(f"evidence holds {type(value).__name__}, which JSON does not know")
+
+
+def _encode(alert: Alert) -> str:
+    micros = (alert.finding.onset - _EPOCH) // _MICROSECOND
+    return f"{micros:x}-{alert.id}"
+
+
+def _decode(cursor: str) -> tuple[datetime, str]:
+    try:
+        micros, id = cursor.rsplit("-", 1)
+        return _EPOCH + int(micros, 16) * _MICROSECOND, id
+    except (ValueError, OverflowError):
+        raise BadCursor(f"no page cursor of this list: {cursor[:40]!r}") from None
