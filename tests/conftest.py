@@ -46,6 +46,12 @@ def _program(name: str) -> str:
 
 
 @pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """Finds an installed program by name; in CI a missing one fails the test."""
+    return _program
+
+
+@pytest.fixture(scope="session")
 def mosquitto() -> str:
     """Path of the mosquitto program."""
     return _program("mosquitto")

@@ -1,0 +1,44 @@
+"""The compose file says what Docker understands, with every version pinned."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def compose(root: Path, program: object) -> dict[str, object]:
+    command = program("docker-compose")  # type: ignore[operator]
+    done = subprocess.run(
+        [command, "-f", root / "docker-compose.yml", "config"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return {"text": done.stdout}
+
+
+def test_compose_file_is_understood_and_names_the_intended_services(compose: dict[str, str]) -> None:
+    for service in ("mosquitto", "twuin"):
+        assert f"  {service}:" in compose["text"]
+
+
+def test_every_image_is_pinned_to_a_version(root: Path) -> None:
+    images = [
+        line.split("image:")[1].strip()
+        for line in (root / "docker-compose.yml").read_text().splitlines()
+        if "image:" in line
+    ]
+    assert len(images) == 4
+    for image in images:
+        name, _, tag = image.partition(":")
+        assert tag.count(".") >= 2 and tag.replace(".", "").isdigit(), f"{name} is not pinned: {image}"
+
+
+def test_nothing_is_published_beyond_loopback(root: Path) -> None:
+    ports = [
+        line.strip()
+        for line in (root / "docker-compose.yml").read_text().splitlines()
+        if line.strip().startswith('- "') and ":" in line
+    ]
+    assert ports and all(port.startswith('- "127.0.0.1:') for port in ports)
