@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfo
 
 from waterworks.units import Quantity
 
+NIGHT_USE = 1.7e-3 / 3600
+"""Legitimate night use that is assumed where a site gives none [m3/s a connection]: 1.7 l/connection/h."""
+
 
 class Role(StrEnum):
     """Why a sensor is there."""
@@ -34,7 +37,7 @@ class Dma:
     name: str
     connections: int
     mains_m: float | None = None
-    night_use_m3s_per_connection: float = 1.7e-3 / 3600
+    night_use_m3s_per_connection: float = NIGHT_USE
     pressure_m: float | None = None
 
 
@@ -45,7 +48,9 @@ class Sensor:
     unit: what the device sends where its message names no unit. interval_s: how often it reads [s].
     dma: the DMA it belongs to; of an inlet meter, the DMA that positive flow enters ("" : none, flow
     leaves the network). from_dma: of an inlet meter, the DMA that positive flow leaves ("": a source).
-    element: node (pressure, level) or link (flow) of the network model, "" where there is none.
+    Only a monitor may belong to no DMA (dma ""). element: node (pressure, level, consumption) or link
+    (other flows) of the network model, "" where there is none; positive flow runs from the link's start
+    to its end node.
     tank_area_m2: of a storage level, the tank's plan area, None where the network model gives it.
     low, high: range of believable values [SI], None: the default of the quantity.
     lon, lat: WGS 84 [degrees], None: taken from the network model.

@@ -1,0 +1,194 @@
+"""``site.toml``: what a site is called, where its clock stands, what its monitor is told."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+import tomllib
+import zoneinfo
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from waterworks import geo
+from waterworks.site import MonitorOptions
+from waterworks.tables import Problems, read_text, suggestion, wrong_id
+
+KEYS = ("id", "name", "timezone", "crs", "network", "monitor")
+MONITOR_KEYS = ("night", "holidays", "water_cost", "currency")
+
+
+@dataclass(frozen=True)
+class Head:
+    """What ``site.toml`` says. ``network``: a file name, "" where the key is absent."""
+
+    id: str = ""
+    name: str = ""
+    timezone: str = "Asia/Jakarta"
+    crs: str = ""
+    network: str = ""
+    monitor: MonitorOptions = field(default_factory=MonitorOptions)
+
+
+def read_head(path: Path, problems: Problems) -> Head | None:
+    """``site.toml``, its mistakes added to ``problems``; None when it cannot be read as TOML."""
+    text = read_text(path, problems)
+    if text is None:
+        return None
+    try:
+        said = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        match = re.search(r"\(at line (\d+), column \d+\)", str(e))
+        end = text.count("\n") + 1 if "end of document" in str(e) else None
+        message = re.sub(r" \(at .*\)$", "", str(e))
+        problems.error(int(match.group(1)) if match else end, f"is not TOML: {message}")
+        return None
+    return _Reader(text, said, problems).head()
+
+
+class _Reader:
+    def __init__(self, text: str, said: dict[str, Any], problems: Problems) -> None:
+        self.text = text
+        self.said = said
+        self.problems = problems
+
+    def head(self) -> Head:
+        self._unknown(self.said, KEYS, "")
+        if "id" not in self.said:
+            self.problems.error(None, 'id is missing: write id = "kota" or the like')
+        site = self._text("id")
+        if site and (wrong := wrong_id(site)):
+            self.problems.error(self.line("id"), f"id {site!r} {wrong}")
+        elif "id" in self.said and not site and isinstance(self.said["id"], str):
+            self.problems.error(self.line("id"), "id is empty")
+        return Head(
+            id=site,
+            name=self._text("name") or site,
+            timezone=self._timezone(),
+            crs=self._crs(),
+            network=self._network(),
+            monitor=self._monitor(),
+        )
+
+    def line(self, key: str, table: str = "") -> int | None:
+        """Where ``key`` of ``table`` is set: TOML's own reader does not say."""
+        here = ""
+        for number, line in enumerate(self.text.splitlines(), 1):
+            if match := re.match(r"\s*\[\s*([\w.\-]+)\s*\]", line):
+                here = match.group(1)
+                if not table and here == key:
+                    return number
+            elif here == table and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line):
+                return number
+        return self.line(table) if table else None
+
+    def _unknown(self, table: dict[str, Any], known: tuple[str, ...], name: str) -> None:
+        for key in table:
+            if key not in known:
+                where = f" in [{name}]" if name else ""
+                hint = suggestion(key, known)
+                if not hint:
+                    for other, keys in (("", KEYS), ("monitor", MONITOR_KEYS)):
+                        if other != name and key in keys:
+                            hint = f": it belongs {f'into [{other}]' if other else 'above the first [table]'}"
+                self.problems.error(self.line(key, name), f"unknown key {key!r}{where}{hint}")
+
+    def _text(self, key: str) -> str:
+        value = self.said.get(key, "")
+        if not isinstance(value, str):
+            self.problems.error(self.line(key), f'{key} is not a text: write it in quotes, {key} = "{value}"')
+            return ""
+        return value.strip()
+
+    def _timezone(self) -> str:
+        zone = self._text("timezone") or Head.timezone
+        try:
+            zoneinfo.ZoneInfo(zone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            near = suggestion(zone, sorted(zoneinfo.available_timezones()))
+            self.problems.error(
+                self.line("timezone"),
+                f"unknown timezone {zone!r}{near or ': use a name such as Asia/Jakarta, Asia/Makassar, UTC'}",
+            )
+            return "UTC"
+        return zone
+
+    def _crs(self) -> str:
+        crs = self._text("crs")
+        if crs and (wrong := geo.wrong_crs(crs)):
+            self.problems.error(self.line("crs"), f"crs {crs!r} {wrong}")
+            return ""
+        return crs
+
+    def _network(self) -> str:
+        name = self._text("network")
+        if name and Path(name).name != name:
+            self.problems.error(
+                self.line("network"), f"network {name!r} is not a file name: the file lies in the folder"
+            )
+            return ""
+        return name
+
+    def _monitor(self) -> MonitorOptions:
+        table = self.said.get("monitor", {})
+        if not isinstance(table, dict):
+            self.problems.error(self.line("monitor"), "monitor is not a table: write [monitor]")
+            return MonitorOptions()
+        self._unknown(table, MONITOR_KEYS, "monitor")
+        default = MonitorOptions()
+        return MonitorOptions(
+            night=self._night(table.get("night"), default.night),
+            holidays=self._holidays(table.get("holidays", [])),
+            water_cost=self._cost(table.get("water_cost", default.water_cost)),
+            currency=self._currency(table.get("currency", default.currency)),
+        )
+
+    def _night(self, value: Any, default: tuple[float, float]) -> tuple[float, float]:
+        if value is None:
+            return default
+        if not (isinstance(value, list) and len(value) == 2 and all(_is_number(v) for v in value)):
+            self.problems.error(
+                self.line("night", "monitor"), "night is not a pair of local hours: write night = [0, 5]"
+            )
+            return default
+        start, end = float(value[0]), float(value[1])
+        if not (0 <= start < end <= 24 and end - start >= 1):
+            self.problems.error(
+                self.line("night", "monitor"),
+                f"night = [{start:g}, {end:g}] is no stretch of at least one hour within a day [0, 24]",
+            )
+            return default
+        return (start, end)
+
+    def _holidays(self, value: Any) -> frozenset[datetime.date]:
+        days = value if isinstance(value, list) else [value]
+        good = [d for d in days if isinstance(d, datetime.date) and not isinstance(d, datetime.datetime)]
+        for d in days:
+            if d not in good:
+                self.problems.error(
+                    self.line("holidays", "monitor"),
+                    f"holiday {d!r} is not a date: write 2026-08-17, without quotes",
+                )
+        return frozenset(good)
+
+    def _cost(self, value: Any) -> float:
+        if not _is_number(value) or value < 0:
+            self.problems.error(
+                self.line("water_cost", "monitor"), f"water_cost {value!r} is not a number of 0 or more"
+            )
+            return 0.0
+        return float(value)
+
+    def _currency(self, value: Any) -> str:
+        if not (isinstance(value, str) and re.fullmatch(r"[A-Z]{3}", value)):
+            self.problems.error(
+                self.line("currency", "monitor"),
+                f'currency {value!r} is not a code of three capitals such as "IDR"',
+            )
+            return MonitorOptions().currency
+        return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,237 @@
+"""CSV tables that people write, in a text editor or with Excel in either habit, with every mistake named.
+
+Understood: comma, semicolon or tab between cells; UTF-8 with or without byte order mark; any line end;
+decimal point, and decimal comma where cells are not separated by commas; ``#`` comment lines; Excel's
+``sep=;`` line.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from waterworks.errors import Problem, Severity
+
+MAX_ID = 64
+_ID = re.compile(r"\w[\w.\-]*")
+
+
+@dataclass
+class Problems:
+    """Collects what is wrong with one file."""
+
+    file: str
+    found: list[Problem] = field(default_factory=list)
+
+    def error(self, line: int | None, message: str) -> None:
+        self.found.append(Problem(self.file, line, message))
+
+    def warning(self, line: int | None, message: str) -> None:
+        self.found.append(Problem(self.file, line, message, Severity.WARNING))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table; reading a cell reports what is wrong with it."""
+
+    line: int
+    cells: dict[str, str]
+    decimal_comma: bool
+    problems: Problems
+
+    def error(self, message: str) -> None:
+        self.problems.error(self.line, message)
+
+    def text(self, column: str, default: str = "") -> str:
+        return self.cells.get(column, "") or default
+
+    def required(self, column: str) -> str:
+        value = self.text(column)
+        if not value and column in self.cells:
+            self.problems.error(self.line, f"{column} is empty")
+        return value
+
+    def identifier(self, column: str) -> str:
+        """A name that MQTT topics, URLs and series can carry, or "" after reporting why not."""
+        value = self.required(column)
+        if value and (wrong := wrong_id(value)):
+            self.problems.error(self.line, f"{column} {value!r} {wrong}")
+            return ""
+        return value
+
+    def number(
+        self,
+        column: str,
+        *,
+        least: float | None = None,
+        most: float | None = None,
+        above: float | None = None,
+    ) -> float | None:
+        """The cell as a number within its limits; None where it is empty or wrong."""
+        said = self.text(column)
+        if not said:
+            return None
+        value = self._parsed(said)
+        wrong = None
+        if value is None:
+            wrong = "is not a number"
+            if "," in said and not self.decimal_comma:
+                wrong += ": write a decimal point in a file whose cells are separated by commas"
+            elif "," in said and "." in said:
+                wrong += ": leave out the thousands separator"
+        elif not math.isfinite(value):
+            wrong = "is not a finite number: leave the cell empty where it is unknown"
+        elif least is not None and value < least:
+            wrong = f"is below {least:g}"
+        elif most is not None and value > most:
+            wrong = f"is above {most:g}"
+        elif above is not None and value <= above:
+            wrong = f"is not above {above:g}"
+        if wrong:
+            self.problems.error(self.line, f"{column} {said!r} {wrong}")
+            return None
+        return value
+
+    def whole(self, column: str, *, least: int) -> int | None:
+        """The cell as a whole number; separators are refused, as 1.250 may mean two things."""
+        said = self.text(column)
+        if not said:
+            return None
+        if not re.fullmatch(r"[+-]?\d+", said):
+            self.problems.error(self.line, f"{column} {said!r} is not a whole number: write only digits")
+            return None
+        if int(said) < least:
+            self.problems.error(self.line, f"{column} {said!r} is below {least}")
+            return None
+        return int(said)
+
+    def _parsed(self, said: str) -> float | None:
+        if "_" in said:
+            return None
+        if self.decimal_comma and said.count(",") == 1 and "." not in said:
+            said = said.replace(",", ".")
+        try:
+            return float(said)
+        except ValueError:
+            return None
+
+
+def wrong_id(value: str) -> str | None:
+    """What keeps ``value`` from being one level of an MQTT topic and the name of a series, if anything."""
+    if len(value) > MAX_ID:
+        return f"is longer than {MAX_ID} characters"
+    if not _ID.fullmatch(value):
+        return "may hold only letters, digits, '_', '-' and '.', and begins with a letter or digit"
+    return None
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """`` (did you mean ...?)``, or "" where nothing is near."""
+    lower = {k.lower(): k for k in known}
+    near = difflib.get_close_matches(word.lower(), list(lower), 1, 0.6)
+    return f": did you mean {lower[near[0]]!r}?" if near else ""
+
+
+def read_text(path: Path, problems: Problems) -> str | None:
+    """The text of a UTF-8 file, without its byte order mark; None after reporting why not."""
+    try:
+        raw = path.read_bytes()
+    except OSError as e:
+        problems.error(None, f"cannot be read: {e.strerror or e}")
+        return None
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        problems.error(1, "is UTF-16: save it as UTF-8 (Excel: 'CSV UTF-8')")
+        return None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        line = raw.count(b"\n", 0, e.start) + 1
+        problems.error(
+            line, f"is not UTF-8 (byte 0x{raw[e.start]:02x}): save it as UTF-8 (Excel: 'CSV UTF-8')"
+        )
+        return None
+
+
+def read_table(
+    path: Path, problems: Problems, *, required: Sequence[str], optional: Sequence[str]
+) -> list[Row] | None:
+    """The rows of a CSV file with a heading; None when it cannot be read as a table at all."""
+    text = read_text(path, problems)
+    if text is None:
+        return None
+    if "\0" in text:
+        problems.error(text[: text.index("\0")].count("\n") + 1, "holds a NUL byte: this is not a CSV file")
+        return None
+    rows = _cells(text, problems)
+    if rows is None:
+        return None
+    if not rows:
+        problems.error(None, f"is empty: its first line names the columns {', '.join(required)}")
+        return None
+    (line, heading, delimiter), *body = rows
+    columns = [h.strip().lower() for h in heading]
+    while columns and not columns[-1]:
+        columns.pop()
+    known = [*required, *optional]
+    for c in columns:
+        if not c:
+            problems.error(line, "a column has no name")
+        elif c not in known:
+            problems.error(
+                line, f"unknown column {c!r}{suggestion(c, [k for k in known if k not in columns])}"
+            )
+        elif columns.count(c) > 1:
+            problems.error(line, f"column {c!r} occurs twice")
+    missing = [c for c in required if c not in columns]
+    if missing:
+        problems.error(line, f"column {', '.join(missing)} is missing")
+    out = []
+    for number, cells, _ in body:
+        extra = [c for c in cells[len(columns) :] if c.strip()]
+        if extra:
+            problems.error(
+                number,
+                f"has {len(cells)} cells where the heading has {len(columns)}: "
+                "put a text that holds the separator in double quotes",
+            )
+            continue
+        padded = [*cells, *[""] * (len(columns) - len(cells))]
+        out.append(
+            Row(
+                number,
+                {c: v.strip() for c, v in zip(columns, padded, strict=False)},
+                delimiter != ",",
+                problems,
+            )
+        )
+    return out
+
+
+def _cells(text: str, problems: Problems) -> list[tuple[int, list[str], str]] | None:
+    """(line, cells, separator) of every row that is neither blank nor a comment, the heading first."""
+    lines = text.splitlines(keepends=True)
+    delimiter = ""
+    if lines and (match := re.fullmatch(r"sep=(.)\s*", lines[0], re.I)):
+        delimiter = match.group(1)
+        lines[0] = "\n"
+    lines = ["\n" if x.startswith("#") else x for x in lines]
+    heading = next((x for x in lines if x.strip()), "")
+    delimiter = delimiter or max(",;\t", key=heading.count)
+    reader = csv.reader(io.StringIO("".join(lines), newline=""), delimiter=delimiter, strict=True)
+    rows = []
+    before = 0
+    try:
+        for cells in reader:
+            start, before = before + 1, reader.line_num
+            if any(c.strip() for c in cells):
+                rows.append((start, cells, delimiter))
+    except csv.Error as e:
+        problems.error(reader.line_num, f"cannot be read as CSV: {e}")
+        return None
+    return rows
