@@ -15,7 +15,7 @@ Entries = list[Entry]
 
 
 class RevisionConflict(TwuinError):
-    """Another process wrote one of the alerts since it was read. Nothing was stored: read and decide again."""
+    """Someone else wrote one of the alerts since it was read. Nothing was stored: read and decide again."""
 
 
 @dataclass(frozen=True, slots=True)

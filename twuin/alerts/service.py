@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -155,7 +154,7 @@ class AlertService:
 
 
 def jsonable(value: Any) -> Any:
-    """``value`` in what JSON knows: NumPy scalars and arrays as numbers and lists, NaN as null, times as text.
+    """``value`` in what JSON knows: NumPy values as numbers and lists, NaN as null, times as text.
 
     Raises TypeError for anything else: evidence is for people to read.
     """
