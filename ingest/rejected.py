@@ -7,7 +7,7 @@ oldest entries give way to new ones, and how many did is counted.
 from __future__ import annotations
 
 import sqlite3
-import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ingest.reasons import Reason
-from waterworks.errors import StoreError, StoreUnavailable
+from ingest.sqlite_file import SqliteFile
 from waterworks.reading import as_datetime
 
 _SCHEMA = """
@@ -76,28 +76,19 @@ class Entry:
 
 # The class below has a method called list.
 _Entries = list[Entry]
-_Rows = list[tuple[Any, ...]]
 
 
-class RejectedLog:
+class RejectedLog(SqliteFile):
     """Rejected input in ``path``. Safe to use from several threads and processes.
 
     max_bytes: bound on what is kept, payloads and texts together. max_payload: how much of one payload
-    is kept. Raises StoreUnavailable when the file is locked or full, StoreError when it is no such log.
+    is kept.
     """
 
     def __init__(self, path: Path, *, max_bytes: int = 64 * 2**20, max_payload: int = 64 * 2**10) -> None:
-        self.path = path
         self.max_bytes = max_bytes
         self.max_payload = max_payload
-        self._lock = threading.Lock()
-        try:
-            self._db = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")  # a message is acknowledged once it is in here
-            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-        except sqlite3.Error as e:
-            raise _store_error(path, e) from e
+        super().__init__(path, _SCHEMA, "log of rejected messages")
 
     def add(self, rejected: Sequence[Rejected]) -> None:
         """Keep these; when this returns, they are durable."""
@@ -105,32 +96,19 @@ class RejectedLog:
             return
         rows = [self._row(r) for r in rejected]
         cost = sum(len(r[1].encode()) + len(r[3].encode()) + len(r[6]) + _ROW_COST for r in rows)
-        totals: dict[str, int] = {}
-        for r in rows:
-            totals[r[2]] = totals.get(r[2], 0) + 1
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    self._db.executemany(
-                        "INSERT INTO rejected (received, topic, reason, detail, readings, size, payload)"
-                        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                        rows,
-                    )
-                    self._db.executemany(
-                        "INSERT INTO counts VALUES (?, ?, 0)"
-                        " ON CONFLICT DO UPDATE SET total = total + excluded.total",
-                        totals.items(),
-                    )
-                    self._db.execute("UPDATE used SET bytes = bytes + ?", (cost,))
-                    self._evict()
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-            except sqlite3.Error as e:
-                raise _store_error(self.path, e) from e
+        with self.write() as db:
+            db.executemany(
+                "INSERT INTO rejected (received, topic, reason, detail, readings, size, payload)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            db.executemany(
+                "INSERT INTO counts VALUES (?, ?, 0)"
+                " ON CONFLICT DO UPDATE SET total = total + excluded.total",
+                Counter(r[2] for r in rows).items(),
+            )
+            db.execute("UPDATE used SET bytes = bytes + ?", (cost,))
+            self._evict(db)
 
     def list(self, limit: int = 100, before: int | None = None, reason: str | None = None) -> _Entries:
         """The newest first. ``before``: only entries older than this id (the last one of a page)."""
@@ -140,28 +118,23 @@ class RejectedLog:
             where.append("reason = ?")
             args.append(str(reason))
         condition = f"WHERE {' AND '.join(where)}" if where else ""
-        rows = self._read(
+        rows = self.read(
             f"SELECT {_COLUMNS} FROM rejected {condition} ORDER BY id DESC LIMIT ?", (*args, limit)
         )
         return [_entry(row) for row in rows]
 
     def get(self, id: int) -> Entry | None:
         """One entry, or None where it never was or had to give way."""
-        rows = self._read(f"SELECT {_COLUMNS} FROM rejected WHERE id = ?", (id,))
+        rows = self.read(f"SELECT {_COLUMNS} FROM rejected WHERE id = ?", (id,))
         return _entry(rows[0]) if rows else None
 
     def counts(self) -> dict[str, int]:
         """Entries by reason, all that ever were, most frequent first."""
-        return dict(self._read("SELECT reason, total FROM counts ORDER BY total DESC, reason"))
+        return dict(self.read("SELECT reason, total FROM counts ORDER BY total DESC, reason"))
 
     def evicted(self) -> dict[str, int]:
         """By reason, how many entries had to give way to newer ones."""
-        return dict(self._read("SELECT reason, evicted FROM counts WHERE evicted > 0 ORDER BY reason"))
-
-    def close(self) -> None:
-        """Release the file. Closing twice is allowed."""
-        with self._lock:
-            self._db.close()
+        return dict(self.read("SELECT reason, evicted FROM counts WHERE evicted > 0 ORDER BY reason"))
 
     def _row(self, r: Rejected) -> tuple[int, str, str, str, int, int, bytes]:
         when = as_datetime(r.received) if isinstance(r.received, np.datetime64) else r.received
@@ -169,36 +142,28 @@ class RejectedLog:
         kept = r.payload[: self.max_payload]
         return micros, _clean(r.topic), str(r.reason), _clean(r.detail), r.readings, len(r.payload), kept
 
-    def _evict(self) -> None:
+    def _evict(self, db: sqlite3.Connection) -> None:
         """Remove the oldest entries until the rest fits. In the transaction of the caller."""
-        (used,) = self._db.execute("SELECT bytes FROM used").fetchone()
+        (used,) = db.execute("SELECT bytes FROM used").fetchone()
         while used > self.max_bytes:
-            oldest = self._db.execute(
-                f"SELECT id, reason, {_COST} FROM rejected ORDER BY id LIMIT 500"
-            ).fetchall()
-            if not oldest:
-                used = 0
-                break
-            gone: dict[str, int] = {}
+            gone: Counter[str] = Counter()
             last = 0
-            for id, reason, cost in oldest:
+            for id, reason, cost in db.execute(
+                f"SELECT id, reason, {_COST} FROM rejected ORDER BY id LIMIT 500"
+            ).fetchall():
                 last = id
-                gone[reason] = gone.get(reason, 0) + 1
+                gone[reason] += 1
                 used -= cost
                 if used <= self.max_bytes:
                     break
-            self._db.execute("DELETE FROM rejected WHERE id <= ?", (last,))
-            self._db.executemany(
+            if not gone:
+                used = 0
+                break
+            db.execute("DELETE FROM rejected WHERE id <= ?", (last,))
+            db.executemany(
                 "UPDATE counts SET evicted = evicted + ? WHERE reason = ?", [(n, r) for r, n in gone.items()]
             )
-        self._db.execute("UPDATE used SET bytes = ?", (used,))
-
-    def _read(self, sql: str, args: Sequence[object] = ()) -> _Rows:
-        with self._lock:
-            try:
-                return self._db.execute(sql, tuple(args)).fetchall()
-            except sqlite3.Error as e:
-                raise _store_error(self.path, e) from e
+        db.execute("UPDATE used SET bytes = ?", (used,))
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
@@ -210,15 +175,3 @@ def _entry(row: tuple[Any, ...]) -> Entry:
 def _clean(text: str) -> str:
     """``text`` bounded, and without surrogates, which SQLite cannot hold."""
     return text[:_MAX_TEXT].encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _store_error(path: Path, e: sqlite3.Error) -> StoreError | StoreUnavailable:
-    message = f"log of rejected messages {path}: {e}"
-    if isinstance(e, sqlite3.OperationalError) and e.sqlite_errorcode & 0xFF in (
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-    ):
-        return StoreUnavailable(f"{message}: waiting for it may help")
-    return StoreError(message)
