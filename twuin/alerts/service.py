@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from twuin.alerts.lifecycle import reconcile, transition
-from twuin.alerts.model import Alert, Finding, Kind, Reason, State
+from twuin.alerts.model import Alert, Finding, Kind, Reason, State, Suspect
 from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, AlertStore, Entries, RevisionConflict
 from waterworks.errors import NotFound, StoreUnavailable, TwuinError
 from waterworks.ports import Clock
@@ -60,7 +60,7 @@ class AlertService:
         span that no finding matches are closed as withdrawn (see ``lifecycle``), so ``since`` must lie
         before any onset that newer data can still move. The same findings twice change nothing.
         """
-        clean = [replace(f, evidence=jsonable(f.evidence)) for f in findings]
+        clean = [_storable(f) for f in findings]
         for _ in range(ATTEMPTS):
             stored = self._store.find(self.site_id, AlertQuery(since=since))
             changes = reconcile(self.site_id, stored, clean, since=since, at=self._now())
@@ -151,6 +151,32 @@ class AlertService:
 
     def _now(self) -> datetime:
         return as_datetime(self._clock.now())
+
+
+def _storable(f: Finding) -> Finding:
+    """``f`` in plain numbers; an estimate that is not known (NaN) counts as 0."""
+    suspects = tuple(
+        Suspect(s.pipe, float(s.probability), _degrees(s.lon), _degrees(s.lat)) for s in f.suspects
+    )
+    return replace(
+        f,
+        flow=_known(f.flow),
+        flow_low=_known(f.flow_low),
+        flow_high=_known(f.flow_high),
+        volume=_known(f.volume),
+        confidence=_known(f.confidence),
+        suspects=suspects,
+        near=tuple(map(str, f.near)),
+        evidence=jsonable(f.evidence),
+    )
+
+
+def _known(value: float) -> float:
+    return float(value) if math.isfinite(value) else 0.0
+
+
+def _degrees(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def jsonable(value: Any) -> Any:

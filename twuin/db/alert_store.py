@@ -1,0 +1,248 @@
+"""The AlertStore on SQLAlchemy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, and_, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from twuin.alerts.model import Alert, Entry, Finding, Kind, Reason, State, Suspect, Told
+from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, Change, Entries, RevisionConflict
+from twuin.db.engine import open_engine, transaction
+from twuin.db.migrate import migrate
+from twuin.db.tables import AlertRow, CursorRow, EntryRow
+
+
+def open_alert_store(url: str) -> SqlAlertStore:
+    """The alerts in the database at ``url`` (``sqlite:///path``, ``postgresql+driver://...``).
+
+    Makes or brings up the schema first. Raises SettingsError, StoreError, StoreUnavailable.
+    """
+    engine = open_engine(url)
+    try:
+        migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return SqlAlertStore(engine)
+
+
+class SqlAlertStore:
+    """Alerts in a relational database that several processes share."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def get(self, site: str, id: str) -> Alert | None:
+        if "\0" in id:  # PostgreSQL takes no such text
+            return None
+        with transaction(self._engine) as db:
+            row = db.execute(_ALERTS.where(AlertRow.site == site, AlertRow.id == id)).mappings().first()
+        return None if row is None else _alert(row)
+
+    def find(self, site: str, query: AlertQuery) -> Alerts:
+        conditions = [AlertRow.site == site]
+        if query.states:
+            conditions.append(AlertRow.state.in_(sorted(s.value for s in query.states)))
+        if query.kinds:
+            conditions.append(AlertRow.kind.in_(sorted(k.value for k in query.kinds)))
+        if query.dma is not None:
+            conditions.append(AlertRow.dma == query.dma)
+        if query.subject is not None:
+            conditions.append(AlertRow.subject == query.subject)
+        if query.since is not None:
+            conditions.append(or_(AlertRow.ended.is_(None), AlertRow.ended >= query.since))
+        if query.before is not None:
+            onset, id = query.before
+            conditions.append(or_(AlertRow.onset < onset, and_(AlertRow.onset == onset, AlertRow.id < id)))
+        ask = (
+            _ALERTS.where(*conditions).order_by(AlertRow.onset.desc(), AlertRow.id.desc()).limit(query.limit)
+        )
+        with transaction(self._engine) as db:
+            rows = db.execute(ask).mappings().all()
+        return [_alert(row) for row in rows]
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        if not changes:
+            return
+        try:
+            with transaction(self._engine, writes=True) as db:
+                for change in changes:
+                    _write(db, change)
+                by_site: dict[str, list[Entry]] = {}
+                for change in changes:
+                    by_site.setdefault(change.alert.site, []).extend(change.entries)
+                for site, entries in by_site.items():
+                    if entries:
+                        _append(db, site, entries)
+        except _Conflict as e:
+            raise RevisionConflict(f"alert {e} was changed by someone else meanwhile") from None
+
+    def history(self, site: str, id: str) -> Entries:
+        ask = select(*EntryRow.__table__.c).where(EntryRow.site == site, EntryRow.alert == id)
+        with transaction(self._engine) as db:
+            rows = db.execute(ask.order_by(EntryRow.seq)).mappings().all()
+        return [
+            Entry(r["alert"], r["at"], r["actor"], r["action"], r["note"], _reason(r["reason"])) for r in rows
+        ]
+
+    def changes(self, site: str, since: int, limit: int = 500) -> AlertChanges:
+        last = func.max(EntryRow.seq).label("last")
+        with transaction(self._engine) as db:
+            newest = _cursor(db, site)
+            if newest <= since:
+                return AlertChanges(since, [])
+            ask = (
+                select(EntryRow.alert, last)
+                .where(EntryRow.site == site, EntryRow.seq > since, EntryRow.seq <= newest)
+                .group_by(EntryRow.alert)
+                .order_by(last)
+                .limit(limit + 1)
+            )
+            touched = db.execute(ask).all()
+            ids = [row.alert for row in touched[:limit]]
+            found = _ALERTS.where(AlertRow.site == site, AlertRow.id.in_(ids))
+            alerts = {row["id"]: _alert(row) for row in db.execute(found).mappings()}
+        cursor = newest if len(touched) <= limit else touched[limit - 1].last
+        return AlertChanges(cursor, [alerts[id] for id in ids])
+
+    def cursor(self, site: str) -> int:
+        with transaction(self._engine) as db:
+            return _cursor(db, site)
+
+    def counts(self, site: str) -> dict[tuple[Kind, State], int]:
+        ask = (
+            select(AlertRow.kind, AlertRow.state, func.count())
+            .where(AlertRow.site == site)
+            .group_by(AlertRow.kind, AlertRow.state)
+        )
+        with transaction(self._engine) as db:
+            return {(Kind(kind), State(state)): n for kind, state, n in db.execute(ask)}
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+_ALERTS = select(*AlertRow.__table__.c)
+
+
+class _Conflict(Exception):
+    """Rolls the transaction back; the message is the alert's id."""
+
+
+def _write(db: Connection, change: Change) -> None:
+    alert = change.alert
+    if change.expected is None:
+        try:
+            db.execute(insert(AlertRow).values(**_row(alert)))
+        except IntegrityError as e:
+            raise _Conflict(alert.id) from e
+        return
+    guarded = update(AlertRow).where(
+        AlertRow.site == alert.site, AlertRow.id == alert.id, AlertRow.revision == change.expected
+    )
+    if db.execute(guarded.values(**_row(alert))).rowcount != 1:
+        raise _Conflict(alert.id)
+
+
+def _append(db: Connection, site: str, entries: Sequence[Entry]) -> None:
+    moved = update(CursorRow).where(CursorRow.site == site).values(value=CursorRow.value + len(entries))
+    if db.execute(moved).rowcount == 0:
+        try:
+            db.execute(insert(CursorRow).values(site=site, value=len(entries)))
+        except IntegrityError as e:  # another process wrote this site's first one just now
+            raise _Conflict(entries[0].alert) from e
+    first = _cursor(db, site) - len(entries) + 1
+    rows = [
+        {"site": site, "seq": first + i, **asdict(e), "reason": None if e.reason is None else e.reason.value}
+        for i, e in enumerate(entries)
+    ]
+    db.execute(insert(EntryRow), rows)
+
+
+def _cursor(db: Connection, site: str) -> int:
+    return db.execute(select(CursorRow.value).where(CursorRow.site == site)).scalar_one_or_none() or 0
+
+
+def _row(alert: Alert) -> dict[str, Any]:
+    f = alert.finding
+    return {
+        "site": alert.site,
+        "id": alert.id,
+        "state": alert.state.value,
+        "reason": None if alert.reason is None else alert.reason.value,
+        "version": alert.version,
+        "revision": alert.revision,
+        "held": alert.held,
+        "told": None if alert.told is None else _told_json(alert.told),
+        "kind": f.kind.value,
+        "subject": f.subject,
+        "dma": f.dma,
+        "onset": f.onset,
+        "detected": f.detected,
+        "as_of": f.as_of,
+        "ended": f.ended,
+        "flow": f.flow,
+        "flow_low": f.flow_low,
+        "flow_high": f.flow_high,
+        "volume": f.volume,
+        "confidence": f.confidence,
+        "suspects": [[s.pipe, s.probability, s.lon, s.lat] for s in f.suspects],
+        "near": list(f.near),
+        "evidence": f.evidence,
+    }
+
+
+def _alert(row: Any) -> Alert:
+    finding = Finding(
+        kind=Kind(row["kind"]),
+        subject=row["subject"],
+        dma=row["dma"],
+        onset=row["onset"],
+        detected=row["detected"],
+        as_of=row["as_of"],
+        ended=row["ended"],
+        flow=row["flow"],
+        flow_low=row["flow_low"],
+        flow_high=row["flow_high"],
+        volume=row["volume"],
+        confidence=row["confidence"],
+        suspects=tuple(Suspect(*s) for s in row["suspects"]),
+        near=tuple(row["near"]),
+        evidence=row["evidence"],
+    )
+    return Alert(
+        row["id"],
+        row["site"],
+        State(row["state"]),
+        finding,
+        _reason(row["reason"]),
+        row["version"],
+        row["revision"],
+        row["held"],
+        None if row["told"] is None else _told(row["told"]),
+    )
+
+
+def _reason(text: str | None) -> Reason | None:
+    return None if text is None else Reason(text)
+
+
+def _told_json(told: Told) -> dict[str, Any]:
+    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(told).items()}
+
+
+def _told(stored: dict[str, Any]) -> Told:
+    return Told(
+        as_of=datetime.fromisoformat(stored["as_of"]),
+        onset=datetime.fromisoformat(stored["onset"]),
+        ended=None if stored["ended"] is None else datetime.fromisoformat(stored["ended"]),
+        flow=stored["flow"],
+        volume=stored["volume"],
+        confidence=stored["confidence"],
+        suspects=tuple(stored["suspects"]),
+    )

@@ -1,0 +1,105 @@
+"""The tables as SQLAlchemy sees them. Their creation and every change of them stand in ``migrations``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKeyConstraint, Index, String, TypeDecorator
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from twuin.alerts.model import Kind, Reason, State
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Instant(TypeDecorator[datetime]):
+    """A UTC instant; SQLite, which knows no zones, holds it as text in UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"time {value.isoformat()} has no zone")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Root of the mapped classes."""
+
+
+class AlertRow(Base):
+    """An alert with its newest finding; flows [m3/s], volume [m3]."""
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        Index("alert_by_onset", "site", "onset", "id"),
+        Index("alert_by_state", "site", "state", "kind"),
+    )
+
+    site: Mapped[str] = mapped_column(String(80), primary_key=True)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    state: Mapped[State] = mapped_column(String(20))
+    reason: Mapped[Reason | None] = mapped_column(String(20))
+    version: Mapped[int]
+    revision: Mapped[int]
+    held: Mapped[bool]
+    told: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    kind: Mapped[Kind] = mapped_column(String(20))
+    subject: Mapped[str] = mapped_column(String(200))
+    dma: Mapped[str] = mapped_column(String(200))
+    onset: Mapped[datetime] = mapped_column(Instant)
+    detected: Mapped[datetime] = mapped_column(Instant)
+    as_of: Mapped[datetime] = mapped_column(Instant)
+    ended: Mapped[datetime | None] = mapped_column(Instant)
+    flow: Mapped[float] = mapped_column(Float(53))
+    flow_low: Mapped[float] = mapped_column(Float(53))
+    flow_high: Mapped[float] = mapped_column(Float(53))
+    volume: Mapped[float] = mapped_column(Float(53))
+    confidence: Mapped[float] = mapped_column(Float(53))
+    suspects: Mapped[list[Any]] = mapped_column(Json)
+    near: Mapped[list[str]] = mapped_column(Json)
+    evidence: Mapped[dict[str, Any]] = mapped_column(Json)
+
+
+class EntryRow(Base):
+    """A line of an alert's history. Written once; ``seq`` counts the announced changes of a site."""
+
+    __tablename__ = "alert_entry"
+    __table_args__ = (
+        ForeignKeyConstraint(["site", "alert"], ["alert.site", "alert.id"]),
+        Index("alert_entry_by_alert", "site", "alert", "seq"),
+    )
+
+    site: Mapped[str] = mapped_column(String(80), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    alert: Mapped[str] = mapped_column(String(40))
+    at: Mapped[datetime] = mapped_column(Instant)
+    actor: Mapped[str] = mapped_column(String(200))
+    action: Mapped[str] = mapped_column(String(20))
+    note: Mapped[str] = mapped_column(String)
+    reason: Mapped[Reason | None] = mapped_column(String(20))
+
+
+class CursorRow(Base):
+    """The newest ``seq`` of a site.
+
+    Whoever adds to a history moves it first, in the same transaction, and so waits for others who do:
+    the order of numbers is the order of commits, and who has seen a number has seen all below it.
+    """
+
+    __tablename__ = "alert_cursor"
+
+    site: Mapped[str] = mapped_column(String(80), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
