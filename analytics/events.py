@@ -1,0 +1,76 @@
+"""Events in a district's inflow: a leak (or missing inflow) with its course over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Event:
+    """One departure of one area's inflow from what is expected. Times are block numbers of the detector.
+
+    area: column. side: +1 too much, -1 too little. start: first changed block. detected: the block whose
+    end decided. end: first block after it, None while it lasts; closed: the block whose end decided that.
+    track: (block, flow) steps of its size [m3/s], signed, from that block on. lengths, spread: standard
+    deviation of a mean residual over so many blocks, before the event [m3/s]. Estimates as of the last
+    update: flow, low, high [m3/s] (90 % interval), volume [m3], confidence [0..1].
+    """
+
+    area: int
+    side: int
+    start: int
+    detected: int
+    growing: bool
+    fast: bool
+    statistic: float
+    limit: float
+    days_known: int
+    expected: float
+    lengths: NDArray[np.int64]
+    spread: Floats
+    end: int | None = None
+    closed: int | None = None
+    weight: float = 0.0
+    peak: float = 0.0
+    track: list[tuple[int, float]] = field(default_factory=list)
+    flow: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    volume: float = 0.0
+    confidence: float = 0.0
+
+    @property
+    def now(self) -> float:
+        """Present size [m3/s], signed."""
+        return self.track[-1][1] if self.track else 0.0
+
+    def copy(self) -> Event:
+        return replace(self, track=list(self.track))
+
+    def course(self, first: int, last: int) -> Floats:
+        """Flow in blocks [first, last), signed [m3/s]; 0 outside the event."""
+        out = np.zeros(max(0, last - first))
+        for i, (block, flow) in enumerate(self.track):
+            until = self.track[i + 1][0] if i + 1 < len(self.track) else last
+            out[max(block - first, 0) : max(until - first, 0)] = flow
+        if self.end is not None:
+            out[max(self.end - first, 0) :] = 0.0
+        return out
+
+    def spread_of(self, blocks: int) -> float:
+        """Standard deviation of a mean over so many blocks [m3/s]."""
+        return interpolate_spread(self.lengths, self.spread, blocks)
+
+
+def interpolate_spread(lengths: NDArray[np.int64], spread: Floats, blocks: int) -> float:
+    """Deviation of a mean over ``blocks`` values from those over ``lengths``; NaN where none is known."""
+    known = np.isfinite(spread)
+    if not known.any():
+        return float("nan")
+    at = np.log(max(1, blocks))
+    return float(np.exp(np.interp(at, np.log(lengths[known]), np.log(spread[known] + 1e-12))))
