@@ -383,6 +383,8 @@ class _Reader:
         for s in sensors:
             if s.role is Role.INLET or s.element not in network.node_index or not s.dma:
                 continue
+            if s.quantity is Quantity.LEVEL and s.role is Role.MONITOR:
+                continue  # a tank may serve a DMA from outside it
             lies = node_dma.get(s.element)
             if lies != s.dma and filled:
                 where = f"in {lies}" if lies else "in no DMA"
