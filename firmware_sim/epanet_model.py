@@ -1,0 +1,395 @@
+"""EPANET as the simulator uses it: one open project in metres and m3/h, with holes where pipes will leak.
+
+Everything is called through arrays where the toolkit has array calls: demands go in as one pattern a
+junction for a whole stretch of steps, heads and flows come out as whole vectors.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from epanet import toolkit
+from numpy.typing import NDArray
+
+from waterworks.epanet_file import opened
+from waterworks.errors import NetworkError, Problem
+
+Floats = NDArray[np.float64]
+
+NO_EMITTER = 1e-4
+"""Emitter coefficient [m3/h/m^n] of a repaired hole: EPANET keeps the last flow of one that is set to 0."""
+
+ACCURACY = 1e-3
+"""Flow change [-] at which EPANET's iterations may end; files often ask for less than a meter resolves."""
+
+_SECONDS_FOR_EVER = 2_000_000_000
+_CLOSED, _OPEN = 0.0, 1.0
+_PUMP_CLOSED = 2.0  # EN_PUMP_CLOSED; a pump that cannot deliver its head (0) is on all the same
+
+
+class Category(NamedTuple):
+    """One demand category of a junction: base demand [m3/h] and pattern index (0: none)."""
+
+    base: float
+    pattern: int
+
+
+class Hole(NamedTuple):
+    """Where a pipe may leak: ``position`` along it from its start node, 0 and 1 being its end nodes."""
+
+    pipe: str
+    position: float
+
+
+class Vector:
+    """A C array of doubles that NumPy sees without copying."""
+
+    def __init__(self, size: int) -> None:
+        self._owner = toolkit.doubleArray(max(size, 1))
+        self.pointer: Any = self._owner.cast()
+        memory = (ctypes.c_double * max(size, 1)).from_address(int(self.pointer))
+        self.values: Floats = np.ctypeslib.as_array(memory)[:size]
+
+
+class EpanetModel:
+    """An EPANET file, opened for stepping. Close it, or use it as a context.
+
+    nodes, links: index (from 0) of every name. holes: node index of each hole, in the order given.
+    Raises NetworkError for a file that EPANET cannot read.
+    """
+
+    def __init__(self, file: Path, holes: Sequence[Hole], step_s: int) -> None:
+        self._stack = ExitStack()
+        try:
+            self.project = self._stack.enter_context(opened(file))
+            self._load(file, holes, step_s)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _load(self, file: Path, holes: Sequence[Hole], step_s: int) -> None:
+        p = self.project
+        toolkit.setflowunits(p, toolkit.CMH)
+        toolkit.setoption(p, toolkit.PRESS_UNITS, toolkit.METERS)
+        toolkit.setoption(p, toolkit.EMITBACKFLOW, 0)
+        toolkit.setoption(p, toolkit.ACCURACY, min(toolkit.getoption(p, toolkit.ACCURACY), ACCURACY))
+        self.file, self.step_s = file, step_s
+        self.pattern_step_s: int = toolkit.gettimeparam(p, toolkit.PATTERNSTEP)
+        self.pattern_start_s: int = toolkit.gettimeparam(p, toolkit.PATTERNSTART)
+        self.multiplier: float = toolkit.getoption(p, toolkit.DEMANDMULT)
+        self.exponent: float = toolkit.getoption(p, toolkit.EMITEXPON)
+        self.patterns: list[Floats] = [self._pattern(k) for k in range(1, self._count(toolkit.PATCOUNT) + 1)]
+        self.holes = self._drill(holes)
+        n, m = self._count(toolkit.NODECOUNT), self._count(toolkit.LINKCOUNT)
+        self.nodes: dict[str, int] = {toolkit.getnodeid(p, i + 1): i for i in range(n)}
+        self.links: dict[str, int] = {toolkit.getlinkid(p, i + 1): i for i in range(m)}
+        self.ends: list[tuple[int, int]] = [self._link_ends(i) for i in range(m)]
+        self.node_kind = np.array([toolkit.getnodetype(p, i + 1) for i in range(n)])
+        self.link_kind = np.array([toolkit.getlinktype(p, i + 1) for i in range(m)])
+        self._node, self._link = Vector(n), Vector(m)
+        self.elevation = self.node_values(toolkit.ELEVATION).copy()
+        self.tanks: list[int] = [i for i in range(n) if self.node_kind[i] == toolkit.TANK]
+        self._own_demands()
+        self._set_times()
+        toolkit.openH(p)
+        self._stack.callback(toolkit.closeH, p)
+
+    def _count(self, what: int) -> int:
+        return int(toolkit.getcount(self.project, what))
+
+    def _pattern(self, index: int) -> Floats:
+        length = toolkit.getpatternlen(self.project, index)
+        return np.array([toolkit.getpatternvalue(self.project, index, k + 1) for k in range(length)])
+
+    def _link_ends(self, link: int) -> tuple[int, int]:
+        start, end = toolkit.getlinknodes(self.project, link + 1)
+        return start - 1, end - 1
+
+    # -- loading ------------------------------------------------------------------------------------
+
+    def _drill(self, holes: Sequence[Hole]) -> list[int]:
+        """A junction on each leaking pipe. The part at the start node keeps the pipe's name."""
+        p = self.project
+        found: list[int] = [-1] * len(holes)
+        by_pipe: dict[str, list[int]] = {}
+        for index, hole in enumerate(holes):
+            by_pipe.setdefault(hole.pipe, []).append(index)
+        for pipe, indices in by_pipe.items():
+            # From the far end on, so that what remains of the pipe always begins at its start node.
+            whole = toolkit.getlinkvalue(p, toolkit.getlinkindex(p, pipe), toolkit.LENGTH)
+            left = 1.0
+            for index in sorted(indices, key=lambda i: -holes[i].position):
+                at = min(max(holes[index].position, 0.0), left)
+                found[index] = self._split(pipe, at * whole, (left - at) * whole, index)
+                left = at
+        return [node - 1 for node in found]
+
+    def _split(self, pipe: str, keep_m: float, cut_m: float, index: int) -> int:
+        """Cut ``cut_m`` [m] off the end of a pipe; index of the node at the cut.
+
+        A cut at an end of the pipe is a junction there already, unless that is a tank or reservoir.
+        """
+        p = self.project
+        link = toolkit.getlinkindex(p, pipe)
+        start, end = toolkit.getlinknodes(p, link)
+        shortest = 0.01 * (keep_m + cut_m)
+        for node, away in ((start, keep_m), (end, cut_m)):
+            if away <= shortest and toolkit.getnodetype(p, node) == toolkit.JUNCTION:
+                return int(node)
+        keep_m, cut_m = max(keep_m, shortest), max(cut_m, shortest)
+        share = keep_m / (keep_m + cut_m)
+        first, last = toolkit.getnodeid(p, start), toolkit.getnodeid(p, end)
+        height = [toolkit.getnodevalue(p, n, toolkit.ELEVATION) for n in (start, end)]
+        if toolkit.getnodetype(p, start) != toolkit.JUNCTION:
+            height[0] = height[1]  # of a tank or reservoir the file gives no height of the ground
+        if toolkit.getnodetype(p, end) != toolkit.JUNCTION:
+            height[1] = height[0]
+        node_id = _free(f"leak{index + 1}", lambda name: toolkit.getnodeindex(p, name))
+        toolkit.addnode(p, node_id, toolkit.JUNCTION)
+        toolkit.setnodevalue(
+            p,
+            toolkit.getnodeindex(p, node_id),
+            toolkit.ELEVATION,
+            float(height[0] * (1 - share) + height[1] * share),
+        )
+        link = toolkit.getlinkindex(p, pipe)
+        kind = toolkit.getlinktype(p, link)
+        kept = (toolkit.DIAMETER, toolkit.ROUGHNESS, toolkit.INITSTATUS)
+        values = {
+            what: toolkit.getlinkvalue(p, link, what)
+            for what in kept
+            if kind != toolkit.CVPIPE or what != toolkit.INITSTATUS
+        }
+        minor = toolkit.getlinkvalue(p, link, toolkit.MINORLOSS)
+        toolkit.setlinknodes(p, link, toolkit.getnodeindex(p, first), toolkit.getnodeindex(p, node_id))
+        toolkit.setlinkvalue(p, link, toolkit.LENGTH, keep_m)
+        toolkit.setlinkvalue(p, link, toolkit.MINORLOSS, minor * share)
+        part_id = _free(f"{pipe}-{index + 1}"[:31], lambda name: toolkit.getlinkindex(p, name))
+        part = toolkit.addlink(p, part_id, kind, node_id, last)
+        for what, value in values.items():
+            toolkit.setlinkvalue(p, part, what, value)
+        toolkit.setlinkvalue(p, part, toolkit.LENGTH, cut_m)
+        toolkit.setlinkvalue(p, part, toolkit.MINORLOSS, minor * (1 - share))
+        return int(toolkit.getnodeindex(p, node_id))
+
+    def _own_demands(self) -> None:
+        """Give each junction with demand one category of base 1 and a pattern of its own."""
+        p = self.project
+        toolkit.setoption(p, toolkit.DEMANDMULT, 1.0)
+        categories: list[tuple[int, Category]] = []
+        self.drawing: list[int] = []
+        self._own_pattern: dict[int, int] = {}
+        for node in np.flatnonzero(self.node_kind == toolkit.JUNCTION).tolist():
+            index = node + 1
+            count = toolkit.getnumdemands(p, index)
+            own = [
+                Category(toolkit.getbasedemand(p, index, k), toolkit.getdemandpattern(p, index, k))
+                for k in range(1, count + 1)
+            ]
+            used = [c for c in own if c.base != 0.0]
+            if not used:
+                continue
+            categories.extend((node, c) for c in used)
+            self.drawing.append(node)
+            self._take_over(node, count)
+        self.categories = categories
+
+    def _take_over(self, node: int, count: int) -> None:
+        p = self.project
+        for k in range(count, 1, -1):
+            toolkit.deletedemand(p, node + 1, k)
+        name = _free(f"n{node}", lambda n: toolkit.getpatternindex(p, n))
+        toolkit.addpattern(p, name)
+        pattern = toolkit.getpatternindex(p, name)
+        if count:
+            toolkit.setbasedemand(p, node + 1, 1, 1.0)
+        else:
+            toolkit.adddemand(p, node + 1, 1.0, name, "")
+        toolkit.setdemandpattern(p, node + 1, 1, pattern)
+        self._own_pattern[node] = pattern
+
+    def draw_at(self, node: int) -> None:
+        """Prepare a junction without demand of its own for having some."""
+        if node not in self._own_pattern:
+            self._take_over(node, toolkit.getnumdemands(self.project, node + 1))
+            self.drawing.append(node)
+
+    def _set_times(self) -> None:
+        p = self.project
+        for what, value in (
+            (toolkit.DURATION, _SECONDS_FOR_EVER),
+            (toolkit.HYDSTEP, self.step_s),
+            (toolkit.PATTERNSTEP, self.step_s),
+            (toolkit.PATTERNSTART, 0),
+            (toolkit.REPORTSTEP, self.step_s),
+            (toolkit.REPORTSTART, 0),
+        ):
+            toolkit.settimeparam(p, what, value)
+        toolkit.setstatusreport(p, toolkit.NO_REPORT)
+        toolkit.setreport(p, "MESSAGES NO")
+
+    def used_patterns(self) -> set[int]:
+        """Patterns of the file that reservoirs' heads and pumps' speeds follow."""
+        p = self.project
+        heads = [
+            int(toolkit.getnodevalue(p, i + 1, toolkit.PATTERN))
+            for i in np.flatnonzero(self.node_kind == toolkit.RESERVOIR).tolist()
+        ]
+        speeds = [
+            int(toolkit.getlinkvalue(p, i + 1, toolkit.LINKPATTERN))
+            for i in np.flatnonzero(self.link_kind == toolkit.PUMP).tolist()
+        ]
+        return {k for k in heads + speeds if k > 0}
+
+    # -- stepping -----------------------------------------------------------------------------------
+
+    def set_demands(self, demands: Floats) -> None:
+        """Demands (T, D) [m3/h] of the ``drawing`` junctions for T steps from the next ``begin`` on."""
+        steps = len(demands)
+        vector = Vector(steps)
+        for column, node in enumerate(self.drawing):
+            vector.values[:] = demands[:, column]
+            toolkit.setpattern(self.project, self._own_pattern[node], vector.pointer, steps)
+
+    def set_pattern(self, index: int, values: Floats) -> None:
+        """Values (T,) of a file's pattern for T steps from the next ``begin`` on."""
+        vector = Vector(len(values))
+        vector.values[:] = values
+        toolkit.setpattern(self.project, index, vector.pointer, len(values))
+
+    def begin(
+        self, levels: Mapping[int, float], links: Mapping[int, tuple[float, float]], clock_s: int
+    ) -> None:
+        """Start anew: tank levels [m], status and setting of links, local time of day [s]."""
+        p = self.project
+        toolkit.settimeparam(p, toolkit.STARTTIME, clock_s)
+        for tank, level in levels.items():
+            low = toolkit.getnodevalue(p, tank + 1, toolkit.MINLEVEL)
+            high = toolkit.getnodevalue(p, tank + 1, toolkit.MAXLEVEL)
+            toolkit.setnodevalue(p, tank + 1, toolkit.TANKLEVEL, min(max(level, low), high))
+        toolkit.initH(p, toolkit.INITFLOW)
+        for link, (status, setting) in links.items():
+            if self.link_kind[link] == toolkit.PUMP and status == _OPEN:
+                toolkit.setlinkvalue(p, link + 1, toolkit.SETTING, setting)
+            toolkit.setlinkvalue(p, link + 1, toolkit.STATUS, status)
+
+    def solve(self, at: str) -> None:
+        """Compute heads and flows of the present instant; ``at`` is what an error calls it."""
+        try:
+            toolkit.runH(self.project)
+        except Exception as error:
+            message = f"EPANET cannot solve the network at {at}: {error}"
+            raise NetworkError([Problem(self.file.name, None, message)]) from None
+
+    def next(self) -> int:
+        """Go on by at most one step; how far [s] (less where a tank or a control asks for it)."""
+        return int(toolkit.nextH(self.project))
+
+    def node_values(self, what: int) -> Floats:
+        """A property of all nodes; the array is overwritten by the next call."""
+        toolkit.getnodevalues(self.project, what, self._node.pointer)
+        return self._node.values
+
+    def link_values(self, what: int) -> Floats:
+        """A property of all links; the array is overwritten by the next call."""
+        toolkit.getlinkvalues(self.project, what, self._link.pointer)
+        return self._link.values
+
+    def set_emitter(self, node: int, coefficient: float) -> None:
+        """Emitter coefficient [m3/h/m^n]; call between ``next`` and ``solve``."""
+        toolkit.setnodevalue(self.project, node + 1, toolkit.EMITTER, coefficient)
+
+    def emitted(self, node: int) -> float:
+        """Outflow of a hole [m3/h]."""
+        return float(toolkit.getnodevalue(self.project, node + 1, toolkit.EMITTERFLOW))
+
+    def pressure(self, node: int) -> float:
+        """Pressure [m] at a node."""
+        return float(toolkit.getnodevalue(self.project, node + 1, toolkit.HEAD) - self.elevation[node])
+
+    def levels(self) -> dict[int, float]:
+        """Present level [m] of every tank."""
+        p = self.project
+        return {
+            t: float(toolkit.getnodevalue(p, t + 1, toolkit.HEAD) - self.elevation[t]) for t in self.tanks
+        }
+
+    def initial(self, link: int) -> tuple[bool, float]:
+        """Whether the file opens a link at the start, and its setting there."""
+        p = self.project
+        on = toolkit.getlinkvalue(p, link + 1, toolkit.INITSTATUS) != _CLOSED
+        return on, float(toolkit.getlinkvalue(p, link + 1, toolkit.INITSETTING))
+
+    def link_state(self, link: int) -> tuple[float, float]:
+        """Whether a link is on (1.0 or 0.0), and its setting."""
+        p = self.project
+        setting = float(toolkit.getlinkvalue(p, link + 1, toolkit.SETTING))
+        if self.link_kind[link] == toolkit.PUMP:
+            on = toolkit.getlinkvalue(p, link + 1, toolkit.PUMP_STATE) != _PUMP_CLOSED
+            return (_OPEN, setting) if on else (_CLOSED, setting)
+        return float(toolkit.getlinkvalue(p, link + 1, toolkit.STATUS)), setting
+
+    def set_status(self, link: int, on: bool) -> None:
+        """Open or shut a link; call between ``next`` and ``solve``."""
+        toolkit.setlinkvalue(self.project, link + 1, toolkit.STATUS, _OPEN if on else _CLOSED)
+
+    def set_setting(self, link: int, setting: float) -> None:
+        """A valve's setting [m] or [m3/h], or a pump's relative speed; likewise."""
+        toolkit.setlinkvalue(self.project, link + 1, toolkit.SETTING, setting)
+
+    def set_controls(self, link: int, enabled: bool) -> None:
+        """Let the file's controls and rules act on a link, or not."""
+        p = self.project
+        for k in self._controls().get(link, ()):
+            toolkit.setcontrolenabled(p, k, int(enabled))
+        for k in self._rules().get(link, ()):
+            toolkit.setruleenabled(p, k, int(enabled))
+
+    def controlled(self) -> set[int]:
+        """Links on which controls or rules of the file act."""
+        return set(self._controls()) | set(self._rules())
+
+    def _controls(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for k in range(1, self._count(toolkit.CONTROLCOUNT) + 1):
+            link = toolkit.getcontrol(self.project, k)[1]
+            found.setdefault(link - 1, []).append(k)
+        return found
+
+    def _rules(self) -> dict[int, list[int]]:
+        p = self.project
+        found: dict[int, list[int]] = {}
+        for k in range(1, self._count(toolkit.RULECOUNT) + 1):
+            _, then, other, _ = toolkit.getrule(p, k)
+            links = {toolkit.getthenaction(p, k, a)[0] for a in range(1, then + 1)}
+            links |= {toolkit.getelseaction(p, k, a)[0] for a in range(1, other + 1)}
+            for link in links:
+                found.setdefault(link - 1, []).append(k)
+        return found
+
+    def close(self) -> None:
+        """Release EPANET and its scratch files."""
+        self._stack.close()
+
+    def __enter__(self) -> EpanetModel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _free(wish: str, find: Any) -> str:
+    """A name that the project does not have yet."""
+    name = wish
+    for extra in range(1, 1000):
+        try:
+            find(name)
+        except Exception:
+            return name
+        name = f"{wish[:27]}_{extra}"
+    raise AssertionError(f"no free name like {wish}")
