@@ -11,6 +11,7 @@ from twuin.views.convert import thinning
 from waterworks.ports import ReadingStore
 from waterworks.reading import Window, instant
 
+HOUR = np.timedelta64(3_600_000_000, "us")
 DAY = np.timedelta64(86_400_000_000, "us")
 MICROSECOND = np.timedelta64(1, "us")
 _NOTHING = np.timedelta64(0, "us")

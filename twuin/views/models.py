@@ -165,6 +165,35 @@ class RejectedSummary(Model):
     by_reason: dict[str, int]
 
 
+class DeviceOut(Model):
+    """What a device last said of itself."""
+
+    id: str
+    state: str = Field(description="online or offline")
+    heard_at: datetime
+    battery_v: float | None
+    signal_dbm: float | None
+    firmware: str
+    interval_s: float | None
+    sensors: list[str]
+
+
+class IngestStats(Model):
+    """Counters of the MQTT consumer since its process began; ``running``: whether it runs in this process."""
+
+    running: bool
+    connected: bool = False
+    messages: int = 0
+    readings_stored: int = 0
+    readings_duplicate: int = 0
+    readings_replaced: int = 0
+    rejected_here: dict[str, int] = Field(default_factory=dict, description="By reason, by this process")
+    messages_unacknowledged: int = 0
+    reconnects: int = 0
+    last_message: datetime | None = None
+    rejected: RejectedSummary = Field(description="By all processes, ever")
+
+
 class Health(Model):
     """status: ok, degraded or down; parts: each with its own status and one line of explanation."""
 

@@ -9,27 +9,21 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ingest.devices import DeviceLog
+from ingest.stats import Stats
 from twuin import __version__
 from twuin.alerts.model import Alert, Kind, State
 from twuin.alerts.service import AlertService
-from twuin.views.convert import (
-    M3H,
-    SHOWN_UNIT,
-    alert_fields,
-    alert_out,
-    datetimes,
-    entry_out,
-    m3h,
-    nulls,
-    number,
-    shown,
-)
-from twuin.views.curves import DAY, MICROSECOND, curve
+from twuin.views.convert import M3H, SHOWN_UNIT, alert_fields, alert_out, datetimes, entry_out, nulls, shown
+from twuin.views.curves import DAY, curve
+from twuin.views.dmas import dma_states, inlets_of, night_flows
 from twuin.views.models import (
     AlertDetail,
     AlertOut,
+    DeviceOut,
     DmaState,
     Health,
+    IngestStats,
     NightFlow,
     Page,
     RejectedOut,
@@ -38,24 +32,14 @@ from twuin.views.models import (
     Series,
     SiteOut,
 )
+from twuin.views.sensors import sensor_out
 from waterworks import geo
 from waterworks.errors import NotFound, TwuinError
 from waterworks.network import Network
 from waterworks.ports import Clock, ReadingStore
-from waterworks.reading import Floats, Latest, as_datetime, instant
+from waterworks.reading import as_datetime, instant
 from waterworks.series import Derived, derived
-from waterworks.site import Dma, Role, Sensor, Site
-
-HOUR = np.timedelta64(3_600_000_000, "us")
-
-QUIET_INTERVALS = 3
-"""A sensor is silent after this many of its intervals without a reading."""
-
-QUIET_FLOOR_S = 900.0
-"""... but never before this [s of the site's clock], for devices that send in batches."""
-
-QUIET_WALL_S = 5.0
-"""... plus this [s on the wall], which the way of a reading may take however fast the site's clock runs."""
+from waterworks.site import Dma, Sensor, Site
 
 MAX_POINTS = 2000
 LIVE = frozenset({State.OPEN, State.ACKNOWLEDGED})
@@ -83,7 +67,7 @@ class Views:
     watermark: up to where the monitor of this process has analysed; where there is none (None), the
     newest derived inflow stands for it. clock_speed: site seconds per second. parts: health of the parts
     that run here, each a dict with "status" (ok, degraded, down) and "detail". ingest: counters of the
-    consumer that runs here. rejected: log of rejected messages. devices: kept for what devices report.
+    consumer, None where none runs here. rejected: log of rejected messages. devices: log of their status.
     """
 
     def __init__(
@@ -95,11 +79,11 @@ class Views:
         clock: Clock,
         network: Network | None = None,
         rejected: RejectedSource | None = None,
-        devices: Any | None = None,
+        devices: DeviceLog | None = None,
         watermark: Callable[[], datetime | None] = lambda: None,
         clock_speed: float = 1.0,
         parts: Callable[[], dict[str, dict[str, Any]]] = dict,
-        ingest: Callable[[], dict[str, float]] = dict,
+        ingest: Callable[[], Stats | None] = lambda: None,
     ) -> None:
         self._site = site
         self._store = store
@@ -181,60 +165,17 @@ class Views:
         return self._dma_states([self._find_dma(id)])[0]
 
     def _dma_states(self, dmas: Sequence[Dma]) -> list[DmaState]:
-        if not dmas:
-            return []
         now = self._clock.now()
         mark = self.watermark()
-        end = (now if mark is None else instant(mark)) + MICROSECOND
-        what = (Derived.INFLOW, Derived.EXPECTED, Derived.NIGHT_FLOW, Derived.NIGHT_FLOW_USUAL)
-        names = [derived(d.id, w) for d in dmas for w in what]
-        # 50 hours hold the label (local midnight) of the last night that is over, whatever time it is.
-        hours = self._store.window(names, end - 50 * HOUR, end, step=HOUR)
-        recent = self._store.window([derived(d.id, w) for d in dmas for w in what[:2]], end - 3 * HOUR, end)
-        inlets = [s for s in self._site.sensors if s.role is Role.INLET]
-        latest = self._store.latest([s.id for s in inlets]) if inlets else {}
-        live = self._alerts.list(states=LIVE, limit=1000).items
-        first = (end - MICROSECOND - 24 * HOUR).astype("datetime64[h]").astype("datetime64[us]") + HOUR
-        spark_at = first + np.arange(24) * HOUR
-        slot = np.searchsorted(spark_at, hours.times)
-        in_spark = (slot < 24) & (hours.times >= first)
-        states = []
-        for i, dma in enumerate(dmas):
-            column = hours.values[:, 4 * i : 4 * i + 4]
-            spark = np.full(24, np.nan)
-            spark[slot[in_spark]] = column[in_spark, 0]
-            night, usual = _last(column[:, 2]), _last(column[:, 3])
-            inflow, expected = _last_pair(recent.values[:, 2 * i], recent.values[:, 2 * i + 1])
-            legitimate = _legitimate(dma)
-            own = [a for a in live if a.finding.dma == dma.id]
-            mine = [s for s in inlets if dma.id in (s.dma, s.from_dma)]
-            states.append(
-                DmaState(
-                    id=dma.id,
-                    name=dma.name,
-                    state=self._state(own, mine, latest, now),
-                    connections=dma.connections,
-                    inflow_m3h=m3h(inflow),
-                    expected_m3h=m3h(expected),
-                    night_flow_m3h=m3h(night),
-                    night_flow_usual_m3h=m3h(usual),
-                    legitimate_night_use_m3h=legitimate,
-                    excess_m3day=number(max(night * M3H - legitimate, 0.0) * 24 if night == night else night),
-                    open_alerts=len(own),
-                    spark_m3h=nulls(spark * M3H, 3),
-                )
-            )
-        return states
-
-    def _state(
-        self, alerts: list[Alert], inlets: list[Sensor], latest: dict[str, Latest], now: np.datetime64
-    ) -> str:
-        lasting = {a.finding.kind for a in alerts if a.finding.ended is None}
-        if Kind.LEAK in lasting:
-            return "leak"
-        if not inlets or any(s.id not in latest or self._quiet(s, latest[s.id], now) for s in inlets):
-            return "nodata"  # net inflow is known only where every inlet is
-        return "watch" if Kind.NIGHT_FLOW in lasting else "normal"
+        return dma_states(
+            self._site,
+            self._store,
+            self._alerts.list(states=LIVE, limit=1000).items,
+            dmas,
+            now=now,
+            mark=now if mark is None else instant(mark),
+            clock_speed=self._clock_speed,
+        )
 
     def dma_series(
         self,
@@ -249,7 +190,7 @@ class Views:
         """
         self._find_dma(id)
         what = (Derived.INFLOW, Derived.EXPECTED, Derived.BAND, Derived.LEAK, Derived.CUSUM)
-        interval = min((s.interval_s for s in self._inlets_of(id)), default=300.0)
+        interval = min((s.interval_s for s in inlets_of(self._site, id)), default=300.0)
         window, step = curve(
             self._store,
             [derived(id, w) for w in what],
@@ -277,26 +218,7 @@ class Views:
 
     def night_flows(self, dma: str, days: int = 30) -> list[NightFlow]:
         """Night flow of the last ``days`` nights that were analysed, oldest first. Raises NotFound."""
-        area = self._find_dma(dma)
-        names = [derived(dma, Derived.NIGHT_FLOW), derived(dma, Derived.NIGHT_FLOW_USUAL)]
-        extent = self._store.extent(names)
-        if extent is None:
-            return []
-        end = extent[1] + MICROSECOND
-        window = self._store.window(names, end - days * DAY, end)
-        legitimate = _legitimate(area)
-        flows = []
-        for at, (night, usual) in zip(datetimes(window.times), window.values, strict=True):
-            flows.append(
-                NightFlow(
-                    night=at.astimezone(self._site.timezone).date(),
-                    night_flow_m3h=m3h(night),
-                    usual_m3h=m3h(usual),
-                    legitimate_m3h=legitimate,
-                    excess_m3h=number(max(night * M3H - legitimate, 0.0)) if night == night else None,
-                )
-            )
-        return flows
+        return night_flows(self._site, self._store, self._find_dma(dma), days)
 
     # Sensors
 
@@ -304,40 +226,17 @@ class Views:
         """All sensors, in the site's order."""
         latest = self._store.latest([s.id for s in self._site.sensors])
         now = self._clock.now()
-        return [self._sensor_out(s, latest.get(s.id), now) for s in self._site.sensors]
+        return [
+            sensor_out(s, latest.get(s.id), self._positions.get(s.id), now=now, clock_speed=self._clock_speed)
+            for s in self._site.sensors
+        ]
 
     def sensor(self, id: str) -> SensorOut:
         """One sensor. Raises NotFound."""
-        sensor = self._find_sensor(id)
-        return self._sensor_out(sensor, self._store.latest([id]).get(id), self._clock.now())
-
-    def _sensor_out(self, s: Sensor, latest: Latest | None, now: np.datetime64) -> SensorOut:
-        lon, lat = self._positions.get(s.id, (None, None))
-        if latest is None:
-            state, value = "nodata", None
-        else:
-            value = number(float(shown(latest.value, s.quantity)))
-            state = "silent" if self._quiet(s, latest, now) else "suspect" if latest.quality else "ok"
-        return SensorOut(
-            id=s.id,
-            name=s.name,
-            quantity=s.quantity.value,
-            unit=SHOWN_UNIT[s.quantity],
-            dma=s.dma,
-            device=s.device,
-            role=s.role.value,
-            element=s.element,
-            interval_s=s.interval_s,
-            lon=lon,
-            lat=lat,
-            state=state,
-            latest=value,
-            latest_at=None if latest is None else as_datetime(latest.time),
-        )
-
-    def _quiet(self, s: Sensor, latest: Latest, now: np.datetime64) -> bool:
-        patience = max(QUIET_INTERVALS * s.interval_s, QUIET_FLOOR_S) + QUIET_WALL_S * self._clock_speed
-        return bool((now - latest.time) / np.timedelta64(1, "s") > patience)
+        s = self._find_sensor(id)
+        latest = self._store.latest([id]).get(id)
+        now = self._clock.now()
+        return sensor_out(s, latest, self._positions.get(id), now=now, clock_speed=self._clock_speed)
 
     def sensor_series(
         self,
@@ -368,14 +267,19 @@ class Views:
     def alerts(
         self,
         *,
-        states: Collection[State] = (),
-        kinds: Collection[Kind] = (),
+        state: State | Collection[State] | None = None,
+        kind: Kind | Collection[Kind] | None = None,
         dma: str | None = None,
         since: datetime | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[AlertOut]:
-        """Alerts, newest onset first; empty conditions hold for all. Raises BadCursor."""
+        """Alerts, newest onset first. Raises BadCursor.
+
+        state, kind: one or several, none: all. since: those that lasted at or after it.
+        """
+        states = {state} if isinstance(state, State) else set(state or ())
+        kinds = {kind} if isinstance(kind, Kind) else set(kind or ())
         page = self._alerts.list(states=states, kinds=kinds, dma=dma, since=since, limit=limit, cursor=cursor)
         return Page[AlertOut](items=[alert_out(a, self._site) for a in page.items], next=page.next)
 
@@ -418,9 +322,41 @@ class Views:
             raise NotFound(f"no rejected message {id}")
         return bytes(entry.payload)
 
-    def ingest_counters(self) -> dict[str, float]:
-        """Counters of the consumer of this process, empty where none runs here."""
-        return self._ingest()
+    def ingest_stats(self) -> IngestStats:
+        """What the consumer of this process did, and what all processes rejected."""
+        stats, rejected = self._ingest(), self.rejected_summary()
+        if stats is None:
+            return IngestStats(running=False, rejected=rejected)
+        return IngestStats(
+            running=True,
+            connected=stats.connected,
+            messages=stats.received,
+            readings_stored=stats.stored,
+            readings_duplicate=stats.duplicates,
+            readings_replaced=stats.replaced,
+            rejected_here=dict(stats.rejected),
+            messages_unacknowledged=stats.unacked,
+            reconnects=stats.reconnects,
+            last_message=stats.last_message,
+            rejected=rejected,
+        )
+
+    def devices(self) -> list[DeviceOut]:
+        """What each device last said of itself, by id."""
+        known = {} if self._devices is None else self._devices.all()
+        return [
+            DeviceOut(
+                id=d.device,
+                state=d.state,
+                heard_at=d.received,
+                battery_v=d.battery_v,
+                signal_dbm=d.signal_dbm,
+                firmware=d.firmware,
+                interval_s=d.interval_s,
+                sensors=list(d.sensors),
+            )
+            for d in known.values()
+        ]
 
     def health(self) -> Health:
         """How Twuin itself is: down when the store is, degraded when any part is not ok."""
@@ -446,28 +382,6 @@ class Views:
         if id not in self._site.sensor:
             raise NotFound(f"no sensor {id[:40]!r} at site {self._site.id}")
         return self._site.sensor[id]
-
-    def _inlets_of(self, dma: str) -> list[Sensor]:
-        return [s for s in self._site.sensors if s.role is Role.INLET and dma in (s.dma, s.from_dma)]
-
-
-def _legitimate(dma: Dma) -> float:
-    return round(dma.connections * dma.night_use_m3s_per_connection * M3H, 6)
-
-
-def _last(values: Floats) -> float:
-    known = np.flatnonzero(np.isfinite(values))
-    return float(values[known[-1]]) if len(known) else float("nan")
-
-
-def _last_pair(inflow: Floats, expected: Floats) -> tuple[float, float]:
-    """The newest inflow and what was expected at that very time."""
-    known = np.flatnonzero(np.isfinite(inflow))
-    return (
-        (float(inflow[known[-1]]), float(expected[known[-1]]))
-        if len(known)
-        else (float("nan"), _last(expected))
-    )
 
 
 def _step_s(step: np.timedelta64 | None) -> float | None:
