@@ -19,6 +19,8 @@ class Reason(StrEnum):
     BAD_JSON = "bad_json"
     WRONG_TYPE = "wrong_type"  # a field is missing, or has a type or value that it may not have
     UNEQUAL_COLUMNS = "unequal_columns"  # times and values of a series differ in number
+    UNKNOWN_DEVICE = "unknown_device"  # a status of a device to which no sensor of the site belongs
+    DECODER_FAILED = "decoder_failed"  # our own mistake: kept, so that it can be read again once mended
     # one reading
     UNKNOWN_SENSOR = "unknown_sensor"
     WRONG_DEVICE = "wrong_device"  # the sensor belongs to another device

@@ -1,0 +1,205 @@
+"""The MQTT consumer: messages in groups through the pipeline, acknowledged once they are durable."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from ingest.backoff import Backoff
+from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS
+from ingest.devices import DeviceLog
+from ingest.link import BrokerOptions, Link, Received, TakenOver, taken_over
+from ingest.pipeline import Group, Pipeline, RawMessage
+from ingest.rejected import RejectedLog
+from ingest.stats import Stats
+from ingest.topics import ROOT, subscriptions
+from waterworks.errors import BrokerError, StoreError, StoreUnavailable
+from waterworks.ports import Clock, ReadingStore
+from waterworks.reading import as_datetime
+from waterworks.site import Site
+
+log = logging.getLogger(__name__)
+
+_LOOK_UP_S = 0.2  # how often to look whether to stop
+_STEADY_S = 30.0  # a connection that held this long was a good one
+_SHORT_IN_A_ROW = 3  # so many short connections one after the other are suspicious
+
+
+@dataclass(frozen=True)
+class ConsumerOptions(BrokerOptions):
+    """How an ingest process takes in messages.
+
+    name: tells this process from others of the site; part of its client id, under which the broker keeps
+    what comes while it is away. shared: divide the messages with the other processes that set it.
+    strays: also take what comes under ``twuin/`` for other sites, as rejected messages; set it off where
+    a broker serves several sites.
+    group_messages, group_s, group_bytes: a group is written when it holds so many messages or bytes, or
+    is so old [s]. quiet_s: or when nothing came for so long [s], because a broker that allows few
+    messages in flight sends no more until some are acknowledged.
+    max_bytes, max_readings: bounds on one message. retry_s, retry_most_s: first and longest wait before
+    connecting or writing again [s].
+    """
+
+    name: str = "main"
+    shared: bool = False
+    strays: bool = True
+    group_messages: int = 2_000
+    group_s: float = 0.1
+    group_bytes: int = 32 * 2**20
+    quiet_s: float = 0.02
+    max_bytes: int = MAX_BYTES
+    max_readings: int = MAX_READINGS
+    retry_s: float = 0.5
+    retry_most_s: float = 30.0
+
+
+class Consumer:
+    """Takes the readings of ``site`` from a broker into ``store``. ``run`` does the work.
+
+    At least once: a message is acknowledged when its readings are in the store and what was wrong with it
+    in ``rejected``; until then the broker keeps it. devices: where to keep what devices say of themselves.
+    """
+
+    def __init__(
+        self,
+        options: ConsumerOptions,
+        site: Site,
+        store: ReadingStore,
+        rejected: RejectedLog,
+        clock: Clock,
+        *,
+        devices: DeviceLog | None = None,
+    ) -> None:
+        self.options = options
+        self.client_id = f"{ROOT}-ingest-{site.id}-{options.name}"
+        self.stats = Stats()
+        self._clock = clock
+        self._subscriptions = subscriptions(site.id, shared=options.shared, strays=options.strays)
+        self._pipeline = Pipeline(
+            site,
+            store,
+            rejected,
+            devices=devices,
+            stats=self.stats,
+            max_bytes=options.max_bytes,
+            max_readings=options.max_readings,
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set. Lost connections and failing stores are waited for, not raised."""
+        backoff = Backoff(self.options.retry_s, self.options.retry_most_s)
+        connections = 0
+        short = 0
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                link = Link(self.options, self.client_id)
+                try:
+                    link.open(self._subscriptions)
+                    self.stats.connected = True
+                    self.stats.reconnects = connections
+                    connections += 1
+                    self._well(f"connected to {self.options.where} as {self.client_id!r}")
+                    self._consume(link, stop)
+                finally:
+                    self.stats.connected = False
+                    self.stats.unacked = 0
+                    link.close()
+            except BrokerError as e:
+                was_connected = connections > 0 and not isinstance(e, TakenOver)
+                steady = time.monotonic() - began > _STEADY_S
+                short = 0 if steady else short + was_connected
+                if steady:
+                    backoff.reset()
+                message = str(e)
+                if short >= _SHORT_IN_A_ROW and "closed" in message:
+                    message += f"; if that goes on: {taken_over(self.options, self.client_id)}"
+                self._ill(message)
+                stop.wait(backoff.next())
+
+    def _consume(self, link: Link, stop: threading.Event) -> None:
+        """Take groups and commit them until ``stop``. Raises BrokerError when the connection is gone."""
+        gone: BrokerError | None = None
+        while gone is None and not stop.is_set():
+            try:
+                self._collect(link, stop)
+            except BrokerError as e:
+                gone = e  # what is in hand is stored all the same: of QoS 0, nobody else has it
+            messages = link.take()
+            if messages and self._store(messages, link, stop) and gone is None:
+                link.acknowledge(messages)
+            self.stats.unacked = 0
+        if gone is not None:
+            raise gone
+
+    def _collect(self, link: Link, stop: threading.Event) -> None:
+        """Read until the inbox of ``link`` holds a group, or ``stop`` is set."""
+        o = self.options
+        while not link.inbox:
+            if stop.is_set():
+                return
+            link.read(_LOOK_UP_S, o.group_messages, o.group_bytes)
+        closes = time.monotonic() + o.group_s
+        while len(link.inbox) < o.group_messages and link.inbox_bytes < o.group_bytes:
+            seen = len(link.inbox)
+            left = closes - time.monotonic()
+            if left <= 0 or stop.is_set():
+                return
+            link.read(min(left, o.quiet_s), o.group_messages, o.group_bytes)
+            if len(link.inbox) == seen:
+                return
+
+    def _store(self, messages: list[Received], link: Link, stop: threading.Event) -> bool:
+        """Decode, check and commit messages; False when told to stop before they are durable."""
+        self.stats.received += len(messages)
+        self.stats.unacked = len(messages)
+        now = self._clock.now()
+        self.stats.last_message = as_datetime(now)
+        group = self._pipeline.prepare([RawMessage(m.topic, m.payload) for m in messages], now)
+        return self._commit(group, link, stop)
+
+    def _commit(self, group: Group, link: Link, stop: threading.Event) -> bool:
+        """Make a group durable, however long it takes; False when told to stop before that.
+
+        While the store is away nothing is read, so that the broker keeps what comes. Should it close the
+        connection over that, the group is made durable all the same, and only then BrokerError raised.
+        """
+        backoff = Backoff(self.options.retry_s, self.options.retry_most_s)
+        gone: BrokerError | None = None
+        while True:
+            try:
+                self._pipeline.commit(group)
+            except StoreUnavailable as e:
+                self._ill(f"readings wait at the broker: {e}")
+            except StoreError as e:
+                log.error("the store refuses readings, which stay at the broker: %s", e)
+                self.stats.problem = str(e)
+            else:
+                if self.stats.problem and gone is None:
+                    self._well("readings can be stored again")
+                if gone is not None:
+                    raise gone
+                return True
+            self.stats.retries += 1
+            until = time.monotonic() + backoff.next()
+            while (left := until - time.monotonic()) > 0:
+                if stop.wait(min(left, _LOOK_UP_S)):
+                    return False
+                if gone is None:
+                    try:
+                        link.keep_alive()
+                    except BrokerError as e:
+                        gone = e
+                        self.stats.connected = False
+
+    def _well(self, message: str) -> None:
+        log.info("%s", message)
+        self.stats.problem = ""
+
+    def _ill(self, message: str) -> None:
+        """Say what is wrong: once, not at every try."""
+        if message != self.stats.problem:
+            log.warning("%s", message)
+        self.stats.problem = message

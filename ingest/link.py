@@ -1,0 +1,347 @@
+"""One connection to an MQTT broker, made for taking in many messages and acknowledging them in groups.
+
+The caller turns the wheel (``Link.read``): reading, writing to the store and acknowledging on one thread
+is the fastest way through Python, and no message is ever read that nobody has room for.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from ingest.topics import Subscription
+from waterworks.errors import BrokerError
+
+_CONNECT_S = 10.0  # for the broker's answer to CONNECT and to SUBSCRIBE
+_CHUNK = 256 * 1024  # bytes asked of the socket at once
+_TAKEN_OVER = 0x8E  # MQTT 5.0, table 2-6
+_NOT_AUTHORISED = {0x86, 0x87}
+_BAD_VERSION = 0x84
+
+
+@dataclass(frozen=True)
+class BrokerOptions:
+    """Where a broker is and how to speak to it.
+
+    version: "3.1.1" costs half of "5" in CPU. keepalive_s: how long silence may last before the peer is
+    asked for a sign of life. session_s: how long a broker that speaks MQTT 5 keeps messages for us while
+    we are away (with 3.1.1, its own configuration decides). receive_maximum: how many unacknowledged
+    messages we take at most, as told to a broker that speaks MQTT 5.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    version: Literal["3.1.1", "5"] = "3.1.1"
+    username: str = ""
+    password: str = field(default="", repr=False)
+    tls: bool = False
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    keepalive_s: int = 60
+    session_s: int = 7 * 86_400
+    receive_maximum: int = 8_000
+
+    @property
+    def where(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"MQTT broker {host}:{self.port}"
+
+
+class TakenOver(BrokerError):
+    """Another client came with our client id, and the broker gave it our session."""
+
+
+class Received(NamedTuple):
+    """A message in hand. mid, qos: what its acknowledgement needs."""
+
+    topic: str
+    payload: bytes
+    mid: int
+    qos: int
+
+
+class Link:
+    """A connection to the broker of ``options`` as ``client_id``, with a session that outlives it.
+
+    ``inbox``: messages read and not yet taken. Raises BrokerError wherever the broker cannot be reached,
+    refuses, or is gone. Of one thread.
+    """
+
+    def __init__(self, options: BrokerOptions, client_id: str) -> None:
+        self.options = options
+        self.client_id = client_id
+        self.inbox: list[Received] = []
+        self.inbox_bytes = 0
+        self._client = _make_client(options, client_id)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.on_disconnect = self._on_disconnect
+        self._answer: ReasonCode | None = None
+        self._asked: dict[int, str] = {}  # subscriptions that the broker has not answered yet
+        self._lost: BrokerError | None = None
+        self._drained = True
+
+    def open(self, subscriptions: Sequence[Subscription]) -> None:
+        """Connect and subscribe. A subscription that the broker denies shows at a later ``read``: all that
+        it kept for us comes before its answer, and is not to be read without bound.
+        """
+        try:
+            if self.options.version == "5":
+                self._client.connect(
+                    self.options.host,
+                    self.options.port,
+                    self.options.keepalive_s,
+                    clean_start=False,
+                    properties=_session(self.options),
+                )
+            else:
+                self._client.connect(self.options.host, self.options.port, self.options.keepalive_s)
+        except (OSError, ValueError) as e:
+            raise _unreachable(self.options, e) from e
+        self._await(lambda: self._answer is not None, "does not answer as an MQTT broker does")
+        assert self._answer is not None
+        if self._answer.is_failure:
+            raise _refused(self.options, self._answer)
+        for s in subscriptions:
+            _, mid = self._client.subscribe(s.filter, qos=1)
+            if mid is not None:
+                self._asked[mid] = s.filter
+
+    def read(self, timeout: float, most: int, most_bytes: int) -> None:
+        """Wait up to ``timeout`` [s] for messages, and put into the inbox what is there.
+
+        Stops at ``most`` messages or ``most_bytes`` bytes in the inbox.
+        """
+        client = self._client
+        if self._lost is not None:
+            raise self._lost
+        sock = client.socket()
+        if sock is None:
+            raise self._gone()
+        wait = timeout if self._drained else 0.0
+        events = _wait(sock, wait, client.want_write())
+        if events & (select.POLLIN | select.POLLHUP | select.POLLERR) or not self._drained:
+            self._drained = True
+            inbox = self.inbox
+            while True:
+                before = len(inbox)
+                if client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    raise self._gone()
+                if len(inbox) >= most or self.inbox_bytes >= most_bytes:
+                    self._drained = False
+                    break
+                if len(inbox) == before and not client.buffered:
+                    break
+        self.keep_alive()
+
+    def keep_alive(self) -> None:
+        """Send what is due (pings, acknowledgements) without reading."""
+        if self._client.want_write():
+            self._client.loop_write()
+        self._client.loop_misc()
+        if self._lost is not None:
+            raise self._lost
+
+    def take(self) -> list[Received]:
+        """The inbox, which is empty afterwards."""
+        taken, self.inbox, self.inbox_bytes = self.inbox, [], 0
+        return taken
+
+    def acknowledge(self, messages: Sequence[Received]) -> None:
+        """Tell the broker that it need not keep these any more."""
+        self._client.acknowledge([m.mid for m in messages if m.qos == 1])
+        if self._lost is not None:
+            raise self._lost
+
+    def close(self) -> None:
+        """Leave the broker. Whatever is not acknowledged it will deliver again. Closing twice is allowed."""
+        self._client.on_disconnect = None
+        try:
+            self._client.disconnect()
+            self._client.loop_write()
+        except OSError:
+            pass
+        finally:
+            self._client.drop()
+
+    def _await(self, done: Callable[[], bool], otherwise: str) -> None:
+        deadline = time.monotonic() + _CONNECT_S
+        while not done():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise BrokerError(f"{self.options.where} {otherwise}: is it one?")
+            try:
+                self.read(min(left, 0.5), most=1, most_bytes=1)
+            except BrokerError:
+                if self._answer is None or not self._answer.is_failure:
+                    raise
+                return
+
+    def _gone(self) -> BrokerError:
+        return self._lost or BrokerError(f"{self.options.where} closed the connection")
+
+    def _on_connect(self, _c: Any, _u: Any, _flags: Any, reason: ReasonCode, _p: Any) -> None:
+        self._answer = reason
+
+    def _on_subscribe(self, _c: Any, _u: Any, mid: int, reasons: list[ReasonCode], _p: Any) -> None:
+        filter = self._asked.pop(mid, "")
+        if any(code.is_failure for code in reasons):
+            self._lost = BrokerError(
+                f"{self.options.where} does not let {_who(self.options)} subscribe to {filter}: "
+                "allow it in the broker's access list"
+            )
+
+    def _on_message(self, _c: Any, _u: Any, m: paho.MQTTMessage) -> None:
+        try:
+            topic = m.topic
+        except UnicodeDecodeError:
+            topic = "(not UTF-8)"
+        payload = bytes(m.payload)
+        self.inbox.append(Received(topic, payload, m.mid, m.qos))
+        self.inbox_bytes += len(payload)
+
+    def _on_disconnect(self, _c: Any, _u: Any, _flags: Any, reason: ReasonCode, _p: Any) -> None:
+        if reason.value == _TAKEN_OVER:
+            self._lost = TakenOver(taken_over(self.options, self.client_id))
+        else:
+            self._lost = BrokerError(f"{self.options.where} closed the connection ({reason})")
+
+
+def taken_over(options: BrokerOptions, client_id: str) -> str:
+    """What to say when two clients throw each other out."""
+    return (
+        f"another client took over our session at {options.where} under the same client id {client_id!r}: "
+        "give each ingest process its own name (mqtt.name)"
+    )
+
+
+class _Client(paho.Client):
+    """paho, reading the socket in large pieces and acknowledging many messages with one write.
+
+    Two methods of paho's inside are used, and both only for speed: were they to go, ``_sock_recv`` would
+    not be called any more, and ``acknowledge`` falls back to paho's own.
+    """
+
+    _buffer = b""
+    _at = 0
+
+    @property
+    def buffered(self) -> bool:
+        """Whether bytes wait that the socket does not know of any more."""
+        return self._at < len(self._buffer)
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if self._at >= len(self._buffer):
+            self._buffer = super()._sock_recv(_CHUNK)
+            self._at = 0
+        piece = self._buffer[self._at : self._at + bufsize]
+        self._at += len(piece)
+        return piece
+
+    def acknowledge(self, mids: Sequence[int]) -> None:
+        # PUBACK of both versions: 0x40, remaining length 2, packet id (MQTT 3.1.1, 3.4; MQTT 5.0, 3.4.2.1)
+        if not mids:
+            return
+        queue = getattr(self, "_packet_queue", None)
+        if queue is None:
+            for mid in mids:
+                self.ack(mid, 1)
+            return
+        packet = b"".join(b"\x40\x02" + mid.to_bytes(2, "big") for mid in mids)
+        queue(paho.PUBACK, packet, 0, 1)
+
+    def drop(self) -> None:
+        """Close the socket, whatever is still to be sent."""
+        sock = self.socket()
+        if sock is not None:
+            sock.close()
+
+
+def _make_client(options: BrokerOptions, client_id: str) -> _Client:
+    v5 = options.version == "5"
+    client = _Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        clean_session=None if v5 else False,
+        protocol=MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311,
+        reconnect_on_failure=False,
+        manual_ack=True,
+    )
+    if options.username:
+        client.username_pw_set(options.username, options.password or None)
+    if options.tls:
+        try:
+            client.tls_set(
+                ca_certs=None if options.ca_file is None else str(options.ca_file),
+                certfile=None if options.cert_file is None else str(options.cert_file),
+                keyfile=None if options.key_file is None else str(options.key_file),
+            )
+        except (OSError, ValueError) as e:
+            raise BrokerError(f"certificates for {options.where} cannot be used: {e}") from e
+    return client
+
+
+def _session(options: BrokerOptions) -> Properties:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = options.session_s
+    properties.ReceiveMaximum = options.receive_maximum
+    return properties
+
+
+def _wait(sock: Any, timeout: float, writing: bool) -> int:
+    """Events of a socket within ``timeout`` [s]. poll, not select: descriptors may pass 1024."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN | (select.POLLOUT if writing else 0))
+    events = poll.poll(max(timeout, 0.0) * 1000)
+    return events[0][1] if events else 0
+
+
+def _unreachable(options: BrokerOptions, e: Exception) -> BrokerError:
+    match e:
+        case ConnectionRefusedError():
+            return BrokerError(
+                f"no {options.where}: connection refused; is it running, and is this its port?"
+            )
+        case socket.gaierror():
+            return BrokerError(f"no {options.where}: host name {options.host!r} is not known")
+        case ssl.SSLCertVerificationError():
+            return BrokerError(
+                f"{options.where}: its certificate is not trusted ({e.verify_message}); "
+                "name the authority that signed it with mqtt.ca_file"
+            )
+        case ssl.SSLError():
+            return BrokerError(
+                f"{options.where}: no TLS connection ({e.reason or e}); does this port speak TLS?"
+            )
+        case TimeoutError():
+            return BrokerError(f"no {options.where}: no answer in time; is there a firewall between?")
+        case _:
+            return BrokerError(f"no {options.where}: {e}")
+
+
+def _refused(options: BrokerOptions, code: ReasonCode) -> BrokerError:
+    if code.value in _NOT_AUTHORISED:
+        return BrokerError(
+            f"{options.where} does not admit {_who(options)}: check mqtt.username and the password"
+        )
+    if code.value == _BAD_VERSION:
+        return BrokerError(f"{options.where} does not speak MQTT {options.version}: set mqtt.version")
+    return BrokerError(f"{options.where} refuses the connection: {code}")
+
+
+def _who(options: BrokerOptions) -> str:
+    return f"user {options.username!r}" if options.username else "clients without a user name"

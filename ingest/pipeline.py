@@ -1,0 +1,233 @@
+"""From a group of raw messages to durable readings. Knows topics and payloads, but nothing of MQTT.
+
+A group is prepared once (decoded, checked, brought to SI) and then committed; a commit that fails can be
+tried again as often as it takes. Only after it the messages may be acknowledged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+
+from ingest.decoders.columns import Columns, Fault, Rejection
+from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS, JsonReadings
+from ingest.decoders.json_status import decode_result, decode_status
+from ingest.devices import DeviceLog, DeviceState
+from ingest.reasons import Reason
+from ingest.rejected import Rejected, RejectedLog
+from ingest.stats import Stats
+from ingest.topics import Channel, Topic, parse
+from ingest.validate import explain, validate_columns
+from waterworks.ports import ReadingStore
+from waterworks.reading import ReadingBatch, as_datetime
+from waterworks.site import Site
+
+log = logging.getLogger(__name__)
+
+_TOPICS_REMEMBERED = 50_000
+
+
+class RawMessage(NamedTuple):
+    """A message as the broker gave it."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass
+class Group:
+    """What a group of messages comes to. ``Pipeline.commit`` ticks off what is durable already."""
+
+    batch: ReadingBatch
+    rejected: list[Rejected] = field(default_factory=list)
+    states: list[DeviceState] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+    batch_done: bool = False
+    rejected_done: bool = False
+
+
+class Pipeline:
+    """Prepares and commits groups of messages of one site.
+
+    devices: where to keep what devices say of themselves; None: nowhere. max_bytes, max_readings: bounds
+    on one message.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        store: ReadingStore,
+        rejected: RejectedLog,
+        *,
+        devices: DeviceLog | None = None,
+        stats: Stats | None = None,
+        max_bytes: int = MAX_BYTES,
+        max_readings: int = MAX_READINGS,
+    ) -> None:
+        self.stats = Stats() if stats is None else stats
+        self._site = site
+        self._store = store
+        self._rejected = rejected
+        self._devices = devices
+        self._readings = JsonReadings(max_bytes=max_bytes, max_readings=max_readings)
+        self._topics: dict[str, Topic | None] = {}
+        self._known_devices = {s.device for s in site.sensors}
+
+    def prepare(self, messages: Sequence[RawMessage], received: np.datetime64) -> Group:
+        """Decode and check messages that came at about ``received``. Touches no store."""
+        columns = Columns()
+        group = Group(ReadingBatch.empty())
+        when = as_datetime(received)
+        starts = np.empty(len(messages), np.int64)
+        decode = self._readings.decode
+        for i, message in enumerate(messages):
+            starts[i] = len(columns)
+            try:
+                topic = self._topic(message.topic)
+                if topic.channel is Channel.READINGS:
+                    faults = decode(topic.device, message.payload, columns)
+                    if faults:
+                        group.rejected += _of_faults(message, when, faults)
+                else:
+                    self._take_other(topic, message, when, group)
+            except Rejection as e:
+                group.rejected.append(Rejected(when, message.topic, message.payload, e.reason, e.detail))
+            except Exception as e:
+                # One message that our code stumbles over must not stop all others for good.
+                log.exception("decoder failed on a message of topic %r", message.topic)
+                detail = f"{type(e).__name__}: {e}"
+                group.rejected.append(
+                    Rejected(when, message.topic, message.payload, Reason.DECODER_FAILED, detail)
+                )
+        if len(columns):
+            self._check(columns, messages, starts, received, group)
+        return group
+
+    def commit(self, group: Group) -> None:
+        """Make a group durable. Call it again after StoreUnavailable or StoreError: it goes on from there."""
+        stats = self.stats
+        if not group.batch_done:
+            if len(group.batch):
+                result = self._store.append(group.batch)
+                stats.stored += result.stored
+                stats.duplicates += result.duplicates
+                stats.replaced += result.replaced
+            group.batch_done = True
+        if not group.rejected_done:
+            self._rejected.add(group.rejected)
+            for r in group.rejected:
+                stats.rejected[r.reason.value] += r.readings
+            group.rejected_done = True
+        if self._devices is not None:
+            self._devices.forget(group.forgotten)
+            self._devices.update(group.states)
+
+    def _topic(self, text: str) -> Topic:
+        """Raises Rejection for a topic that is none of this site's."""
+        try:
+            topic = self._topics[text]
+        except KeyError:
+            if len(self._topics) >= _TOPICS_REMEMBERED:
+                self._topics.clear()
+            topic = self._topics[text] = parse(text)
+        if topic is None:
+            raise Rejection(Reason.UNKNOWN_TOPIC, "not a topic of the layout twuin/{site}/{device}/...")
+        if topic.site != self._site.id:
+            raise Rejection(Reason.WRONG_SITE, f"a topic of site {topic.site!r}; this is {self._site.id!r}")
+        return topic
+
+    def _take_other(self, topic: Topic, message: RawMessage, when: datetime, group: Group) -> None:
+        if topic.channel is Channel.COMMAND:  # on its way to the device
+            self.stats.other += 1
+            return
+        if not self._known_devices & {topic.device, ""}:
+            raise Rejection(
+                Reason.UNKNOWN_DEVICE, f"no sensor of site {self._site.id} belongs to device {topic.device!r}"
+            )
+        if topic.channel is Channel.STATUS and not message.payload:  # someone cleared the retained status
+            group.states = [s for s in group.states if s.device != topic.device]
+            group.forgotten.append(topic.device)
+        elif topic.channel is Channel.STATUS:
+            status = decode_status(message.payload)
+            group.states.append(
+                DeviceState(
+                    topic.device,
+                    status.state,
+                    when,
+                    status.at(),
+                    status.battery_v,
+                    status.signal_dbm,
+                    status.firmware,
+                    status.interval_s,
+                    tuple(status.sensors),
+                )
+            )
+        else:
+            result = decode_result(message.payload)
+            if result.ok and result.interval_s is not None:
+                group.states.append(DeviceState(topic.device, "online", when, interval_s=result.interval_s))
+        self.stats.statuses += 1
+
+    def _check(
+        self,
+        columns: Columns,
+        messages: Sequence[RawMessage],
+        starts: np.ndarray[tuple[int], np.dtype[np.int64]],
+        received: np.datetime64,
+        group: Group,
+    ) -> None:
+        """Check all readings of a group at once; what fails goes back to its messages."""
+        source, time, value, quality = columns.arrays()
+        sources = list(columns.sources)
+        checked = validate_columns(
+            self._site,
+            [s.sensor for s in sources],
+            source,
+            time,
+            value,
+            [s.unit for s in sources],
+            received=received,
+            quality=quality,
+            devices=[s.device for s in sources],
+        )
+        group.batch = checked.batch
+        if not len(checked.rejected):
+            return
+        owners = np.searchsorted(starts, checked.rejected, side="right") - 1
+        faults: dict[int, list[Fault]] = {}
+        explained: set[tuple[int, Reason]] = set()
+        for row, reason, owner in zip(
+            checked.rejected.tolist(), checked.reasons, owners.tolist(), strict=True
+        ):
+            detail = ""
+            if (owner, reason) not in explained:  # a thousand like it need no thousand explanations
+                explained.add((owner, reason))
+                of = sources[source[row]]
+                at, sent = time[row], float(value[row])
+                detail = explain(self._site, reason, of.sensor, of.unit, at, sent, of.device)
+            faults.setdefault(owner, []).append(Fault(columns.place(row), reason, detail))
+        when = as_datetime(received)
+        for owner, of_message in faults.items():
+            group.rejected += _of_faults(messages[owner], when, of_message)
+
+
+def _of_faults(message: RawMessage, when: datetime, faults: Sequence[Fault]) -> list[Rejected]:
+    """One entry for each reason that readings of a message failed for; the first reading is described."""
+    by_reason: dict[Reason, list[Fault]] = {}
+    for fault in faults:
+        by_reason.setdefault(fault.reason, []).append(fault)
+    entries = []
+    for reason, found in by_reason.items():
+        readings = sum(f.readings for f in found)
+        detail = f"reading {found[0].place}: {found[0].detail}"
+        if readings > 1:
+            places = ", ".join(str(f.place) for f in found[1:20])
+            more = ", ..." if len(found) > 20 else ""
+            detail += f" ({readings} readings in all" + (f", also {places}{more})" if places else ")")
+        entries.append(Rejected(when, message.topic, message.payload, reason, detail, readings))
+    return entries
