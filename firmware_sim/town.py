@@ -177,16 +177,15 @@ SENSOR_COLUMNS = (
 def sensors_text(town: Town, network_file: Path) -> str:
     """Inlet meters with a pressure beside each, more pressures spread along the pipes, tank and pump."""
     network = read_network(network_file)
-    pipe = {p.id: p for p in town.pipes}
     rows: list[Sequence[object]] = []
     beside: dict[str, list[str]] = {}
-    for sensor, dma, from_dma, meter in town.inlets:
+    for sensor, dma, from_dma, meter, chamber in town.inlets:
         unit = "L/s" if dma == "D6" else "m3/h"
         low, high = (-15, 60) if unit == "L/s" else (-50, 200)
         device = sensor.replace("-IN", "-INLET")
         label = "Inlet" if not from_dma else f"Inlet from {from_dma}"
         rows.append((sensor, label, "flow", unit, "inlet", dma, from_dma, meter, device, 300, low, high))
-        beside.setdefault(dma, []).append(pipe[meter].end)
+        beside.setdefault(dma, []).append(chamber)
         if len(beside[dma]) == 1:
             p = f"{dma}-P1"
             rows.append(
@@ -198,7 +197,7 @@ def sensors_text(town: Town, network_file: Path) -> str:
                     "monitor",
                     dma,
                     "",
-                    pipe[meter].end,
+                    chamber,
                     device,
                     300,
                     0,

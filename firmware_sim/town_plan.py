@@ -125,10 +125,13 @@ class Valve(NamedTuple):
 
 
 class Inlet(NamedTuple):
+    """A flow meter on ``pipe``; ``chamber``: the junction behind it, and behind its valve if it has one."""
+
     sensor: str
     dma: str
     from_dma: str
     pipe: str
+    chamber: str
 
 
 @dataclass
@@ -284,14 +287,13 @@ def _connect(town: Town) -> None:
         share = min(12.0, run / 3) / run
         chamber = town.add(
             Junction(
-                f"{sensor}-CH".replace("-IN", ""),
+                sensor.replace("-IN", "-CH"),
                 round(at.across + du * share, 1),
                 round(at.down + dv * share, 1),
                 dma,
             )
         )
-        meter = town.lay(f"{sensor.replace('-IN', '-M')}", source, chamber.id, diameter, zone.roughness)
-        town.inlets.append(Inlet(sensor, dma, from_dma, meter.id))
+        meter = town.lay(sensor.replace("-IN", "-M"), source, chamber.id, diameter, zone.roughness)
         if from_dma:
             after = town.add(
                 Junction(f"{dma}-PR", chamber.across + 2.0, chamber.down + 4.0, dma),
@@ -299,7 +301,8 @@ def _connect(town: Town) -> None:
             setting = round(zone.hgl - after.elevation, 1)
             town.valves.append(Valve("PRV-3", chamber.id, after.id, 150, setting))
             chamber = after
-        town.lay(f"F{sensor.replace('-IN', '')}", chamber.id, target.id, diameter, zone.roughness)
+        town.inlets.append(Inlet(sensor, dma, from_dma, meter.id, chamber.id))
+        town.lay(sensor.replace("-IN", "-F"), chamber.id, target.id, diameter, zone.roughness)
         return target
 
     inlet("D1-IN", "D1", "T04")
@@ -377,7 +380,7 @@ def _served(town: Town) -> dict[str, int]:
                 heapq.heappush(queue, (round(at + pipe.length, 1), other, len(ways) - 1))
     load = {n: j.connections for n, j in town.junctions.items()}
     # D4 hangs on D2: what it needs passes the junction where its meter stands.
-    for _, dma, from_dma, meter in town.inlets:
+    for _, dma, from_dma, meter, _ in town.inlets:
         if from_dma:
             source = next(p.start for p in town.pipes if p.id == meter)
             load[source] += sum(j.connections for j in town.junctions.values() if j.zone == dma)

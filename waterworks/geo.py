@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from waterworks.network import Network, NodeKind
+from waterworks.network import LinkKind, Network, NodeKind
+from waterworks.outlines import outlines
 from waterworks.site import Site
+from waterworks.zones import link_dma
 
 Floats = NDArray[np.float64]
 
@@ -122,6 +124,103 @@ class Lines:
         return (float(np.interp(half, along, line[:, 0])), float(np.interp(half, along, line[:, 1])))
 
 
-def is_source(network: Network) -> NDArray[np.bool_]:
-    """(N,) whether a node is a reservoir or a tank."""
-    return np.asarray(network.node_kind != NodeKind.JUNCTION)
+def network_geojson(site: Site, network: Network) -> dict[str, Any]:
+    """The network as a GeoJSON FeatureCollection (RFC 7946), longitude and latitude.
+
+    Features, told apart by geometry and ``properties.kind``:
+
+    - Polygon or MultiPolygon, kind ``dma``: where a DMA lies; id, dma (the same), name.
+    - LineString, kind ``pipe``, ``pump`` or ``valve``: a link; id, dma ("" outside all), diameter_mm,
+      length_m (null where there is none), closed (initially).
+    - Point, kind ``reservoir``, ``tank``, ``pump`` or ``valve``: id, dma; valves and pumps at their middle.
+
+    Links and nodes without coordinates are left out. The collection's member ``georeferenced`` is false
+    where the site has no ``crs``: then longitude and latitude are a frame of their own around (0, 0) that
+    keeps only the shape.
+    """
+    lines = Lines(site, network)
+    dmas = link_dma(network, site.node_dma)
+    features: list[dict[str, Any]] = _outlines(site, network, lines, dmas)
+    for i, name in enumerate(network.link_ids):
+        line = lines.line(i)
+        if not np.isfinite(line).all():
+            continue
+        kind = link_word(LinkKind(network.link_kind[i]))
+        diameter, length = float(network.diameter[i]), float(network.length[i])
+        properties = {
+            "id": name,
+            "kind": kind,
+            "dma": dmas[i],
+            "diameter_mm": round(diameter * 1000, 1) if diameter > 0 else None,
+            "length_m": round(length, 1) if length > 0 else None,
+            "closed": not bool(network.open[i]),
+        }
+        features.append(_feature("LineString", np.round(line, 7).tolist(), properties))
+        if kind != "pipe":
+            middle = [round(v, 7) for v in lines.middle(i)]
+            features.append(_feature("Point", middle, {"id": name, "kind": kind, "dma": dmas[i]}))
+    for i in np.flatnonzero(network.node_kind != NodeKind.JUNCTION).tolist():
+        if np.isfinite(lines.nodes[i]).all():
+            kind = "tank" if network.node_kind[i] == NodeKind.TANK else "reservoir"
+            features.append(
+                _feature(
+                    "Point",
+                    np.round(lines.nodes[i], 7).tolist(),
+                    {"id": network.node_ids[i], "kind": kind, "dma": ""},
+                )
+            )
+    return {"type": "FeatureCollection", "georeferenced": bool(site.crs), "features": features}
+
+
+def link_word(kind: LinkKind) -> str:
+    """``pipe``, ``pump`` or ``valve``."""
+    if kind in (LinkKind.PIPE, LinkKind.CVPIPE):
+        return "pipe"
+    return "pump" if kind == LinkKind.PUMP else "valve"
+
+
+def _feature(shape: str, coordinates: Any, properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "Feature",
+        "geometry": {"type": shape, "coordinates": coordinates},
+        "properties": properties,
+    }
+
+
+def _outlines(site: Site, network: Network, lines: Lines, dmas: tuple[str, ...]) -> list[dict[str, Any]]:
+    good = lines.nodes[np.isfinite(lines.nodes).all(axis=1)]
+    if not len(good):
+        return []
+    # Longitudes shrunk so that both axes measure alike.
+    scale = np.array([np.cos(np.radians(good[:, 1].mean())), 1.0])
+    spacing = float(np.ptp(good * scale, axis=0).max()) / 300 or 1.0
+    points: dict[str, list[Floats]] = {d.id: [] for d in site.dmas}
+    for i, dma in enumerate(dmas):
+        inner = site.node_dma.get(network.node_ids[network.start[i]]) == dma
+        if dma in points and inner and network.open[i]:
+            points[dma].append(_sampled(lines.line(i) * scale, spacing))
+    drawn = outlines({d: np.concatenate(p) for d, p in points.items() if p})
+    features = []
+    for d in site.dmas:
+        polygons = [
+            [np.round(np.array(ring) / scale, 6).tolist() for ring in polygon]
+            for polygon in drawn.get(d.id, [])
+        ]
+        if polygons:
+            one = len(polygons) == 1
+            features.append(
+                _feature(
+                    "Polygon" if one else "MultiPolygon",
+                    polygons[0] if one else polygons,
+                    {"id": d.id, "kind": "dma", "dma": d.id, "name": d.name},
+                )
+            )
+    return features
+
+
+def _sampled(line: Floats, spacing: float) -> Floats:
+    """Points along a line (V, 2), no further apart than ``spacing``."""
+    step = np.hypot(*np.diff(line, axis=0).T)
+    along = np.concatenate([[0.0], np.cumsum(step)])
+    at = np.linspace(0.0, along[-1], max(2, int(along[-1] / spacing) + 2))
+    return np.column_stack([np.interp(at, along, line[:, 0]), np.interp(at, along, line[:, 1])])

@@ -169,3 +169,9 @@ def junctions(network: Network, node_dma: dict[str, str]) -> dict[str, str]:
     """The part of ``node_dma`` that speaks of junctions."""
     kind = dict(zip(network.node_ids, network.node_kind, strict=True))
     return {n: d for n, d in node_dma.items() if kind[n] == NodeKind.JUNCTION}
+
+
+def link_dma(network: Network, node_dma: dict[str, str]) -> tuple[str, ...]:
+    """(L,) the DMA that each link serves, "" outside all: its end node's, else its start node's."""
+    at = [node_dma.get(n, "") for n in network.node_ids]
+    return tuple(at[e] or at[s] for s, e in zip(network.start, network.end, strict=True))
