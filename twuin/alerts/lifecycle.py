@@ -56,7 +56,11 @@ CLOSING = (Reason.REPAIRED, Reason.FALSE_ALARM, Reason.PLANNED, Reason.ENDED)
 
 
 class TransitionRefused(TwuinError):
-    """An alert in this state cannot do what was asked, or the request lacks something."""
+    """An alert in this state cannot do what was asked."""
+
+
+class RequestIncomplete(TransitionRefused):
+    """The request itself lacks something or contradicts itself, whatever the alert's state."""
 
 
 def alert_id(site: str, kind: Kind, subject: str, detected: datetime, taken: Collection[str] = ()) -> str:
@@ -126,13 +130,15 @@ def settled(finding: Finding) -> Finding:
 def transition(
     alert: Alert, action: str, *, reason: Reason | None, note: str, actor: str, at: datetime
 ) -> Change:
-    """What becomes of ``alert`` when a person asks for ``action``. Raises TransitionRefused.
+    """What becomes of ``alert`` when a person asks for ``action``.
+
+    Raises TransitionRefused, and its kind RequestIncomplete.
 
     action: "acknowledge", "close" (needs a reason), "reopen" or "note" (needs a text).
     """
-    note = note.strip()
+    note = note.replace("\0", "").strip()
     if reason is not None and action != "close":
-        raise TransitionRefused(f"a reason belongs to closing an alert, not to {action!r}")
+        raise RequestIncomplete(f"a reason belongs to closing an alert, not to {action!r}")
     if action == "acknowledge":
         if alert.state is not State.OPEN:
             raise TransitionRefused(
@@ -144,7 +150,7 @@ def transition(
             raise TransitionRefused(f"alert {alert.id} is closed already")
         if reason not in CLOSING:
             allowed = ", ".join(r.value for r in CLOSING)
-            raise TransitionRefused(f"closing an alert needs a reason: one of {allowed}")
+            raise RequestIncomplete(f"closing an alert needs a reason: one of {allowed}")
         if reason is Reason.ENDED and alert.finding.ended is None:
             raise TransitionRefused(
                 f"alert {alert.id} has not ended, its readings still show it: close it with another reason"
@@ -156,9 +162,9 @@ def transition(
         return _moved_to(alert, State.OPEN, at, actor, "reopened", note, held=True)
     if action == "note":
         if not note:
-            raise TransitionRefused("a note needs a text")
+            raise RequestIncomplete("a note needs a text")
         return _moved_to(alert, alert.state, at, actor, "note", note, reason=alert.reason, held=alert.held)
-    raise TransitionRefused(f"unknown action {action!r}: use acknowledge, close, reopen or note")
+    raise RequestIncomplete(f"unknown action {action!r}: use acknowledge, close, reopen or note")
 
 
 def reconcile(

@@ -1,0 +1,179 @@
+"""What stands before every route: hosts, origins, sizes, compression, and a stopwatch.
+
+A browser can be made to send requests to a server on its own machine or network by any page that it
+shows. Such a page must not act (cross-origin requests that change something are refused) and must not
+read (a name that an attacker points to 127.0.0.1 is no name of ours, so its requests are refused).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Histogram
+from starlette.datastructures import Headers
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from twuin.api.problems import problem
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+MAX_BODY = 64 * 1024
+"""Longest request body [bytes]: the longest that any route takes is a note."""
+
+
+def install_guards(app: FastAPI, *, allowed_hosts: Sequence[str], max_body: int = MAX_BODY) -> None:
+    """Put the guards before all routes of ``app``.
+
+    allowed_hosts: names by which this server is called (without port); "*" for any, which is safe only
+    behind a proxy that checks them. A bare IP address is always taken: nobody can point it elsewhere.
+    Durations of requests are kept in ``app.state.registry``.
+    """
+    registry = CollectorRegistry()
+    app.state.registry = registry
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
+    app.add_middleware(Guard, allowed_hosts=allowed_hosts, max_body=max_body)
+    app.add_middleware(Stopwatch, registry=registry)
+
+
+class Guard:
+    """Refuses foreign hosts, foreign origins and oversized bodies."""
+
+    def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str], max_body: int = MAX_BODY) -> None:
+        self.app = app
+        self._max_body = max_body
+        self._any = "*" in allowed_hosts
+        self._hosts = frozenset(h.lower().strip("[]") for h in allowed_hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self._is_ours(host):
+            answer = problem(
+                421,
+                f"this server is not called {host[:80]!r}: add the name to web.allowed_hosts, or use another",
+            )
+            await answer(scope, receive, send)
+        elif scope["method"] not in SAFE_METHODS and not same_origin(headers):
+            await problem(403, "a page of another origin may not change anything here")(scope, receive, send)
+        elif _length(headers) > self._max_body:
+            await self._too_large()(scope, receive, send)
+        else:
+            await self._bounded(scope, receive, send)
+
+    def _is_ours(self, host: str) -> bool:
+        if self._any:
+            return True
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return name in self._hosts or _is_address(name)
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Cut off a body that is longer than it may be, whatever its headers said."""
+        seen, started = 0, False
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._max_body:
+                raise _TooLarge
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, counted, noted)
+        except _TooLarge:
+            if not started:
+                await self._too_large()(scope, receive, send)
+
+    def _too_large(self) -> ASGIApp:
+        return problem(
+            413, f"the body is longer than {self._max_body} bytes", headers={"Connection": "close"}
+        )
+
+
+class _TooLarge(BaseException):
+    """Passes all handlers of errors on its way out."""
+
+
+def _length(headers: Headers) -> int:
+    text = headers.get("content-length", "0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.split("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def same_origin(headers: Headers) -> bool:
+    """Whether a request comes from a page of ours or from a program, and not from another site's page.
+
+    Browsers say so in Sec-Fetch-Site, older ones in Origin; programs send neither.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None and site not in ("same-origin", "none"):
+        return False
+    origin = headers.get("origin")
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    except ValueError:
+        return False
+
+
+class Stopwatch:
+    """Measures requests by route; what is no route of the application itself counts as "other"."""
+
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+        self.app = app
+        self._seconds = Histogram(
+            "twuin_http_request_seconds",
+            "Time to the end of an answer, event streams left out",
+            ("method", "route", "status"),
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=registry,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, status, stream = time.perf_counter(), 500, False
+
+        async def noted(message: Message) -> None:
+            nonlocal status, stream
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                stream = (
+                    Headers(raw=message["headers"]).get("content-type", "").startswith("text/event-stream")
+                )
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        finally:
+            if not stream:
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                route = getattr(scope.get("route"), "path", None) or "other"
+                self._seconds.labels(method, route, str(status)).observe(time.perf_counter() - began)
+
+
+_METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}

@@ -1,0 +1,57 @@
+"""What came in, and what could not be taken."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from twuin.api.params import Limit, RowId
+from twuin.views.models import IngestStats, Page, RejectedOut
+from twuin.views.views import Views
+
+
+def ingest_routes(views: Views) -> APIRouter:
+    """/ingest."""
+    routes = APIRouter(prefix="/ingest", tags=["ingest"])
+
+    @routes.get("/stats", summary="Counters of what came in")
+    def stats() -> IngestStats:
+        return views.ingest_stats()
+
+    @routes.get("/rejected", summary="Rejected messages, newest first")
+    def rejected(
+        reason: Annotated[str | None, Query(max_length=80, description="Only this reason code")] = None,
+        cursor: Annotated[
+            int | None, Query(ge=1, le=2**63 - 1, description="`next` of the page before")
+        ] = None,
+        limit: Limit = 50,
+    ) -> Page[RejectedOut]:
+        return views.rejected(limit=limit, before=cursor, reason=reason)
+
+    @routes.get(
+        "/rejected/{id}",
+        summary="The raw bytes of a rejected message",
+        response_class=Response,
+        responses={
+            200: {
+                "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+            },
+            404: {},
+        },
+    )
+    def payload(id: RowId) -> Response:
+        # Anyone may have sent these bytes: no browser is to take them for a page or a script.
+        return Response(
+            views.rejected_payload(id),
+            media_type="application/octet-stream",
+            headers={
+                "Content-Disposition": f'attachment; filename="rejected-{id}.bin"',
+                "X-Content-Type-Options": "nosniff",
+                "Content-Security-Policy": "sandbox",
+                "Cache-Control": "no-store",
+            },
+        )
+
+    return routes

@@ -1,0 +1,130 @@
+"""How Twuin itself is: health for people and supervisors, figures for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from twuin import __version__
+from twuin.alerts.model import Kind, State
+from twuin.alerts.service import AlertService
+from twuin.api.problems import RETRY_S, problem
+from twuin.views.models import Health
+from twuin.views.views import Views
+from waterworks.errors import TwuinError
+
+
+def operation_routes(views: Views) -> APIRouter:
+    """/health, /health/live, /health/ready."""
+    routes = APIRouter(prefix="/health", tags=["operation"])
+
+    @routes.get("", summary="All parts and how they are", response_model=Health)
+    def health() -> Response:
+        """200 also when `degraded`; 503 when `down`."""
+        found = views.health()
+        return JSONResponse(found.model_dump(mode="json"), 503 if found.status == "down" else 200)
+
+    @routes.get("/live", summary="Whether the process answers at all")
+    def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @routes.get("/ready", summary="Whether the stores can be read")
+    def ready() -> Response:
+        found = views.health()
+        if found.status == "down":
+            why = "; ".join(
+                f"{n}: {p.get('detail', '')}" for n, p in found.parts.items() if p.get("status") == "down"
+            )
+            return problem(503, why, headers={"Retry-After": str(RETRY_S)})
+        return JSONResponse({"status": found.status})
+
+    return routes
+
+
+def metrics_route(views: Views, alerts: AlertService) -> APIRouter:
+    """/metrics, in Prometheus' text format."""
+    routes = APIRouter(tags=["operation"])
+    own = CollectorRegistry()
+    own.register(_Figures(views, alerts))
+
+    @routes.get(
+        "/metrics",
+        summary="Figures for Prometheus",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
+    def metrics(request: Request) -> Response:
+        text = generate_latest(own)
+        requests = getattr(request.app.state, "registry", None)
+        if requests is not None:
+            text += generate_latest(requests)
+        return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return routes
+
+
+class _Figures(Collector):
+    """Asks at the time of the scrape; what cannot be told is left out, and ``twuin_up`` says so."""
+
+    def __init__(self, views: Views, alerts: AlertService) -> None:
+        self._views = views
+        self._alerts = alerts
+
+    def describe(self) -> Iterable[Metric]:
+        return []  # nothing is asked before the first scrape
+
+    def collect(self) -> Iterable[Metric]:
+        yield InfoMetricFamily("twuin_build", "The program", value={"version": __version__})
+        up = 1.0
+        for part in (self._ingest, self._lag, self._open):
+            try:
+                yield from list(part())
+            except TwuinError:
+                up = 0.0
+        yield GaugeMetricFamily("twuin_up", "1 when all stores answered this scrape", value=up)
+
+    def _ingest(self) -> Iterable[Metric]:
+        stats = self._views.ingest_stats()
+        rejected = CounterMetricFamily(
+            "twuin_rejected", "Rejected messages of all processes, ever", labels=["reason"]
+        )
+        for reason, count in stats.rejected.by_reason.items():
+            rejected.add_metric([reason], count)
+        yield rejected
+        if stats.running:
+            for name, help, count in (
+                ("twuin_messages", "MQTT messages received by this process", stats.messages),
+                ("twuin_readings_stored", "Readings stored by this process", stats.readings_stored),
+                ("twuin_readings_duplicate", "Readings that were known already", stats.readings_duplicate),
+                ("twuin_readings_replaced", "Readings that took another's place", stats.readings_replaced),
+                ("twuin_mqtt_reconnects", "Connections to the broker after the first", stats.reconnects),
+            ):
+                yield CounterMetricFamily(name, help, value=count)
+            yield GaugeMetricFamily(
+                "twuin_mqtt_connected", "1 while connected to the broker", value=float(stats.connected)
+            )
+            yield GaugeMetricFamily(
+                "twuin_messages_unacknowledged",
+                "Messages not yet durable",
+                value=stats.messages_unacknowledged,
+            )
+
+    def _lag(self) -> Iterable[Metric]:
+        mark = self._views.watermark()
+        if mark is not None:
+            lag = (self._views.now() - mark).total_seconds()
+            yield GaugeMetricFamily("twuin_watermark_lag_seconds", "Site time not yet analysed", value=lag)
+
+    def _open(self) -> Iterable[Metric]:
+        counts = self._alerts.counts()
+        family = GaugeMetricFamily("twuin_alerts", "Alerts by kind and state", labels=["kind", "state"])
+        for kind in Kind:
+            for state in State:
+                family.add_metric([kind.value, state.value], counts.get((kind, state), 0))
+        yield family

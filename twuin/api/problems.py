@@ -1,0 +1,135 @@
+"""Every error as a problem document (RFC 9457, application/problem+json)."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from twuin.alerts.lifecycle import RequestIncomplete, TransitionRefused
+from twuin.alerts.service import BadCursor, StaleAlert
+from twuin.views.models import Problem
+from waterworks.errors import NotFound, StoreUnavailable, TwuinError
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_S = 5
+"""After how long a client should try a store again that cannot answer now [s]."""
+
+
+def problem(
+    status: int,
+    detail: str | None = None,
+    *,
+    type: str = "about:blank",
+    headers: dict[str, str] | None = None,
+    **more: Any,
+) -> JSONResponse:
+    """A problem response; ``more`` are members of its own (RFC 9457, 3.2)."""
+    body = {"type": type, "title": _title(status), "status": status, "detail": detail, **more}
+    return JSONResponse(
+        {k: v for k, v in body.items() if v is not None}, status, headers, media_type=MEDIA_TYPE
+    )
+
+
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def install_errors(app: FastAPI) -> None:
+    """Answer every error of ``app`` with a problem document, and describe them so in its OpenAPI."""
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(TwuinError, _on_twuin)
+    app.add_exception_handler(Exception, _on_defect)
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _describe(described())
+        return described()
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, error.detail, headers=dict(error.headers or {}))
+
+
+def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"in": str(e["loc"][0]), "name": ".".join(map(str, e["loc"][1:])), "message": e["msg"]}
+        for e in error.errors()[:20]
+    ]
+    first = f"{errors[0]['in']} {errors[0]['name']}: {errors[0]['message']}" if errors else "invalid request"
+    return problem(422, first[:500], type="urn:twuin:problem:invalid", errors=errors)
+
+
+def _on_twuin(request: Request, error: Exception) -> JSONResponse:
+    detail = str(error)
+    if isinstance(error, NotFound):
+        return problem(404, detail)
+    if isinstance(error, StaleAlert):
+        current = error.current
+        return problem(
+            409,
+            detail,
+            type="urn:twuin:problem:stale-alert",
+            current_version=current.version,
+            current_state=current.state.value,
+        )
+    if isinstance(error, BadCursor | RequestIncomplete):
+        return problem(422, detail, type="urn:twuin:problem:invalid")
+    if isinstance(error, TransitionRefused):
+        return problem(409, detail, type="urn:twuin:problem:transition-refused")
+    if isinstance(error, StoreUnavailable):
+        return problem(
+            503, detail, type="urn:twuin:problem:unavailable", headers={"Retry-After": str(RETRY_S)}
+        )
+    log.error("%s %s: %s", request.method, request.url.path, error)
+    return problem(500, detail)
+
+
+def _on_defect(request: Request, error: Exception) -> JSONResponse:
+    # The server logs the traceback; a client learns nothing about our insides.
+    return problem(500, "a defect of Twuin: its log has the details")
+
+
+_DESCRIPTIONS = {
+    "404": "Nothing of this name",
+    "409": "The alert changed, or does not allow this; `current_version` says how it stands",
+    "422": "The request is not valid; `errors` names each part",
+    "503": "A store cannot answer now; try again after `Retry-After` seconds",
+}
+
+
+def _describe(schema: dict[str, Any]) -> None:
+    """Bring FastAPI's description of errors in line with what is sent. Changes ``schema``."""
+    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = Problem.model_json_schema()
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path, operations in schema.get("paths", {}).items():
+        for operation in operations.values():
+            answers = operation["responses"]
+            if path.startswith("/api/"):
+                answers.setdefault("422", {})
+                answers.setdefault("503", {})
+                answers["default"] = {"description": "Any other error", "content": content}
+            for status, answer in answers.items():
+                if status >= "400" and status != "default":
+                    answer["content"] = content
+                    answer["description"] = _DESCRIPTIONS.get(status, _title(int(status)))
