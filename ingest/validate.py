@@ -33,6 +33,9 @@ BELIEVABLE: dict[Quantity, tuple[float, float]] = {
 }
 """Values [SI] to believe of a sensor for which the site gives no range of its own."""
 
+# Where the seconds of the years 2000 to 2100 land when they are taken for milliseconds.
+_SECONDS = (np.datetime64(946_684_800, "ms"), np.datetime64(4_102_444_800, "ms"))
+
 _MAX_UNIT = 32  # characters; longer text is no unit and not worth remembering
 
 # What is wrong with a row, in the order in which it is looked for: the first one found is reported.
@@ -134,6 +137,8 @@ def explain(
                 conversion(unit or owner.unit, owner.quantity)
             except UnitError as e:
                 return f"sensor {name!r}: {_short(str(e), 300)}"
+        case Reason.TIME_TOO_OLD if time is not None and _SECONDS[0] <= time < _SECONDS[1]:
+            return f"sensor {name!r}: time {time} is before 2000: seconds where milliseconds are meant?"
         case Reason.TIME_TOO_OLD:
             return f"sensor {name!r}: time {time} is before 2000: is the device's clock set?"
         case Reason.TIME_AHEAD:

@@ -1,0 +1,135 @@
+"""Every folder of ``json/``: a topic and a payload as a device sends it, and what becomes of them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import jsonschema
+import numpy as np
+import pytest
+from referencing import Registry, Resource
+
+from ingest.pipeline import Group, Pipeline, RawMessage
+from waterworks.reading import as_datetime, instant
+from waterworks.site import Sensor, Site
+from waterworks.units import Quantity
+
+CASES = sorted(p for p in (Path(__file__).parent / "json").iterdir() if p.is_dir())
+RECEIVED = instant("2026-11-21T12:00:00Z")
+SITE = Site(
+    id="malang",
+    name="Malang",
+    timezone=ZoneInfo("Asia/Jakarta"),
+    dmas=(),
+    sensors=(
+        Sensor("D1-IN", Quantity.FLOW, "m3/h", "D1", "d1"),
+        Sensor("D1-P1", Quantity.PRESSURE, "m", "D1", "d1"),
+        Sensor("TANK", Quantity.LEVEL, "cm", "D1", "d1", low=0.0, high=6.0),
+        Sensor("D2-P1", Quantity.PRESSURE, "bar", "D2", "d2"),
+        Sensor("ODD", Quantity.RATIO, "", "D2", "a/b c"),
+    ),
+    folder=Path(),
+)
+
+
+class Untouched:
+    """A store and a log that nothing may be asked of."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"decoding called {name}()")
+
+
+def read(case: Path) -> tuple[RawMessage, dict[str, Any]]:
+    [payload] = case.glob("payload.*")
+    topic = (case / "topic").read_text().strip()
+    return RawMessage(topic, payload.read_bytes()), json.loads((case / "expected.json").read_text())
+
+
+def prepare(*messages: RawMessage) -> Group:
+    return Pipeline(SITE, Untouched(), Untouched()).prepare(messages, RECEIVED)  # type: ignore[arg-type]
+
+
+def readings_of(group: Group) -> list[tuple[str, datetime, float, int]]:
+    b = group.batch
+    return [
+        (b.names[b.sensor[i]], as_datetime(b.time[i]), float(b.value[i]), int(b.quality[i]))
+        for i in range(len(b))
+    ]
+
+
+def wanted(expected: dict[str, Any]) -> list[tuple[str, datetime, Any, int]]:
+    return [
+        (
+            r["sensor"],
+            datetime.fromisoformat(r["time"]).astimezone(UTC),
+            pytest.approx(r["value"], rel=1e-12),
+            r["quality"],
+        )
+        for r in expected["readings"]
+    ]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda p: p.name)
+def test_message_becomes_these_readings_and_rejections(case: Path) -> None:
+    message, expected = read(case)
+    group = prepare(message)
+    assert readings_of(group) == wanted(expected)
+    assert (group.batch.received == RECEIVED).all()
+    assert sorted((r.reason.value, r.readings) for r in group.rejected) == sorted(
+        (r["reason"], r["readings"]) for r in expected["rejected"]
+    )
+    for entry in expected["rejected"]:
+        [found] = [r for r in group.rejected if r.reason.value == entry["reason"]]
+        assert entry.get("detail", "") in found.detail
+        assert (found.payload, found.topic) == (message.payload, message.topic)
+        assert "\n" not in found.detail
+
+
+def test_all_messages_in_one_group_become_what_each_becomes_alone() -> None:
+    pairs = [read(case) for case in CASES]
+    group = prepare(*[message for message, _ in pairs])
+    assert readings_of(group) == [r for _, expected in pairs for r in wanted(expected)]
+    rejected = sorted((r.topic, r.payload, r.reason.value, r.readings) for r in group.rejected)
+    assert rejected == sorted(
+        (m.topic, m.payload, r["reason"], r["readings"]) for m, e in pairs for r in e["rejected"]
+    )
+
+
+# The others: no JSON at all, or sound in form and wrong in content, which no schema can say.
+@pytest.mark.parametrize("case", [c for c in CASES if "schema_valid" in read(c)[1]], ids=lambda p: p.name)
+def test_published_schema_agrees_with_the_decoder(case: Path, root: Path) -> None:
+    message, expected = read(case)
+    schema = json.loads((root / "docs/schema/readings.schema.json").read_text())
+    validator = jsonschema.Draft202012Validator(schema)
+    assert validator.is_valid(json.loads(message.payload)) is expected["schema_valid"]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("status", {"state": "online", "time": "2026-11-21T10:00:00+07:00", "battery_v": 3.6}, {"time": 1}),
+        ("command", {"id": "7", "interval_s": 60}, {"id": "7", "interval_s": 0}),
+        ("result", {"id": "7", "ok": True, "interval_s": 60}, {"id": "7"}),
+    ],
+)
+def test_schema_of_device_messages_tells_good_from_bad(
+    name: str, good: dict[str, Any], bad: dict[str, Any], root: Path
+) -> None:
+    schemas = [json.loads(p.read_text()) for p in sorted((root / "docs/schema").glob("*.schema.json"))]
+    registry: Registry[Any] = Registry().with_resources(
+        (s["$id"], Resource.from_contents(s)) for s in schemas
+    )
+    [schema] = [s for s in schemas if s["$id"] == f"urn:twuin:schema:{name}"]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema, registry=registry)
+    assert validator.is_valid(good)
+    assert not validator.is_valid(bad)
+
+
+def test_reading_times_are_utc_microseconds() -> None:
+    message, _ = read(next(c for c in CASES if c.name == "single"))
+    assert prepare(message).batch.time[0] == np.datetime64("2026-11-21T03:00:00", "us")
