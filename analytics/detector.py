@@ -109,6 +109,7 @@ class Detector:
         self.zero = {"fast": np.zeros((2, areas), np.int64), "slow": np.zeros((2, areas), np.int64)}
         self.runs = np.zeros((2, areas), np.int64)
         self.events: list[Event] = []
+        self.dirty = 0  # first block changed since ``changed_since``
         self.snapshots: dict[int, Snapshot] = {}
 
         self._expect = np.full((self.slots, areas), np.nan)
@@ -269,6 +270,7 @@ class Detector:
         self._block["residual"][: self.blocks, columns] = _mean_of_most(folded)
         self.armed = self.armed | new
         self.sums[:, columns] = 0.0
+        self.dirty = min(self.dirty, self.blocks)
 
     def _close_day(self) -> None:
         """What the day that ends says about demand, and about an offset too small to see by the hour."""
@@ -340,8 +342,10 @@ class Detector:
                 self._alarm(int(s), side, int(self.zero["fast"][i][s]) - 2, fast=True)
         self.sums = np.minimum(self.sums, self._limits * 2)  # what did not count as an alarm may pass
         for e in self.events:
-            if e.end is None and e.detected < b:
-                self._follow(e)
+            if e.end is None:
+                if e.detected < b:
+                    self._follow(e)
+                self._note(e)
         share = (self.sums / self._limits).max(0)
         shown = np.where(np.isnan(self._alarmed), np.minimum(share, 0.99), self._alarmed)
         block["statistic"][b] = np.where(self.armed, shown, np.nan)
@@ -438,7 +442,8 @@ class Detector:
         self._estimate(event)
 
     def _correct_offsets(self, s: int, start: int, course: Floats) -> None:
-        """Take an event that has just become known off the day offsets that it has raised."""
+        """Take what has just become known of an event off the day offsets that it has raised."""
+        self.dirty = min(self.dirty, start)
         day_blocks = self.row_of[: self.days] // self.rows_per_block
         for d in range(self.days - 1, -1, -1):
             rows = self.row_of[d]
@@ -517,6 +522,18 @@ class Detector:
         e.volume = float(max(0.0, e.side * np.where(finite, excess, course).sum()) * self.block_s)
         e.confidence = _confidence(float(np.nanmean(excess)), widen * e.spread_of(n), n * self.block_s)
 
+    def _note(self, e: Event) -> None:
+        """Keep the size for working out the place: hourly for a day from detection, then daily.
+
+        Fixed by event time, so that the place does not depend on when somebody looked.
+        """
+        age = (self.blocks - 1 - e.detected) * self.block_s
+        every = 3600 if age < 86400 else 86400
+        if age % every < self.block_s and e.end is None:
+            self._estimate(e)
+            e.noted = self.blocks
+            e.noted_flow, e.noted_sigma = e.flow, (e.high - e.low) / (2 * 1.6449)
+
     def estimates(self) -> None:
         """Bring the estimates of lasting events up to date."""
         for e in self.events:
@@ -540,6 +557,11 @@ class Detector:
             {name: z.copy() for name, z in self.zero.items()},
         )
 
+    def changed_since(self) -> int:
+        """First row that was computed or changed since this was last asked."""
+        row, self.dirty = min(self.dirty, self.blocks) * self.rows_per_block, self.blocks
+        return row
+
     def rewind(self, row: int) -> int:
         """Go back to the last kept day start at or before ``row``; returns the row to go on from.
 
@@ -554,6 +576,8 @@ class Detector:
         self.snapshots = {r: x for r, x in self.snapshots.items() if r <= s.rows}
         self.rows, self.days = s.rows, s.days
         self.blocks = s.rows // self.rows_per_block
+        changed = [e.start for e in self.events if e.closed is None or e.closed >= self.blocks]
+        self.dirty = min([self.dirty, self.blocks, *changed])
         first = max(0, s.days - self.window - 1)
         self.levels[first : s.days + 1] = s.levels[: s.days + 1 - first]
         self.offsets[first : s.days] = s.offsets

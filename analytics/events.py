@@ -18,7 +18,8 @@ class Event:
     end decided. end: first block after it, None while it lasts; closed: the block whose end decided that.
     track: (block, flow) steps of its size [m3/s], signed, from that block on. lengths, spread: standard
     deviation of a mean residual over so many blocks, before the event [m3/s]. Estimates as of the last
-    update: flow, low, high [m3/s] (90 % interval), volume [m3], confidence [0..1].
+    update: flow, low, high [m3/s] (90 % interval), volume [m3], confidence [0..1]. noted: block by which
+    the place was last worth working out anew, noted_flow and noted_sigma [m3/s] the size known then.
     """
 
     area: int
@@ -43,6 +44,9 @@ class Event:
     high: float = 0.0
     volume: float = 0.0
     confidence: float = 0.0
+    noted: int = 0
+    noted_flow: float = 0.0
+    noted_sigma: float = 0.0
 
     @property
     def now(self) -> float:

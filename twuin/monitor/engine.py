@@ -1,0 +1,164 @@
+"""From the store's windows to the detector, in event time, and back again when late data come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.detector import Detector, Options
+from analytics.inflow import net_inflow, storage_rate
+from analytics.resample import last_in_steps, to_rows
+from twuin.monitor.grid import instant_of, local_time, site_step, utc_seconds
+from waterworks.network import Network
+from waterworks.ports import ReadingStore
+from waterworks.reading import Quality
+from waterworks.site import Role, Sensor, Site
+
+Floats = NDArray[np.float64]
+
+UNUSABLE = int(Quality.SUSPECT | Quality.OUT_OF_RANGE | Quality.CLOCK)
+"""Readings that are kept and shown, but decide nothing."""
+
+CHUNK_DAYS = 60
+"""How much is read from the store at once."""
+
+
+class Balance(NamedTuple):
+    """How meters and tanks make up net inflow. signs (M, S), tank_signs (K, S), areas (K,) [m2]."""
+
+    meters: list[str]
+    signs: Floats
+    tanks: list[str]
+    tank_signs: Floats
+    areas: Floats
+
+
+def balance(site: Site, network: Network | None) -> Balance:
+    """The balance of the site's DMAs, columns in their order.
+
+    A tank whose plan area neither the site nor the network gives is left out.
+    """
+    column = {d.id: i for i, d in enumerate(site.dmas)}
+    meters = [s for s in site.sensors if s.role is Role.INLET]
+    tanks = [(s, a) for s in site.sensors if s.role is Role.STORAGE and (a := _area(s, network)) is not None]
+    signs = np.zeros((len(meters), len(column)))
+    for i, s in enumerate(meters):
+        if s.dma in column:
+            signs[i, column[s.dma]] += 1
+        if s.from_dma in column:
+            signs[i, column[s.from_dma]] -= 1
+    tank_signs = np.zeros((len(tanks), len(column)))
+    for i, (s, _) in enumerate(tanks):
+        if s.dma in column:
+            tank_signs[i, column[s.dma]] -= 1
+    return Balance(
+        [s.id for s in meters],
+        signs,
+        [s.id for s, _ in tanks],
+        tank_signs,
+        np.array([a for _, a in tanks], np.float64),
+    )
+
+
+def _area(sensor: Sensor, network: Network | None) -> float | None:
+    if sensor.tank_area_m2 is not None:
+        return sensor.tank_area_m2
+    if network is not None and sensor.element in network.node_index:
+        diameter = float(network.tank_diameter[network.node_index[sensor.element]])
+        if np.isfinite(diameter):
+            return float(np.pi * diameter**2 / 4)
+    return None
+
+
+class Engine:
+    """The detector of one site and where it stands.
+
+    ``origin`` and ``until`` [s since 1970]: what has been taken from the store, [origin, until).
+    """
+
+    def __init__(
+        self, site: Site, store: ReadingStore, network: Network | None, options: Options, keep: int
+    ) -> None:
+        self._site, self._store, self._options, self._keep = site, store, options, keep
+        self.step_s = site_step(site)
+        self.balance = balance(site, network)
+        self.feeding = [*self.balance.meters, *self.balance.tanks]
+        self.detector = Detector(len(site.dmas), self.step_s, options)
+        self.origin: int | None = None
+
+    @property
+    def until(self) -> int | None:
+        """End of the last evaluated block [s since 1970], None before the first."""
+        return None if self.origin is None else self.origin + self.detector.rows * self.step_s
+
+    def start(self, first: np.datetime64) -> None:
+        """Begin at the UTC day of the first reading."""
+        seconds = int(utc_seconds(np.array([first]))[0])
+        self.origin = seconds // 86400 * 86400
+        self.detector = Detector(len(self._site.dmas), self.step_s, self._options)
+
+    def touched(self, first: np.datetime64) -> None:
+        """Something from ``first`` on has changed: forget what was decided from then on."""
+        if self.origin is None or self.until is None:
+            return
+        # A tank's rate reaches one step further than its reading.
+        row = int(utc_seconds(np.array([first]))[0]) - self.origin
+        if row < 0:
+            self.start(first)
+        elif row < self.until - self.origin:
+            self.detector.rewind(row // self.step_s)
+
+    def proceed(self, mark: np.datetime64, progress: Callable[[float], None] | None = None) -> bool:
+        """Evaluate all whole blocks that end at or before ``mark``; whether there were any.
+
+        progress: called with the share done, after each piece that was read from the store.
+        """
+        if self.origin is None:
+            return False
+        block = self.detector.block_s
+        target = (int(utc_seconds(np.array([mark]))[0]) - self.origin) // block * block // self.step_s
+        begun, moved = self.detector.rows, False
+        chunk = CHUNK_DAYS * 86400 // self.step_s
+        while self.detector.rows < target:
+            first = self.detector.rows
+            count = min(chunk, target - first)
+            local = local_time(
+                self.origin + (first + np.arange(count, dtype=np.int64)) * self.step_s,
+                self.step_s,
+                self._site.timezone,
+                self._site.monitor.holidays,
+            )
+            self.detector.advance(self.inflow(first, count), local.day, local.slot, local.weekday)
+            self.detector.forget(self._keep)
+            moved = True
+            if progress is not None:
+                progress((self.detector.rows - begun) / (target - begun))
+        return moved
+
+    def inflow(self, first: int, count: int) -> Floats:
+        """Net inflow of the rows [first, first+count), (count, S) [m3/s]."""
+        assert self.origin is not None
+        at = self.origin // self.step_s + first
+        start, end = instant_of(at * self.step_s), instant_of((at + count) * self.step_s)
+        b = self.balance
+        window = self._store.window(
+            b.meters, start, end, step=np.timedelta64(self.step_s, "s"), exclude=UNUSABLE
+        )
+        meters = to_rows(utc_seconds(window.times) // self.step_s, window.values, at, count)
+        if b.tanks:
+            back = 2
+            raw = self._store.window(b.tanks, instant_of((at - back) * self.step_s), end, exclude=UNUSABLE)
+            level, when = last_in_steps(
+                raw.times.astype("datetime64[us]").astype(np.int64),
+                raw.values,
+                self.step_s * 1_000_000,
+                at - back,
+                count + back,
+            )
+            rate = storage_rate(level, when, b.areas, self.step_s)[back:]
+        else:
+            rate = np.empty((count, 0))
+        return net_inflow(meters, b.signs, rate, b.tank_signs)

@@ -1,0 +1,216 @@
+"""The job itself: watch the store, advance in event time, hand findings to the alerts."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+
+from analytics.detector import Options
+from analytics.events import Event
+from analytics.night import NightFlow
+from twuin.alerts.model import Finding
+from twuin.monitor.engine import Engine
+from twuin.monitor.findings import flow_finding, night_findings, nights
+from twuin.monitor.grid import LocalTime, local_time, midnight, moment
+from twuin.monitor.locate import Locator, Place, Span
+from twuin.monitor.publish import Publisher
+from twuin.monitor.silent import Silences
+from twuin.monitor.watermark import watermark
+from waterworks.errors import StoreUnavailable
+from waterworks.network import Network
+from waterworks.ports import Clock, ReadingStore
+from waterworks.reading import Latest
+from waterworks.series import is_derived
+from waterworks.site import Role, Site
+
+log = logging.getLogger(__name__)
+
+KEEP_DAYS = 35
+"""Day starts that are kept for late data; as many week starts before them. Later still: all anew."""
+
+MAX_BACKOFF_S = 30.0
+
+
+class Alerts(Protocol):
+    """What the monitor needs of the alert service."""
+
+    def apply(self, findings: Sequence[Finding], *, since: datetime | None = None) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorStatus:
+    """watermark: up to here the readings have been analysed; trouble: why it stands still, "" if not."""
+
+    watermark: datetime | None
+    findings: int = 0
+    trouble: str = ""
+
+
+class Monitor:
+    """Finds leaks in one site's readings as they come. One monitor a site.
+
+    Findings are a function of the readings up to the watermark. What is remembered between calls only
+    saves work: a new Monitor over the same store comes to the same findings, at the cost of one pass over
+    the readings of inlet meters and tanks.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        store: ReadingStore,
+        alerts: Alerts,
+        *,
+        clock: Clock,
+        network: Network | None = None,
+        lateness_s: float = 900.0,
+        options: Options | None = None,
+    ) -> None:
+        self._site, self._store, self._alerts, self._clock = site, store, alerts, clock
+        self._lateness_s = lateness_s
+        self._engine = Engine(site, store, network, options or Options(), KEEP_DAYS)
+        self._locator = Locator(site, store, network)
+        self._publisher = Publisher(site, store, clock)
+        self._silences = Silences(site, store)
+        self._pressures = {s.id for s in self._locator.sensors}
+        self._watched = [s for s in site.sensors if s.role is not Role.CONSUMPTION]
+        self._cursor = 0
+        self._places: dict[tuple[int, int, int], tuple[Span, Place]] = {}
+        self._known: LocalTime | None = None
+        self._said: list[Finding] | None = None
+        self._found: NightFlow | None = None
+        self._status = MonitorStatus(None)
+
+    def status(self) -> MonitorStatus:
+        """How far it is. Safe from any thread."""
+        return self._status
+
+    def run(self, stop: threading.Event, poll_s: float = 1.0) -> None:
+        """Keep up with the store until ``stop``. A store that does not answer is asked again, ever rarer."""
+        pause = poll_s
+        while not stop.is_set():
+            try:
+                self.catch_up()
+                pause = poll_s
+            except StoreUnavailable as e:
+                pause = min(max(2 * pause, 1.0), MAX_BACKOFF_S)
+                log.warning("the monitor waits %.0f s: %s", pause, e)
+                self._status = MonitorStatus(self._status.watermark, self._status.findings, str(e))
+            stop.wait(pause)
+
+    def catch_up(
+        self, final: bool = False, progress: Callable[[float], None] | None = None
+    ) -> datetime | None:
+        """Evaluate all that the watermark allows and bring the alerts in line; returns the watermark.
+
+        final: no more readings will come; go up to the end of the last one's step. progress: called with
+        the share done. Raises StoreUnavailable; what was asked then is asked again the next time.
+        """
+        changes = self._store.changes(self._cursor)
+        spans = {n: s for n, s in changes.spans.items() if not is_derived(n) and n in self._site.sensor}
+        latest = self._store.latest([s.id for s in self._watched])
+        self._take_back(spans)
+        self._silences.changed(spans, latest)
+        mark = self._mark(latest, final)
+        moved = mark is not None and self._engine.proceed(mark, progress)
+        if spans or moved or self._said is None:
+            self._publish()
+        self._report(latest)
+        self._cursor = changes.cursor
+        return self._status.watermark
+
+    # -- steps of it -------------------------------------------------------------------------------
+
+    def _take_back(self, spans: dict[str, tuple[np.datetime64, np.datetime64]]) -> None:
+        """Forget what changed readings have made doubtful."""
+        feeding = [spans[n][0] for n in self._engine.feeding if n in spans]
+        if feeding:
+            first = min(feeding)
+            if self._engine.origin is None:
+                self._engine.start(first)
+            else:
+                self._engine.touched(first)
+        pressures = [s for n, s in spans.items() if n in self._pressures]
+        if pressures:
+            first_s = int(min(s[0] for s in pressures).astype("datetime64[s]").astype(np.int64))
+            self._places = {k: v for k, v in self._places.items() if v[0].until <= first_s}
+
+    def _mark(self, latest: dict[str, Latest], final: bool) -> np.datetime64 | None:
+        if final:
+            ends = [latest[n].time for n in self._engine.feeding if n in latest]
+            block = self._engine.detector.block_s
+            if not ends:
+                return None
+            last = int(max(ends).astype("datetime64[s]").astype(np.int64))
+            return np.datetime64((last // block + 1) * block * 1_000_000, "us")
+        return watermark(self._watched, latest, self._clock.now(), lateness_s=self._lateness_s)
+
+    def _local(self) -> LocalTime:
+        """Local time of all rows; what was worked out for earlier ones is kept."""
+        engine, rows = self._engine, self._engine.detector.rows
+        assert engine.origin is not None
+        known = self._known
+        have = 0 if known is None else len(known.day)
+        if known is None or have < rows:
+            seconds = engine.origin + np.arange(have, rows, dtype=np.int64) * engine.step_s
+            more = local_time(seconds, engine.step_s, self._site.timezone, self._site.monitor.holidays)
+            known = more if known is None else known.then(more)
+            self._known = known
+        return known.upto(rows)
+
+    def _publish(self) -> None:
+        engine = self._engine
+        if engine.origin is None or not engine.detector.rows:
+            return
+        if self._publisher.origin != engine.origin:
+            self._known = None
+        self._found = nights(self._site, engine.detector, self._local())
+        begins = np.array(
+            [midnight(int(n), self._site.timezone) for n in self._found.night], "datetime64[us]"
+        )
+        self._publisher.write(engine, self._found, begins)
+
+    def _report(self, latest: dict[str, Latest]) -> None:
+        """Hand over all findings, if they are not the ones that were handed over last."""
+        findings: list[Finding] = []
+        engine, until = self._engine, self._engine.until
+        if until is not None and engine.detector.rows:
+            engine.detector.estimates()
+            events = engine.detector.events
+            findings = [
+                flow_finding(self._site, e, engine.origin or 0, engine.detector, self._place(e))
+                for e in events
+            ]
+            leaks = list(findings)
+            if self._found is not None:
+                findings += night_findings(self._site, self._found, leaks, moment(until))
+        findings += self._silences.findings(latest, self._clock.now())
+        findings.sort(key=lambda f: (f.onset, f.kind.value, f.subject))
+        if findings != self._said:
+            self._alerts.apply(findings)
+            self._said = findings
+        mark = moment(until) if until is not None and engine.detector.rows else None
+        self._status = MonitorStatus(mark, len(findings))
+
+    def _place(self, event: Event) -> Place:
+        """Where a leak is, as of the event time at which that was last due."""
+        engine = self._engine
+        block = engine.detector.block_s
+        origin = engine.origin or 0
+        noted = event.noted if event.end is None else max(min(event.noted, event.end), event.start + 1)
+        span = Span(origin + event.start * block, origin + noted * block, event.noted_flow, event.noted_sigma)
+        key = (event.area, event.detected, noted)
+        kept = self._places.get(key)
+        if kept is not None and kept[0] == span:
+            return kept[1]
+        if event.side < 0:
+            return Place()
+        place = self._locator.place(self._site.dmas[event.area].id, span)
+        self._places = {k: v for k, v in self._places.items() if k[:2] != key[:2]}
+        self._places[key] = (span, place)
+        return place

@@ -1,0 +1,92 @@
+"""Sensors from which nothing has come for far longer than their interval."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twuin.alerts.model import Finding, Kind
+from waterworks.ports import ReadingStore
+from waterworks.reading import Gap, Latest, as_datetime
+from waterworks.site import Role, Sensor, Site
+
+INTERVALS = 12
+"""Missed readings in a row that make a silence."""
+
+LEAST_S = 3 * 3600.0
+"""Shorter silences are nobody's alert [s]: devices buffer, networks fail."""
+
+LIVE_S = 86400.0
+"""A site of which nothing is newer than this is being looked at, not operated [s]."""
+
+
+def silence_limit(sensor: Sensor) -> np.timedelta64:
+    """How long a sensor may say nothing."""
+    return np.timedelta64(round(max(INTERVALS * sensor.interval_s, LEAST_S) * 1e6), "us")
+
+
+class Silences:
+    """Past and present silences of a site's sensors.
+
+    The past ones are gaps in the data, a function of the data alone: a device that sends later what it
+    kept was not silent. Only whether a sensor is silent now asks the clock.
+    """
+
+    def __init__(self, site: Site, store: ReadingStore) -> None:
+        self._site, self._store = site, store
+        self._gaps: dict[str, list[Gap]] = {}
+        self._newest: dict[str, np.datetime64] = {}
+
+    def changed(
+        self, spans: dict[str, tuple[np.datetime64, np.datetime64]], latest: dict[str, Latest]
+    ) -> None:
+        """Look at what was stored: beyond what was known only there, otherwise at the whole sensor."""
+        for name in spans:
+            sensor = self._site.sensor.get(name)
+            if sensor is None or sensor.role is Role.CONSUMPTION or name not in latest:
+                continue
+            newest = self._newest.get(name)
+            first = spans[name][0]
+            if newest is None or first <= newest:
+                extent = self._store.extent([name])
+                if extent is None:
+                    continue
+                start, known = extent[0], []
+            else:
+                start, known = newest, self._gaps.get(name, [])
+            end = latest[name].time
+            self._gaps[name] = [*known, *self._store.gaps(name, start, end, silence_limit(sensor))]
+            self._newest[name] = end
+
+    def findings(self, latest: dict[str, Latest], now: np.datetime64) -> list[Finding]:
+        """All silences, past and present."""
+        out = []
+        for name, gaps in self._gaps.items():
+            sensor = self._site.sensor[name]
+            out += [_finding(sensor, gap.start, gap.end, gap.end) for gap in gaps]
+        present = [latest[n].time for n in self._newest if n in latest]
+        if not present:
+            return out
+        # Second newest: one clock that is ahead does not make all others silent.
+        front = sorted(present)[-2 if len(present) > 2 else -1]
+        live = now - front < np.timedelta64(round(LIVE_S * 1e6), "us")
+        reference = now if live else front
+        for name in self._newest:
+            sensor = self._site.sensor[name]
+            if name in latest and reference - latest[name].time > silence_limit(sensor):
+                out.append(_finding(sensor, latest[name].time, None, reference))
+        return out
+
+
+def _finding(sensor: Sensor, start: np.datetime64, end: np.datetime64 | None, at: np.datetime64) -> Finding:
+    limit = silence_limit(sensor)
+    return Finding(
+        kind=Kind.SILENT,
+        subject=sensor.id,
+        dma=sensor.dma,
+        onset=as_datetime(start),
+        detected=as_datetime(start + limit),
+        as_of=as_datetime(at),
+        ended=None if end is None else as_datetime(end),
+        confidence=1.0,
+        evidence={"interval_s": sensor.interval_s, "limit_s": float(limit / np.timedelta64(1, "s"))},
+    )
