@@ -41,8 +41,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}"
-        warning = "warning: " if self.severity is Severity.WARNING else ""
-        return f"{where}: {warning}{self.message}"
+        return f"{where}: {self.message}"
 
 
 class ProblemsError(TwuinError):
