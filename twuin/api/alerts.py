@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from twuin.alerts.model import Kind, State
 from twuin.alerts.service import AlertService
-from twuin.api.params import AlertId, Cursor, Limit, When
+from twuin.api.params import PREFIX, AlertId, Cursor, Limit, When
 from twuin.views.models import AlertDetail, AlertOut, EntryOut, Page, Transition
 from twuin.views.views import Views
 
@@ -17,7 +17,7 @@ _NAMED: dict[int | str, dict[str, Any]] = {404: {}}
 
 def alert_routes(views: Views, alerts: AlertService) -> APIRouter:
     """/alerts."""
-    routes = APIRouter(tags=["alerts"])
+    routes = APIRouter(prefix=PREFIX, tags=["alerts"])
 
     @routes.get("/alerts", summary="Alerts, newest onset first")
     def listed(

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from twuin.alerts.service import AlertService
+from twuin.api.params import PREFIX
 from twuin.api.problems import problem
 from twuin.views.models import DmaState
 from twuin.views.views import Views
@@ -221,7 +222,7 @@ def event_bytes(name: str, data: BaseModel, id: int | None = None) -> bytes:
 
 def event_routes(hub: Hub) -> APIRouter:
     """/events."""
-    routes = APIRouter(tags=["events"])
+    routes = APIRouter(prefix=PREFIX, tags=["events"])
 
     @routes.get(
         "/events",

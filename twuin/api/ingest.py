@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from twuin.api.params import Limit, RowId
+from twuin.api.params import PREFIX, Limit, RowId
 from twuin.views.models import IngestStats, Page, RejectedOut
 from twuin.views.views import Views
 
 
 def ingest_routes(views: Views) -> APIRouter:
     """/ingest."""
-    routes = APIRouter(prefix="/ingest", tags=["ingest"])
+    routes = APIRouter(prefix=f"{PREFIX}/ingest", tags=["ingest"])
 
     @routes.get("/stats", summary="Counters of what came in")
     def stats() -> IngestStats:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Query
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
-from twuin.api.params import DmaId, End, MaxPoints, Start
+from twuin.api.params import PREFIX, DmaId, End, MaxPoints, Start
 from twuin.views.models import DmaState, NightFlow, Series, SiteOut
 from twuin.views.views import Views
 
@@ -22,7 +22,7 @@ _NAMED: dict[int | str, dict[str, Any]] = {404: {}}
 
 def network_routes(views: Views) -> APIRouter:
     """/site, /dmas, /network.geojson."""
-    routes = APIRouter(tags=["network"])
+    routes = APIRouter(prefix=PREFIX, tags=["network"])
     lock = threading.Lock()
     drawn: list[tuple[bytes, str]] = []
 

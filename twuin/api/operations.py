@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from twuin import __version__
 from twuin.alerts.model import Kind, State
 from twuin.alerts.service import AlertService
+from twuin.api.params import PREFIX
 from twuin.api.problems import RETRY_S, problem
 from twuin.views.models import Health
 from twuin.views.views import Views
@@ -22,7 +23,7 @@ from waterworks.errors import TwuinError
 
 def operation_routes(views: Views) -> APIRouter:
     """/health, /health/live, /health/ready."""
-    routes = APIRouter(prefix="/health", tags=["operation"])
+    routes = APIRouter(prefix=f"{PREFIX}/health", tags=["operation"])
 
     @routes.get("", summary="All parts and how they are", response_model=Health)
     def health() -> Response:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from twuin.api.network import check_range
-from twuin.api.params import End, MaxPoints, SensorId, Start
+from twuin.api.params import PREFIX, End, MaxPoints, SensorId, Start
 from twuin.views.models import DeviceOut, SensorOut, Series
 from twuin.views.views import Views
 
@@ -26,7 +26,7 @@ class Format(StrEnum):
 
 def sensor_routes(views: Views) -> APIRouter:
     """/sensors, /devices."""
-    routes = APIRouter(tags=["sensors"])
+    routes = APIRouter(prefix=PREFIX, tags=["sensors"])
 
     @routes.get("/sensors", summary="All sensors with their newest reading")
     def sensors() -> list[SensorOut]:
