@@ -31,7 +31,21 @@ class Areas(NamedTuple):
 
 def guess(network: Network, tags: Mapping[str, str]) -> Areas:
     """DMAs from the nodes' tags where these divide the network into districts, else from its hydraulics."""
-    return from_tags(network, tags) or from_borders(network)
+    return _fed(network, from_tags(network, tags) or from_borders(network))
+
+
+def _fed(network: Network, areas: Areas) -> Areas:
+    """Areas that no open link enters get their tanks as sources; one without any is no DMA."""
+    label = areas.label.copy()
+    for k in range(len(areas.names)):
+        if not len(_beside(network, label, k)):
+            label[(label == k) & (network.node_kind == NodeKind.TANK)] = OUTSIDE
+        if not len(_beside(network, label, k)):
+            label[label == k] = OUTSIDE
+    kept = [k for k in range(len(areas.names)) if (label == k).any()]
+    order = {k: i for i, k in enumerate(kept)}
+    label = np.array([order.get(int(k), OUTSIDE) for k in label], np.int64)
+    return Areas(label, tuple(areas.names[k] for k in kept), areas.how)
 
 
 def borders(network: Network, label: Labels) -> NDArray[np.int64]:

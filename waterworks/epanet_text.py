@@ -77,6 +77,7 @@ def problems(path: Path, report: str) -> list[Problem]:
         section = _IN_SECTION.search(message)
         where = f" in [{(section.group(1) or section.group(2)).upper()}]" if section else ""
         plain = _IN_SECTION.sub("", message).rstrip(" :")
+        plain = plain.replace(": section contents ignored.", "; take the section out")
         found.append(Problem(path.name, number, f"{plain}{where} (EPANET error {code})"))
     named = [p for p, (code, _, _) in zip(found, said, strict=True) if code not in _SUMMARY]
     if len(named) >= 10:

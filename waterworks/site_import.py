@@ -59,7 +59,9 @@ def import_site(
     site already or an argument is wrong.
     """
     inp, out = Path(inp), Path(out)
-    read_network(inp)  # its mistakes are told before anything is written
+    network = read_network(inp)  # its mistakes are told before anything is written
+    if not (network.node_kind == NodeKind.JUNCTION).any():
+        raise NetworkError([Problem(inp.name, None, "has no junction: there is nothing to watch in it")])
     _refuse(out, crs)
     notes: list[str] = []
     out.mkdir(parents=True, exist_ok=True)
