@@ -7,6 +7,7 @@ is resumed from a checkpoint goes on bit by bit as if it had never stopped.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -27,6 +28,8 @@ from waterworks.errors import TwuinError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+log = logging.getLogger(__name__)
+
 WARM_UP = 1
 """Chunks computed and forgotten before the first, so that tanks and pumps are in their stride."""
 
@@ -40,10 +43,10 @@ class Measure(Enum):
 
 
 class Point(NamedTuple):
-    """One observed value: of which node or link (its index), and its sign."""
+    """One observed value: of which node or link, and its sign."""
 
     measure: Measure
-    place: int
+    place: str
     sign: float = 1.0
 
 
@@ -102,11 +105,13 @@ class Truth:
         try:
             self._prepare(points)
             chunk = (start_s - self._anchor_s) // DAY_S
+            if state is not None and state.chunk > chunk:
+                log.warning("the simulator's checkpoint is of a later day than the start: tanks begin anew")
+                state = None
             if state is None:
                 state = TruthState(chunk - WARM_UP)
-            if state.chunk > chunk:
-                raise TwuinError("the simulator's checkpoint is of a later day than the start asked for")
             self._chunk, self._step = state.chunk, 0
+            self._earlier: TruthState | None = None
             self._levels = {self.model.nodes[k]: v for k, v in state.levels.items() if k in self.model.nodes}
             self._links = {self.model.links[k]: v for k, v in state.links.items() if k in self.model.links}
             while self.time_s < start_s:
@@ -132,7 +137,7 @@ class Truth:
         self._patterns = sorted(model.used_patterns())
         self._steps = DAY_S // self.step_s
         self._watch = {
-            m: [(i, p.place, p.sign) for i, p in enumerate(points) if p.measure is m] for m in Measure
+            m: [(i, self._index(p), p.sign) for i, p in enumerate(points) if p.measure is m] for m in Measure
         }
         self._columns = {m: np.array([w[0] for w in ws], np.intp) for m, ws in self._watch.items()}
         self._indices = {m: np.array([w[1] for w in ws], np.intp) for m, ws in self._watch.items()}
@@ -144,6 +149,10 @@ class Truth:
         self._nodes = sorted(set(model.holes))
         self.coefficients = self._leak_coefficients()
 
+    def _index(self, point: Point) -> int:
+        names = self.model.links if point.measure is Measure.FLOW else self.model.nodes
+        return names[point.place]
+
     @property
     def chunk_start_s(self) -> int:
         """When the present chunk began [s since 1970]."""
@@ -154,8 +163,10 @@ class Truth:
         """Instant of the next step [s since 1970]."""
         return self.chunk_start_s + self._step * self.step_s
 
-    def state(self) -> TruthState:
-        """What to remember of the present chunk's start."""
+    def state(self, at_s: int) -> TruthState:
+        """What to remember to go on from ``at_s`` [s since 1970], which may lie in the chunk before."""
+        if at_s < self.chunk_start_s and self._earlier is not None:
+            return self._earlier
         nodes, links = list(self.model.nodes), list(self.model.links)
         return TruthState(
             self._chunk,
@@ -192,6 +203,7 @@ class Truth:
             done += model.next()
         self._step += 1
         if self._step == self._steps:
+            self._earlier = self.state(self.chunk_start_s)
             self._levels = model.levels()
             self._links = {link: model.link_state(link) for link in self._carried}
             self._chunk, self._step = self._chunk + 1, 0

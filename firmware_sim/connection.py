@@ -1,0 +1,259 @@
+"""One device's connection to the broker: a paho client whose socket the fleet's loop watches."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from firmware_sim.broker_address import BrokerAddress
+from firmware_sim.device import Device, Meter, Sampler
+from firmware_sim.scenario_model import DeviceOptions
+from firmware_sim.wire import Series, Topics, Writer, garbled
+from waterworks.site import Site
+
+KEEPALIVE_S = 60
+CONNECT_S = 3.0  # for the TCP connection; the whole fleet waits so long
+IN_FLIGHT = 20  # messages of one device that the broker has not acknowledged
+BATCH = 200  # moments in one message of kept readings
+
+
+class Moment(NamedTuple):
+    """One sample, ready to leave. key: what chance decides the kind of garbage by."""
+
+    sampler: Sampler
+    stamp: int
+    values: list[float]
+    duplicate: bool = False
+    garbage: bool = False
+
+
+class Counts:
+    """What a fleet has done so far."""
+
+    def __init__(self) -> None:
+        self.readings = self.messages = self.acknowledged = 0
+        self.garbage = self.duplicates = self.dropped = self.connections = self.commands = 0
+
+
+class Connection:
+    """The connection of ``device``. ``outbox``: what waits because it is offline or too much is in flight.
+
+    heard: called with the payload of a command. refused: called with the broker's reason. bounded: whether
+    a full outbox loses samples as a device's buffer does.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        device: Device,
+        broker: BrokerAddress,
+        options: DeviceOptions,
+        selector: selectors.BaseSelector,
+        counts: Counts,
+        now: Callable[[], int],
+        heard: Callable[[Connection, bytes], None],
+        refused: Callable[[Connection, str], None],
+        *,
+        bounded: bool,
+    ) -> None:
+        self.device, self.counts = device, counts
+        self.topics = Topics(site.id, device.id)
+        self.writer = Writer(device, site.timezone, milliseconds=options.time_format == "ms")
+        self.outbox: deque[Moment] = deque()
+        self.wanted = True  # by the scenario: not in an outage
+        self.connected = False
+        self.connecting = False
+        self.in_flight = 0
+        self.failures = 0
+        self.seq = 0
+        room = max(options.buffer_samples, IN_FLIGHT) * len(device.samplers)
+        self._room = room if bounded else None
+        self._options, self._broker, self._selector = options, broker, selector
+        self._now, self._heard, self._refused = now, heard, refused
+        self._client = self._make(site)
+
+    def _make(self, site: Site) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"sim-{site.id}-{self.device.id}",
+            clean_session=False,  # commands wait for devices that are offline
+            protocol=MQTTProtocolVersion.MQTTv311,
+        )
+        if self._broker.username:
+            client.username_pw_set(self._broker.username, self._broker.password)
+        context = self._broker.tls_context()
+        if context is not None:
+            client.tls_set_context(context)
+        client.connect_timeout = CONNECT_S
+        client.max_inflight_messages_set(IN_FLIGHT)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        client.on_socket_open = self._on_open
+        client.on_socket_close = self._on_close
+        client.on_socket_register_write = self._on_write_wanted
+        client.on_socket_unregister_write = self._on_write_done
+        return client
+
+    # -- the wheel, turned by the fleet ---------------------------------------------------------------
+
+    def open(self) -> None:
+        """Begin to connect. OSError when the broker cannot be reached."""
+        self._client.will_set(
+            self.topics.status, self.writer.status(self._now(), online=False), qos=1, retain=True
+        )
+        self.connecting = True
+        try:
+            self._client.connect(self._broker.host, self._broker.port, KEEPALIVE_S)
+        except BaseException:
+            self.connecting = False
+            raise
+
+    def readable(self) -> None:
+        """Take what has arrived."""
+        while self._client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            sock: Any = self._client.socket()
+            if not (hasattr(sock, "pending") and sock.pending()):
+                break
+        self.pump()
+
+    def writable(self) -> None:
+        """Go on with what has not gone out yet."""
+        self._client.loop_write()
+
+    def tend(self) -> None:
+        """Keep alive; call every few seconds."""
+        self._client.loop_misc()
+
+    def cut(self) -> None:
+        """Lose the connection, as a radio does: the broker sends the last will."""
+        sock: Any = self._client.socket()
+        if sock is not None:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return  # it is gone already
+            self._client.loop_read()  # meets the end of the stream, so that paho knows too
+
+    def leave(self) -> None:
+        """Say goodbye and close."""
+        if self.connected:
+            self._publish(self.topics.status, self.writer.status(self._now(), online=False), retain=True)
+            self._client.loop_write()
+            self._client.disconnect()
+            self._client.loop_write()
+        else:
+            self.cut()
+
+    # -- sending --------------------------------------------------------------------------------------
+
+    def put(self, moment: Moment) -> None:
+        """Send a sample, or keep it until that is possible, as long as there is room."""
+        self.outbox.append(moment)
+        if self._room is not None and len(self.outbox) > self._room:
+            self.counts.dropped += 1
+            if self._options.buffer_keep == "newest":
+                self.outbox.popleft()
+            else:
+                self.outbox.pop()
+        self.pump()
+
+    def pump(self) -> None:
+        """Send what waits, as far as the broker keeps up."""
+        while self.connected and self.outbox and self.in_flight < IN_FLIGHT:
+            if len(self.outbox) > 2 and not self.outbox[0].garbage:
+                self._send_series()
+            else:
+                self._send(self.outbox.popleft())
+
+    def _send(self, moment: Moment) -> None:
+        self.seq += 1
+        meters = moment.sampler.meters
+        payload = self.writer.sample(self.seq, meters, moment.stamp, moment.values)
+        if moment.garbage:
+            self.counts.garbage += 1
+            self._publish(self.topics.readings, garbled(payload, moment.sampler.key, moment.stamp))
+            return
+        self.counts.readings += len(meters)
+        self._publish(self.topics.readings, payload)
+        if moment.duplicate:
+            self.counts.duplicates += 1
+            self._publish(self.topics.readings, payload)
+
+    def _send_series(self) -> None:
+        columns: dict[int, tuple[Meter, list[int], list[float]]] = {}
+        again = False
+        for _ in range(BATCH):
+            if not self.outbox or self.outbox[0].garbage:
+                break
+            moment = self.outbox.popleft()
+            again = again or moment.duplicate
+            for meter, value in zip(moment.sampler.meters, moment.values, strict=True):
+                _, stamps, values = columns.setdefault(id(meter), (meter, [], []))
+                stamps.append(moment.stamp)
+                values.append(value)
+                self.counts.readings += 1
+        self.seq += 1
+        payload = self.writer.series(self.seq, [Series(*c) for c in columns.values()])
+        self._publish(self.topics.readings, payload)
+        if again:
+            self.counts.duplicates += 1
+            self._publish(self.topics.readings, payload)
+
+    def send_status(self) -> None:
+        """A sign of life."""
+        if self.connected:
+            self._publish(self.topics.status, self.writer.status(self._now(), online=True), retain=True)
+
+    def answer(self, payload: bytes) -> None:
+        """The result of a command."""
+        self._publish(self.topics.result, payload)
+
+    def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        self.in_flight += 1
+        self.counts.messages += 1
+        self._client.publish(topic, payload, qos=1, retain=retain)
+
+    # -- paho's callbacks -----------------------------------------------------------------------------
+
+    def _on_connect(self, _c: Any, _u: Any, _flags: Any, code: ReasonCode, _p: Any) -> None:
+        self.connecting = False
+        if code.is_failure:
+            self._refused(self, str(code))
+            return
+        self.connected, self.failures = True, 0
+        self.counts.connections += 1
+        self._client.subscribe(self.topics.command, qos=1)
+        self.send_status()
+
+    def _on_disconnect(self, *_: Any) -> None:
+        self.connected = self.connecting = False
+
+    def _on_message(self, _c: Any, _u: Any, message: paho.MQTTMessage) -> None:
+        if not message.retain:
+            self._heard(self, bytes(message.payload))
+
+    def _on_publish(self, *_: Any) -> None:
+        self.in_flight -= 1
+        self.counts.acknowledged += 1
+
+    def _on_open(self, _c: Any, _u: Any, sock: Any) -> None:
+        self._selector.register(sock, selectors.EVENT_READ, self)
+
+    def _on_close(self, _c: Any, _u: Any, sock: Any) -> None:
+        self._selector.unregister(sock)
+
+    def _on_write_wanted(self, _c: Any, _u: Any, sock: Any) -> None:
+        self._selector.modify(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, self)
+
+    def _on_write_done(self, _c: Any, _u: Any, sock: Any) -> None:
+        if sock in self._selector.get_map():
+            self._selector.modify(sock, selectors.EVENT_READ, self)
