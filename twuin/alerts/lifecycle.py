@@ -210,8 +210,10 @@ def _match(stored: Sequence[Alert], findings: Sequence[Finding]) -> dict[int, in
         for j in by_subject[finding.kind, finding.subject]:
             alert = stored[j]
             if _overlap(alert.finding, finding):
+                withdrawn = alert.reason is Reason.WITHDRAWN
                 apart = abs(alert.finding.onset - finding.onset)
-                pairs.append((alert.reason is Reason.WITHDRAWN, apart, finding.onset, alert.id, i, j))
+                differs = finding != alert.finding
+                pairs.append((withdrawn, apart, differs, finding.onset, alert.id, i, j))
     pairs.sort()
     partner: dict[int, int] = {}
     used: set[int] = set()

@@ -1,0 +1,107 @@
+"""What people may do with an alert."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from twuin.alerts.lifecycle import RequestIncomplete, TransitionRefused
+from twuin.alerts.model import Alert, Finding, Reason, State
+from twuin.alerts.service import AlertService, StaleAlert
+from waterworks.errors import NotFound
+
+Make = Callable[..., Finding]
+
+
+@pytest.fixture
+def alert(service: AlertService, finding: Make) -> Alert:
+    return service.apply([finding(0, 2, 5)])[0]
+
+
+def test_an_open_alert_is_acknowledged_then_closed_with_a_reason(service: AlertService, alert: Alert) -> None:
+    taken = service.act(alert.id, "acknowledge", version=1, actor="Ani", note="on my way")
+    assert taken.state is State.ACKNOWLEDGED
+    closed = service.act(alert.id, "close", version=2, reason=Reason.REPAIRED, actor="Ani")
+    assert (closed.state, closed.reason) == (State.CLOSED, Reason.REPAIRED)
+    assert [(e.actor, e.action, e.note, e.reason) for e in service.history(alert.id)] == [
+        ("monitor", "opened", "", None),
+        ("Ani", "acknowledged", "on my way", None),
+        ("Ani", "closed", "", Reason.REPAIRED),
+    ]
+
+
+def test_an_acknowledged_alert_is_not_acknowledged_again(service: AlertService, alert: Alert) -> None:
+    service.act(alert.id, "acknowledge", version=1)
+    with pytest.raises(TransitionRefused, match="only an open one"):
+        service.act(alert.id, "acknowledge", version=2)
+
+
+def test_closing_without_a_reason_says_which_there_are(service: AlertService, alert: Alert) -> None:
+    with pytest.raises(RequestIncomplete, match="repaired, false_alarm, planned"):
+        service.act(alert.id, "close", version=1)
+
+
+def test_nobody_closes_as_withdrawn_by_hand(service: AlertService, alert: Alert) -> None:
+    with pytest.raises(RequestIncomplete):
+        service.act(alert.id, "close", version=1, reason=Reason.WITHDRAWN)
+
+
+def test_a_lasting_event_cannot_be_closed_as_ended(service: AlertService, alert: Alert) -> None:
+    with pytest.raises(TransitionRefused, match="has not ended"):
+        service.act(alert.id, "close", version=1, reason=Reason.ENDED)
+
+
+def test_an_acknowledged_event_that_ended_is_closed_as_ended_by_a_person(
+    service: AlertService, alert: Alert, finding: Make
+) -> None:
+    service.act(alert.id, "acknowledge", version=1)
+    (told,) = service.apply([finding(0, 2, 9, ended=8)])
+    assert told.state is State.ACKNOWLEDGED
+    closed = service.act(alert.id, "close", version=told.version, reason=Reason.ENDED)
+    assert closed.reason is Reason.ENDED
+
+
+def test_a_reason_belongs_to_closing_only(service: AlertService, alert: Alert) -> None:
+    with pytest.raises(RequestIncomplete, match="belongs to closing"):
+        service.act(alert.id, "acknowledge", version=1, reason=Reason.REPAIRED)
+
+
+def test_a_note_changes_nothing_but_the_history(service: AlertService, alert: Alert) -> None:
+    noted = service.act(alert.id, "note", version=1, note=" valve 12 is shut \0", actor="")
+    assert (noted.state, noted.version) == (State.OPEN, 2)
+    assert service.history(alert.id)[-1].note == "valve 12 is shut"
+    assert service.history(alert.id)[-1].actor == "someone"
+    with pytest.raises(RequestIncomplete, match="needs a text"):
+        service.act(alert.id, "note", version=2, note="  ")
+
+
+def test_a_note_on_a_closed_alert_keeps_its_reason(service: AlertService, alert: Alert) -> None:
+    service.act(alert.id, "close", version=1, reason=Reason.PLANNED)
+    noted = service.act(alert.id, "note", version=2, note="flushing of hydrant 7")
+    assert (noted.state, noted.reason) == (State.CLOSED, Reason.PLANNED)
+
+
+def test_an_open_alert_cannot_be_reopened(service: AlertService, alert: Alert) -> None:
+    with pytest.raises(TransitionRefused, match="only a closed one"):
+        service.act(alert.id, "reopen", version=1)
+
+
+def test_an_unknown_action_names_those_there_are(service: AlertService, alert: Alert) -> None:
+    with pytest.raises(RequestIncomplete, match="acknowledge, close, reopen or note"):
+        service.act(alert.id, "explode", version=1)
+
+
+def test_acting_on_an_outdated_view_is_refused_and_shows_the_present(
+    service: AlertService, alert: Alert
+) -> None:
+    service.act(alert.id, "acknowledge", version=1)
+    with pytest.raises(StaleAlert) as refused:
+        service.act(alert.id, "close", version=1, reason=Reason.REPAIRED)
+    assert refused.value.current.version == 2
+    assert service.get(alert.id).state is State.ACKNOWLEDGED
+
+
+def test_an_unknown_alert_is_not_found(service: AlertService) -> None:
+    with pytest.raises(NotFound):
+        service.act("nope", "acknowledge", version=1)
