@@ -24,8 +24,8 @@ COMMIT_READINGS = 250_000
 EXAMPLES = 20
 """Rejected cells that a report shows; all of them are in the log of rejected input."""
 
-Progress = Callable[[int, int], None]
-"""Told how many of how many cells are done."""
+Progress = Callable[[float], None]
+"""Told the share of the work that is done [0..1]."""
 
 
 @dataclass
@@ -74,7 +74,7 @@ def backfill(
     report = BackfillReport([f.path for f in opened])
     tally = Tally()
     received = WallClock().now()
-    total = sum(f.cells for f in opened)
+    total = max(1, sum(f.cells for f in opened))
     streams = [f.batches(tally, received=received) for f in opened]
     try:
         for merged in in_time_order(streams):
@@ -88,11 +88,11 @@ def backfill(
             report.last = merged.time[-1] if report.last is None else max(report.last, merged.time[-1])
             _keep(tally, report, rejected, received)
             if progress is not None:
-                progress(min(tally.read, total), total)
+                progress(min(1.0, tally.read / total))
     finally:
         _keep(tally, report, rejected, received)
     if progress is not None:
-        progress(total, total)
+        progress(1.0)
     return report
 
 

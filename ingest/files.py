@@ -79,14 +79,23 @@ class _Raw(NamedTuple):
 
 
 def open_files(files: Sequence[Path], mapping: Mapping, site: Site) -> list[ReadingFile]:
-    """Check all files. Raises DataFileError with what is wrong with any of them; nothing is stored yet."""
+    """Check all files; of a folder, those that the mapping is for.
+
+    Raises DataFileError with what is wrong with any of them; nothing is stored yet.
+    """
     out: list[ReadingFile] = []
     problems: list[Problem] = []
-    for path in files:
+    for given in map(Path, files):
         try:
-            out.append(ReadingFile(Path(path), mapping.source_of(Path(path)), site))
-        except ProblemsError as error:
+            paths = mapping.files_in(given) if given.is_dir() else [given]
+        except DataFileError as error:
             problems.extend(error.problems)
+            continue
+        for path in paths:
+            try:
+                out.append(ReadingFile(path, mapping.source_of(path), site))
+            except ProblemsError as error:
+                problems.extend(error.problems)
     if not files:
         problems.append(Problem(str(mapping.path), None, "no file to read was given"))
     if problems:
@@ -214,7 +223,7 @@ class ReadingFile:
             names, formats = self.source.time.columns, self.source.time.formats
             self._fail(
                 wrong[0],
-                f"{wrong[1]!r} in column {' + '.join(map(repr, names))} is, like all others, no time of format "
+                f"{wrong[1]!r} in column {' + '.join(map(repr, names))} is no time of format "
                 + " or ".join(map(repr, formats)),
             )
         self._state = np.where(ok, np.uint8(_GOOD), np.uint8(_BAD_TIME))
