@@ -46,7 +46,7 @@ class Series(msgspec.Struct, gc=False):
 class Message(msgspec.Struct, gc=False):
     """Any of the three forms."""
 
-    sensor: str = ""
+    sensor: str | UnsetType = UNSET
     time: datetime | int | UnsetType = UNSET
     value: float | UnsetType | None = UNSET
     unit: str = ""
@@ -84,14 +84,12 @@ class JsonReadings:
     def _take(self, device: str, m: Message, out: Columns) -> list[Fault] | None:
         """Add a message that decoded; None, with ``out`` as it was, when something else is wrong with it."""
         if m.readings is not UNSET:
-            single = m.sensor or m.time is not UNSET or m.value is not UNSET or m.series is not UNSET
-            if single or not 0 < len(m.readings) <= self.max_readings:
+            if _has_single(m) or m.series is not UNSET or not 0 < len(m.readings) <= self.max_readings:
                 return None
             return _take_batch(device, m.readings, out)
         if m.series is not UNSET:
-            single = m.sensor or m.time is not UNSET or m.value is not UNSET
-            return None if single else self._take_series(device, m.series, out)
-        if not m.sensor or m.time is UNSET or m.value is UNSET:
+            return None if _has_single(m) else self._take_series(device, m.series, out)
+        if m.sensor is UNSET or not m.sensor or m.time is UNSET or m.value is UNSET:
             return None
         at = micros(m.time)
         value = nan if m.value is None else m.value
@@ -115,6 +113,10 @@ class JsonReadings:
             out.extend(out.source(device, s.sensor, s.unit), times, values, place, s.quality == "suspect")
             place += len(times)
         return []
+
+
+def _has_single(m: Message) -> bool:
+    return m.sensor is not UNSET or m.time is not UNSET or m.value is not UNSET
 
 
 def _take_batch(device: str, readings: list[Reading], out: Columns) -> list[Fault]:
