@@ -83,13 +83,24 @@ def left_out_residuals(past: Floats) -> Floats:
     return out
 
 
-def slot_scale(residual: Floats, expected: Floats, slots_per_hour: int) -> Floats:
+def other_kind(past: Floats, weekday: Ints, today: int) -> Floats:
+    """Median course (J, S) of the days that ``today`` is not: of days off for a working day, or the reverse.
+
+    NaN with fewer than two such days. Arguments as for ``profile``.
+    """
+    off = weekday >= 5
+    days = off if today < 5 else ~off
+    return nanmedian(past[days]) if days.sum() >= 2 else np.full(past.shape[1:], np.nan)
+
+
+def slot_scale(residual: Floats, expected: Floats, other: Floats, slots_per_hour: int) -> Floats:
     """Noise of each slot of the day [m3/s], (J, S), from residuals (D, J, S) of past days.
 
     Robust over days, averaged over the neighbouring two hours, never below half of the day's median nor
     0.2 % of the mean of ``expected`` (J, S): no hour is as quiet as a run of equal readings may look.
-    To it comes what half an hour's shift of habits would do (people get up later on a day off): half an
-    hour times the slope of the expected course.
+    To it comes what nobody tells the detector: habits shifted by half an hour (half an hour times the
+    slope of the expected course), and a day off that stands in no calendar (half the difference from
+    ``other`` (J, S), the course of the other kind of day; NaN adds nothing).
     """
     scale = smooth_circular(robust_scale(residual), 2 * slots_per_hour + 1)
     middle = nanmedian(scale)
@@ -98,7 +109,8 @@ def slot_scale(residual: Floats, expected: Floats, slots_per_hour: int) -> Float
     scale = np.fmax(np.where(np.isfinite(scale), scale, middle), np.maximum(least, 1e-9))
     smooth = smooth_circular(course, slots_per_hour | 1)
     shift = 0.25 * slots_per_hour * np.abs(np.roll(smooth, -1, axis=0) - np.roll(smooth, 1, axis=0))
-    noise: Floats = np.hypot(scale, shift)
+    off = 0.5 * np.nan_to_num(np.abs(expected - other))
+    noise: Floats = np.sqrt(scale**2 + shift**2 + off**2)
     return noise
 
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from analytics.baseline import fit_day, left_out_residuals, profile, slot_scale
+from analytics.baseline import fit_day, left_out_residuals, other_kind, profile, slot_scale
 from analytics.cusum import accumulate, change_point, threshold
 from analytics.events import Event, interpolate_spread
-from analytics.noise import lag_one, robust_scale, scale_of_means
+from analytics.noise import detrended, lag_one, robust_scale, scale_of_means
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -54,7 +54,7 @@ class Options(NamedTuple):
 
 @dataclass(slots=True)
 class Snapshot:
-    """What must be kept to go on from the start of a day. Arrays are copies."""
+    """What must be kept to go on from the first block of a day. Arrays are copies."""
 
     rows: int
     days: int
@@ -65,6 +65,7 @@ class Snapshot:
     runs: Ints
     events: list[Event]
     stamps: dict[str, NDArray[np.int64]]
+    today: tuple[Floats, ...]
 
 
 class Detector:
@@ -111,6 +112,7 @@ class Detector:
         self.events: list[Event] = []
         self.dirty = 0  # first block changed since ``changed_since``
         self.snapshots: dict[int, Snapshot] = {}
+        self.kept_day = 0
 
         self._expect = np.full((self.slots, areas), np.nan)
         self._scale = np.full((self.slots, areas), np.nan)
@@ -174,6 +176,9 @@ class Detector:
                 row["residual"][t] = inflow[i] - self._expect[j]
                 self.rows += 1
             self._close_block()
+            if self.kept_day != self.days:
+                self.snapshots[self.rows] = self._snapshot()
+                self.kept_day = self.days
 
     def _reserve(self, rows: int) -> None:
         def grown(a: Floats, need: int) -> Floats:
@@ -213,8 +218,6 @@ class Detector:
         self.offsets[d] = np.nan
         self.days = d + 1
         self._prepare()
-        if self.rows % self.rows_per_block == 0:
-            self.snapshots[self.rows] = self._snapshot()
 
     def _prepare(self) -> None:
         """Expectation and noise for the day that has just been opened, from the days before it."""
@@ -226,14 +229,14 @@ class Detector:
         if new.any():
             self._begin(past, first, new)
         if not self.armed.any():
-            self._expect[:] = np.nan
-            self._scale[:] = np.nan
             return
         levels = self.levels[first:d]
-        shape = profile(past / levels[:, None, :], self.weekday[first:d], int(self.weekday[d]), self.per_hour)
+        level_free, weekday = past / levels[:, None, :], int(self.weekday[d])
+        shape = profile(level_free, self.weekday[first:d], weekday, self.per_hour)
+        other = self.levels[d] * other_kind(level_free, self.weekday[first:d], weekday)
         self._expect = np.where(self.armed, self.levels[d] * shape, np.nan)
         residual = self._past(self._row["residual"], first, d, clean=True)
-        self._scale = np.where(self.armed, slot_scale(residual, self._expect, self.per_hour), np.nan)
+        self._scale = np.where(self.armed, slot_scale(residual, self._expect, other, self.per_hour), np.nan)
         self._caution = 1.0 + 7.0 / np.maximum(measured, 1)
 
         b = self.blocks
@@ -290,10 +293,10 @@ class Detector:
         n = np.isfinite(past).sum(0)
         if not (n >= self.options.min_days).any():
             return
-        rho = lag_one(past, most=0.8)
-        spread = (
-            robust_scale(past, tail=True) * np.sqrt((1 + rho) / (1 - rho)) * (1.0 + 7.0 / np.maximum(n, 1))
-        )
+        daily = detrended(past)
+        rho = lag_one(daily, most=0.8)
+        caution = 1.0 + 7.0 / np.maximum(n, 1)
+        spread = robust_scale(daily, tail=True) * np.sqrt((1 + rho) / (1 - rho)) * caution
         with np.errstate(invalid="ignore", divide="ignore"):
             z = np.where(n >= self.options.min_days, self.offsets[d] / spread, np.nan)
         z = np.clip(z, -self.options.cut, self.options.cut)
@@ -343,9 +346,12 @@ class Detector:
         self.sums = np.minimum(self.sums, self._limits * 2)  # what did not count as an alarm may pass
         for e in self.events:
             if e.end is None:
-                if e.detected < b:
+                if e.doubt is not None:
+                    self._weigh(e)
+                elif e.detected < b:
                     self._follow(e)
-                self._note(e)
+                if e.end is None:
+                    self._note(e)
         share = (self.sums / self._limits).max(0)
         shown = np.where(np.isnan(self._alarmed), np.minimum(share, 0.99), self._alarmed)
         block["statistic"][b] = np.where(self.armed, shown, np.nan)
@@ -392,23 +398,14 @@ class Detector:
         same = [e for e in active if e.side == side]
         if opposite:
             nearest = min(opposite, key=lambda e: abs(abs(e.now) - abs(size)))
-            if abs(size) >= 0.5 * abs(nearest.now):
-                self._end(nearest, max(start, nearest.start + 1))
-                beyond = abs(size) - abs(nearest.peak)
-                if beyond <= max(abs(nearest.peak), 2 * nearest.spread_of(b - start)):
-                    return
-                clean = self.clean[start:b, s]
-                size = float(np.nanmean(clean))
-                if side * size <= 0:
-                    return
-            else:
-                self._set(nearest, start, nearest.now + size)
+            # Far more than the event itself is another matter (supply cut while a leak runs).
+            if abs(size) <= 2 * nearest.peak or (side < 0 and not self._cut_off(s, start, size)):
+                nearest.doubt = start if nearest.doubt is None else nearest.doubt
                 return
         if same and (not fast or start - same[-1].detected < 86400 / self.block_s):
             self._set(same[-1], start, same[-1].now + size)
             return
-        expected = _mean_or_zero(self._row["expected"][start * self.rows_per_block : self.rows, s])
-        if side < 0 and -size < self.options.low_share * abs(expected):
+        if side < 0 and not self._cut_off(s, start, size):
             return
         self._alarmed[s] = statistic / limit
         event = Event(
@@ -421,7 +418,7 @@ class Detector:
             statistic=statistic,
             limit=limit,
             days_known=int(np.isfinite(self.offsets[: self.days, s]).sum()),
-            expected=expected,
+            expected=self._expected_since(s, start),
             lengths=lengths,
             spread=spread,
         )
@@ -437,9 +434,38 @@ class Detector:
         event.weight = float(np.isfinite(clean).sum())
         event.peak = abs(event.now)
         self.events.append(event)
-        self._block["known"][start:b, s] += event.course(start, b)
+        self._sum_known(s, start)
         self._correct_offsets(s, start, event.course(start, b))
         self._estimate(event)
+
+    def _expected_since(self, s: int, start: int) -> float:
+        return _mean_or_zero(self._row["expected"][start * self.rows_per_block : self.rows, s])
+
+    def _cut_off(self, s: int, start: int, size: float) -> bool:
+        """Whether so much inflow is missing that it is more than people using less."""
+        return -size >= self.options.low_share * abs(self._expected_since(s, start))
+
+    def _weigh(self, e: Event) -> None:
+        """An event whose excess has fallen is over, smaller, or after all still there.
+
+        Decided once the fall has lasted as long as the event before it, twelve hours at most.
+        """
+        assert e.doubt is not None
+        b, block = self.blocks, self._block
+        wait = int(np.clip(e.doubt - e.start, self.confirm, max(self.confirm, 12 * 3600 // self.block_s)))
+        if b - e.doubt < wait:
+            return
+        course = e.course(e.doubt, b)
+        excess = block["residual"][e.doubt : b, e.area] - block["known"][e.doubt : b, e.area] + course
+        before = e.course(max(e.start, e.doubt - 1), max(e.start, e.doubt - 1) + 1)[0]
+        start, e.doubt = e.doubt, None
+        if not np.isfinite(excess).any():
+            return
+        left = float(np.nanmean(excess)) / before if before else 0.0
+        if left < 0.5:
+            self._end(e, start)
+        elif left < 0.85:
+            self._set(e, start, left * before)
 
     def _correct_offsets(self, s: int, start: int, course: Floats) -> None:
         """Take what has just become known of an event off the day offsets that it has raised."""
@@ -461,17 +487,19 @@ class Detector:
         old = e.course(start, self.blocks)
         e.track = [(k, f) for k, f in e.track if k < start] + [(start, flow)]
         new = e.course(start, self.blocks)
-        self._block["known"][start : self.blocks, e.area] += new - old
+        self._sum_known(e.area, start)
         self._correct_offsets(e.area, start, new - old)
         e.weight = float(self.blocks - start)
         e.peak = max(e.peak, abs(flow))
         self._estimate(e)
 
     def _end(self, e: Event, end: int) -> None:
+        """The event is over from ``end`` on, which is never before it was known."""
+        end = min(max(end, e.detected + 1), self.blocks)
         old = e.course(end, self.blocks)
         e.end, e.closed = end, self.blocks - 1
         e.track = [(k, f) for k, f in e.track if k < end] or e.track[:1]
-        self._block["known"][end : self.blocks, e.area] -= old
+        self._sum_known(e.area, end)
         self._correct_offsets(e.area, end, -old)
         self._estimate(e)
 
@@ -555,6 +583,7 @@ class Detector:
             self.runs.copy(),
             [e.copy() for e in self.events],
             {name: z.copy() for name, z in self.zero.items()},
+            (self._expect, self._scale, self._phi, self._sigma, self._caution),  # replaced, never changed
         )
 
     def changed_since(self) -> int:
@@ -563,9 +592,10 @@ class Detector:
         return row
 
     def rewind(self, row: int) -> int:
-        """Go back to the last kept day start at or before ``row``; returns the row to go on from.
+        """Go back to the last kept place at or before ``row``; returns the row to go on from.
 
-        Without such a day start the detector begins anew at row 0.
+        Places are kept after the first block of each day. Without one before ``row`` the detector begins
+        anew at row 0.
         """
         kept = [r for r in self.snapshots if r <= row]
         if not kept:
@@ -585,16 +615,24 @@ class Detector:
         self.sums, self.runs = s.sums.copy(), s.runs.copy()
         self.zero = {name: z.copy() for name, z in s.stamps.items()}
         self.events = [e.copy() for e in s.events]
-        known = self._block["known"]
-        known[: self.blocks] = 0.0
-        for e in self.events:
-            known[e.start : self.blocks, e.area] += e.course(e.start, self.blocks)
-        self.row_of[self.days - 1] = -1
-        self._prepare()
+        for column in range(self.areas):
+            self._sum_known(column, 0)
+        today = self.row_of[self.days - 1]
+        today[today >= self.rows] = -1
+        self._expect, self._scale, self._phi, self._sigma, self._caution = s.today
+        self.kept_day = self.days
         return self.rows
 
+    def _sum_known(self, column: int, start: int) -> None:
+        """Sum up the known events of an area anew from a block on; always in the same order."""
+        total = np.zeros(self.blocks - start)
+        for e in self.events:
+            if e.area == column:
+                total += e.course(start, self.blocks)
+        self._block["known"][start : self.blocks, column] = total
+
     def forget(self, keep: int) -> None:
-        """Keep the newest ``keep`` day starts and, of older ones, one a week up to ``keep`` more."""
+        """Of the places to go back to keep the newest ``keep`` and, before them, ``keep`` a week apart."""
         rows = sorted(self.snapshots, reverse=True)
         per_week = 7 * self.slots
         older = rows[keep:]

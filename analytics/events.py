@@ -15,7 +15,8 @@ class Event:
     """One departure of one area's inflow from what is expected. Times are block numbers of the detector.
 
     area: column. side: +1 too much, -1 too little. start: first changed block. detected: the block whose
-    end decided. end: first block after it, None while it lasts; closed: the block whose end decided that.
+    end decided. end: first block after it, None while it lasts; closed: the block whose end decided that;
+    doubt: block from which on it may be over, while that is being decided.
     track: (block, flow) steps of its size [m3/s], signed, from that block on. lengths, spread: standard
     deviation of a mean residual over so many blocks, before the event [m3/s]. Estimates as of the last
     update: flow, low, high [m3/s] (90 % interval), volume [m3], confidence [0..1]. noted: block by which
@@ -36,6 +37,7 @@ class Event:
     spread: Floats
     end: int | None = None
     closed: int | None = None
+    doubt: int | None = None
     weight: float = 0.0
     peak: float = 0.0
     track: list[tuple[int, float]] = field(default_factory=list)

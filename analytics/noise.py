@@ -79,3 +79,15 @@ def scale_of_means(values: Floats, lengths: NDArray[np.int64]) -> Floats:
                 known = float(robust_scale(means, tail=True))
         out[i] = known
     return out
+
+
+def detrended(values: Floats, width: int = 15) -> Floats:
+    """Values (T, S) less their running median over ``width`` (odd) around each: what moves day by day.
+
+    A level that moved for long, by season or by leak, is not noise; what is left measures only how far
+    single days stray. At the ends the median takes what there is.
+    """
+    half = width // 2
+    padded = np.pad(values, ((half, half), (0, 0)), constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)
+    return values - nanmedian(windows, axis=-1)

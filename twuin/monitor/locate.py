@@ -100,8 +100,8 @@ def linearise(network: Network, heads: Floats, flows: Floats, status: NDArray[An
 
     status as in ``waterworks.hydraulics.Status``. An active PRV (PSV) holds the head downstream (upstream);
     an active flow control valve and a pump that does not run let no change pass. A running pump is given
-    the slope of a
-    curve h = 4/3 H - (H/3) (q/Q)^2 through its working point (H, Q), EPANET's one-point curve.
+    the slope of a curve h = 4/3 H - (H/3) (q/Q)^2 through its working point (H, Q),
+    EPANET's one-point curve.
     """
     loss = heads[network.start] - heads[network.end]
     slope = pipe_slope(
