@@ -95,7 +95,7 @@ def _open_side(
     meter = next(s for s in meters if s.id == by[""])
     i = link[meter.id]
     inside, outside = (network.end[i], network.start[i])
-    if meter.dma == dma and label[inside] == label[outside]:
+    if label[inside] == label[outside]:
         way = _way(network, cut, int(inside), int(outside))
         return Clash(
             meter.id,

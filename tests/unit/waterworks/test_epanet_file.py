@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from waterworks.epanet_file import read_network
+from waterworks.errors import NetworkError
+from waterworks.hydraulics import steady_states
+from waterworks.network import LinkKind, Network, NodeKind
+
+FOOT, INCH, PSI = 0.3048, 0.0254, 0.3048 / 0.4333  # psi as EPANET takes it
+# Factors from NIST SP 811, written out anew: m3/s of each of EPANET's flow units.
+FLOW = {
+    "CFS": FOOT**3,
+    "GPM": 3.785411784e-3 / 60,
+    "MGD": 3785.411784 / 86400,
+    "IMGD": 4546.09 / 86400,
+    "AFD": 43560 * FOOT**3 / 86400,
+    "LPS": 1e-3,
+    "LPM": 1e-3 / 60,
+    "MLD": 1000 / 86400,
+    "CMH": 1 / 3600,
+    "CMD": 1 / 86400,
+    "CMS": 1.0,
+}
+US = ("CFS", "GPM", "MGD", "IMGD", "AFD")
+
+
+def written(units: str, headloss: str, pressure: str = "") -> str:
+    """One network, always the same in SI, written in a unit system."""
+    us = units in US
+    length, diameter = (FOOT, INCH) if us else (1.0, 1e-3)
+    head = {"": PSI if us else 1.0, "PSI": PSI, "KPA": PSI / 6.895, "METERS": 1.0, "BAR": PSI / 0.068948,
+            "FEET": FOOT}[pressure]  # fmt: skip
+    rough = {"H-W": 130.0, "C-M": 0.012, "D-W": 0.0002 / (FOOT if us else 1.0) * 1e3}[headloss]
+    q = FLOW[units]
+    option = f" Pressure {pressure}\n" if pressure else ""
+    return f"""\
+[JUNCTIONS]
+ a {20 / length!r} 0
+ b {15 / length!r} {0.004 / q!r} day
+ c {14 / length!r} {0.003 / q!r} day
+ d {12 / length!r} {0.001 / q!r}
+[RESERVOIRS]
+ r {70 / length!r}
+[TANKS]
+ t {50 / length!r} {2 / length!r} {0.5 / length!r} {4 / length!r} {8 / length!r} 0
+[PIPES]
+ p1 r a {500 / length!r} {0.2 / diameter!r} {rough!r} 1.5 Open
+ p2 b c {300 / length!r} {0.15 / diameter!r} {rough!r} 0 CV
+ p3 c d {200 / length!r} {0.1 / diameter!r} {rough!r} 0 Closed
+ p4 a t {100 / length!r} {0.15 / diameter!r} {rough!r} 0 Open
+ p5 c d {250 / length!r} {0.1 / diameter!r} {rough!r} 0 Open
+[PUMPS]
+ pu r a HEAD lift SPEED 0.9
+[VALVES]
+ prv a b {0.15 / diameter!r} PRV {30 / head!r} 0
+ fcv b d {0.1 / diameter!r} FCV {0.0005 / q!r} 0
+ tcv b d {0.1 / diameter!r} TCV 12 0
+[CURVES]
+ lift {0.01 / q!r} {5 / length!r}
+[PATTERNS]
+ day 0.5 1.0 1.8
+[DEMANDS]
+ b {0.004 / q!r} day
+ b {0.002 / q!r}
+[OPTIONS]
+ Units {units}
+ Headloss {headloss}
+{option} Demand Multiplier 1.1
+[END]
+"""
+
+
+def arrays(n: Network) -> dict[str, np.ndarray]:
+    names = ("elevation", "base_demand", "tank_diameter", "tank_init", "tank_min", "tank_max", "length",
+             "diameter", "roughness", "minor_loss", "setting")  # fmt: skip
+    return {k: getattr(n, k) for k in names}
+
+
+@pytest.mark.parametrize("headloss", ["H-W", "D-W", "C-M"])
+@pytest.mark.parametrize("units", FLOW)
+def test_every_unit_system_gives_the_same_si_network(
+    units: str, headloss: str, network_file: Callable[[str], Path]
+) -> None:
+    n = read_network(network_file(written(units, headloss)))
+    assert (n.units, n.headloss) == (units, headloss)
+    assert n.node_ids == ("a", "b", "c", "d", "r", "t")
+    expected = {
+        "elevation": [20, 15, 14, 12, 70, 50],
+        "base_demand": [0, 1.1 * (0.004 * 1.1 + 0.002), 1.1 * 0.003 * 1.1, 1.1 * 0.001, 0, 0],
+        "tank_diameter": [np.nan] * 5 + [8],
+        "tank_init": [np.nan] * 5 + [2],
+        "tank_min": [np.nan] * 5 + [0.5],
+        "tank_max": [np.nan] * 5 + [4],
+        "length": [500, 300, 200, 100, 250, 0, 0, 0, 0],
+        "diameter": [0.2, 0.15, 0.1, 0.15, 0.1, 0, 0.15, 0.1, 0.1],
+        "roughness": [{"H-W": 130, "D-W": 0.0002, "C-M": 0.012}[headloss]] * 5 + [0] * 4,
+        "minor_loss": [1.5, 0, 0, 0, 0, 0, 0, 0, 0],
+        "setting": [np.nan] * 5 + [0.9, 30, 0.0005, 12],
+    }
+    for name, value in arrays(n).items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-9, atol=1e-12, err_msg=name)
+    assert n.open.tolist() == [True, True, False, True, True, True, True, True, True]
+    assert [LinkKind(k).name for k in n.link_kind] == [
+        "PIPE", "CVPIPE", "PIPE", "PIPE", "PIPE", "PUMP", "PRV", "FCV", "TCV",
+    ]  # fmt: skip
+    assert [NodeKind(k).name for k in n.node_kind] == ["JUNCTION"] * 4 + ["RESERVOIR", "TANK"]
+
+
+@pytest.mark.parametrize("pressure", ["PSI", "KPA", "METERS", "BAR", "FEET"])
+@pytest.mark.parametrize("units", ["GPM", "LPS"])
+def test_a_valve_setting_in_any_pressure_unit_is_the_same_head(
+    units: str, pressure: str, network_file: Callable[[str], Path]
+) -> None:
+    path = network_file(written(units, "H-W", pressure))
+    n = read_network(path)
+    prv = n.link_index["prv"]
+    assert n.setting[prv] == pytest.approx(30, rel=1e-6)
+    # And it is the head that EPANET then holds behind the valve.
+    state = steady_states(path, [1])
+    behind = n.end[prv]
+    assert state.head[0, behind] - n.elevation[behind] == pytest.approx(30, abs=1e-3)
+
+
+def test_hydraulics_are_the_same_in_every_unit_system(network_file: Callable[[str], Path]) -> None:
+    base = steady_states(network_file(written("CMS", "D-W")), [0, 1, 2])
+    for units in FLOW:
+        state = steady_states(network_file(written(units, "D-W")), [0, 1, 2])
+        np.testing.assert_allclose(state.head, base.head, atol=0.01, err_msg=units)
+        np.testing.assert_allclose(state.flow, base.flow, atol=2e-5, err_msg=units)
+        np.testing.assert_allclose(state.demand[:, :4], base.demand[:, :4], atol=1e-6, err_msg=units)
+
+
+@pytest.mark.data
+def test_ltown_has_its_known_size_and_topology(ltown: Path) -> None:
+    n = read_network(ltown / "network.inp")
+    assert (n.node_kind == NodeKind.JUNCTION).sum() == 782
+    assert (n.link_kind == LinkKind.PIPE).sum() == 905
+    assert (n.node_kind == NodeKind.RESERVOIR).sum() == 2
+    assert [n.link_ids[i] for i in np.flatnonzero(n.link_kind == LinkKind.PRV)] == ["PRV-1", "PRV-2", "PRV-3"]
+    assert n.units == "CMH"
+    assert n.length.sum() == pytest.approx(43_100, rel=0.01)  # m, as published: 42.6 km and the mains
+    pump = n.link_index["PUMP_1"]
+    assert (n.node_ids[n.start[pump]], n.node_ids[n.end[pump]]) == ("n54", "T1")
+
+
+def test_bends_are_kept_by_link_and_missing_coordinates_are_nan(network_file: Callable[[str], Path]) -> None:
+    text = written("LPS", "H-W").replace("[END]", "[COORDINATES]\n a 1 2\n[VERTICES]\n p1 5 6\n p1 7 8\n[END]")
+    n = read_network(network_file(text))
+    assert n.xy[0].tolist() == [1, 2]
+    assert np.isnan(n.xy[1:]).all()
+    assert {k: v.tolist() for k, v in n.vertices.items()} == {0: [[5, 6], [7, 8]]}
+
+
+BROKEN = """\
+[TITLE]
+two of everything
+[JUNCTIONS]
+;a comment
+ a 10 5
+ b x 5
+ a 10 5
+[RESERVOIRS]
+ r 50
+[PIPES]
+ p1 r a 100 100 100
+
+ p2 a zz 100 100 100 ; nowhere
+ p3\ta\tb 100 -5 100
+[OPTIONS]
+ Units FOO
+[END]
+"""
+
+
+def test_every_mistake_of_an_epanet_file_is_named_with_its_line(network_file: Callable[[str], Path]) -> None:
+    with pytest.raises(NetworkError) as e:
+        read_network(network_file(BROKEN))
+    said = [(p.line, p.message) for p in e.value.problems]
+    assert [line for line, _ in said] == [6, 7, 13, 14, 16]
+    assert said[0][1] == "illegal numeric value x in [JUNCTIONS] (EPANET error 202)"
+    assert "duplicate ID label a" in said[1][1]
+    assert "undefined node zz" in said[2][1]
+    assert str(e.value.problems[0]).startswith("some.inp:6: ")
+
+
+def test_an_unconnected_node_is_named_with_the_line_that_defines_it(
+    network_file: Callable[[str], Path],
+) -> None:
+    text = "[JUNCTIONS]\n a 1 1\n lost 1 1\n[RESERVOIRS]\n r 9\n[PIPES]\n p r a 9 9 9\n[END]\n"
+    with pytest.raises(NetworkError, match=r"some.inp:3: .*unconnected node.*lost"):
+        read_network(network_file(text))
+
+
+def test_a_network_without_source_is_refused(network_file: Callable[[str], Path]) -> None:
+    text = "[JUNCTIONS]\n a 1 1\n b 1 1\n[PIPES]\n p b a 9 9 9\n[END]\n"
+    with pytest.raises(NetworkError, match="no tanks or reservoirs"):
+        read_network(network_file(text))
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match=r"there is no file .*none\.inp"):
+        read_network(tmp_path / "none.inp")
+
+
+def test_text_that_is_no_epanet_file_is_refused(network_file: Callable[[str], Path]) -> None:
+    with pytest.raises(NetworkError):
+        read_network(network_file("Dear colleague,\nfind the network attached.\n"))
+
+
+def test_reading_and_solving_leave_no_file_behind(
+    network_file: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = network_file(written("LPS", "H-W"))
+    here, scratch = tmp_path / "here", tmp_path / "scratch"
+    here.mkdir()
+    scratch.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    read_network(path)
+    steady_states(path, [0, 1])
+    with pytest.raises(NetworkError):
+        read_network(network_file(BROKEN))
+    assert list(here.iterdir()) == []
+    assert list(scratch.iterdir()) == []

@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from waterworks.errors import Severity, SiteError
+from waterworks.site import Role
+from waterworks.site_folder import check_site, read_site
+from waterworks.units import Quantity
+
+# ``folder`` is the fixture of conftest.py: a right site to be spoilt.
+
+
+def errors(folder: Any) -> list[tuple[str, int | None, str]]:
+    return [(p.file, p.line, p.message) for p in check_site(folder.path) if p.severity is Severity.ERROR]
+
+
+def warnings(folder: Any) -> list[tuple[str, int | None, str]]:
+    return [(p.file, p.line, p.message) for p in check_site(folder.path) if p.severity is Severity.WARNING]
+
+
+def only_error(folder: Any) -> tuple[str, int | None, str]:
+    found = errors(folder)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_a_right_folder_becomes_a_site_in_si(folder: Any) -> None:
+    assert check_site(folder.path) == []
+    site = read_site(folder.path)
+    assert (site.id, site.name, site.timezone.key, site.crs) == ("kota", "Kota", "Asia/Jakarta", "EPSG:32749")
+    assert site.network_file == folder.path / "network.inp"
+    assert site.monitor.holidays == frozenset({date(2026, 8, 17)})
+    assert site.monitor.water_cost == 5500
+    one, two = site.dmas
+    assert (one.connections, one.mains_m, one.pressure_m) == (100, 1500, 30)
+    assert one.night_use_m3s_per_connection == pytest.approx(2e-3 / 3600)
+    assert (two.mains_m, two.pressure_m) == (None, None)
+    assert two.night_use_m3s_per_connection == pytest.approx(1.7e-3 / 3600)
+    meter, _, pressure, level = site.sensors
+    assert (meter.role, meter.dma, meter.from_dma, meter.unit) == (Role.INLET, "", "D1", "L/s")
+    assert (meter.low, meter.high) == (pytest.approx(-0.05), pytest.approx(0.05))
+    assert (pressure.quantity, pressure.interval_s, pressure.lon) == (Quantity.PRESSURE, 60, 112.63)
+    assert pressure.high == pytest.approx(101.97, abs=0.01)  # 10 bar in metres of water
+    assert (level.role, level.element) == (Role.STORAGE, "t")
+
+
+def test_junctions_get_the_dma_whose_meters_face_them(folder: Any) -> None:
+    # "in" is drawn from b (in D1) to a (the source's side); the tank t is no junction.
+    assert read_site(folder.path).node_dma == {"b": "D1", "c": "D1", "d": "D2"}
+
+
+def test_nodes_csv_decides_where_meters_do_not(folder: Any) -> None:
+    folder.write("nodes.csv", "node,dma\nb,D1\nc,D2\nd,D2\nt,D2\na,\n")
+    assert read_site(folder.path).node_dma == {"b": "D1", "c": "D2", "d": "D2"}
+
+
+def test_all_mistakes_are_told_at_once_by_file_and_line(folder: Any) -> None:
+    folder.change("site.toml", "Asia/Jakarta", "Asia/Jakata")
+    folder.change("site.toml", "water_cost", "water_costs")
+    folder.change("dmas.csv", "D2,Dua,50", "D2,Dua,-50")
+    folder.change("sensors.csv", "F2,flow,L/s,D2,LOG-2,inlet,D1", "F2,flow,bar,D3,LOG 2,inlet,D9")
+    folder.change("sensors.csv", "P1,pressure,bar,D1,LOG-3,monitor,,c,60", "F1,presure,bar,D1,LOG-3,monitor,,c,x")
+    found = errors(folder)
+    assert [(f, n) for f, n, _ in found] == [
+        ("site.toml", 3), ("site.toml", 10), ("dmas.csv", 3),
+        *[("sensors.csv", 3)] * 4, *[("sensors.csv", 4)] * 3,
+    ]  # fmt: skip
+    text = "\n".join(m for _, _, m in found)
+    for said in (
+        "unknown timezone 'Asia/Jakata': did you mean 'Asia/Jakarta'?",
+        "unknown key 'water_costs' in [monitor]: did you mean 'water_cost'?",
+        "connections '-50' is below 0",
+        "device 'LOG 2' may hold only letters",
+        "unknown unit 'bar' of flow",
+        "dma 'D3' is not in dmas.csv",
+        "from_dma 'D9' is not in dmas.csv",
+        "sensor 'F1' is there already, on line 2",
+        "unknown quantity 'presure': did you mean 'pressure'?",
+        "interval_s 'x' is not a number",
+    ):
+        assert said in text
+    with pytest.raises(SiteError) as e:
+        read_site(folder.path)
+    assert len(e.value.problems) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ('id = "kota"', 'id = "kota', 1, "is not TOML"),
+        ("[monitor]", "[monitor", 7, "is not TOML"),
+        ('id = "kota"', 'id = "kota/barat"', 1, "id 'kota/barat' may hold only"),
+        ('id = "kota"', "id = 7", 1, "id is not a text"),
+        ('id = "kota"', 'id = ""', 1, "id is empty"),
+        ('id = "kota"\n', "", None, "id is missing"),
+        ("crs =", "csr =", 4, "unknown key 'csr': did you mean 'crs'?"),
+        ("EPSG:32749", "EPSG:999999", 4, "is no coordinate system"),
+        ("EPSG:32749", "Malang", 4, "is no coordinate system"),
+        ('"network.inp"', '"../network.inp"', 5, "is not a file name"),
+        ('"network.inp"', '"town.inp"', None, "network 'town.inp' is not in the folder"),
+        ("night = [0, 5]", "night = [5, 0]", 8, "no stretch of at least one hour"),
+        ("night = [0, 5]", 'night = "0-5"', 8, "not a pair of local hours"),
+        ("[2026-08-17]", '["2026-08-17"]', 9, "is not a date"),
+        ("[2026-08-17]", "[2026-08-17T10:00:00]", 9, "is not a date"),
+        ("5500", "nan", 10, "water_cost"),
+        ("5500", "-1", 10, "water_cost"),
+        ('"IDR"', '"rupiah"', 11, "three capitals"),
+    ],
+)
+def test_a_mistake_in_site_toml_is_named(
+    folder: Any, old: str, new: str, line: int | None, message: str
+) -> None:
+    folder.change("site.toml", old, new)
+    file, where, said = only_error(folder)
+    assert (file, where) == ("site.toml", line)
+    assert message in said
+
+
+def test_a_monitor_key_above_its_table_is_told_where_it_belongs(folder: Any) -> None:
+    folder.change("site.toml", 'id = "kota"', 'currency = "USD"\nid = "kota"')
+    assert only_error(folder) == ("site.toml", 1, "unknown key 'currency': it belongs into [monitor]")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "line", "message"),
+    [
+        ("dmas.csv", "connections", "conections", 1, "unknown column 'conections': did you mean 'connections'?"),
+        ("dmas.csv", "id,name", "name,id", None, ""),
+        ("dmas.csv", "D2,Dua,50", "D1,Dua,50", 3, "DMA 'D1' is there already, on line 2"),
+        ("dmas.csv", "D2,Dua,50", "D2,Dua,", 3, "connections is empty"),
+        ("dmas.csv", "D2,Dua,50", "D2,Dua,1.5", 3, "not a whole number"),
+        ("dmas.csv", "1.5", "nan", 2, "not a finite number"),
+        ("dmas.csv", "1.5", "-1", 2, "mains_km '-1' is below 0"),
+        ("dmas.csv", "1.5", '"1,5"', 2, "write a decimal point"),
+        ("dmas.csv", "D2,Dua,50,,,", "D2,Dua,50,,,,,9", 3, "has 8 cells where the heading has 6"),
+        ("dmas.csv", "Dua,50,,,\n", "Dua,50,,,\nD3,Tiga,9,,,\n", 4, "DMA D3 has no inlet"),
+        ("sensors.csv", "F1,flow", "F:1,flow", 2, "may hold only letters"),
+        ("sensors.csv", "F1,flow", "F+1,flow", 2, "may hold only letters"),
+        ("sensors.csv", "F1,flow", "F/1,flow", 2, "may hold only letters"),
+        ("sensors.csv", "F1,flow", ",flow", 2, "id is empty"),
+        ("sensors.csv", "LOG-3", "", 4, "device is empty"),
+        ("sensors.csv", "LOG-3", "#3", 4, "may hold only letters"),
+        ("sensors.csv", ",in,300", ",inn,300", 2, "element 'inn' is not in the network: did you mean 'in'?"),
+        ("sensors.csv", ",in,300", ",b,300", 2, "flow meter F1 stands at node b"),
+        ("sensors.csv", ",c,60", ",street,60", 4, "pressure P1 stands on link street"),
+        ("sensors.csv", ",t,300", ",d,300", 5, "level L1 stands at d, which is no tank"),
+        ("sensors.csv", ",t,300", ",r,300", 5, "reservoir"),
+        ("sensors.csv", ",t,300", ",,300", 5, "needs its tank as element, or its tank_area_m2"),
+        ("sensors.csv", "0,10,112", "10,0,112", 4, "low 10 is not below high 0"),
+        ("sensors.csv", "112.63,-7.96", "-7.96,112.63", 4, "swapped?"),
+        ("sensors.csv", "112.63,-7.96", "679500,9119900", 4, "beyond 180 degrees"),
+        ("sensors.csv", "112.63,-7.96", "112.63,", 4, "lat is missing"),
+        ("sensors.csv", "c,60", "c,0", 4, "interval_s '0' is not above 0"),
+        ("sensors.csv", "monitor,,c", "monitr,,c", 4, "unknown role 'monitr': did you mean 'monitor'?"),
+        ("sensors.csv", "monitor,,c", "monitor,D2,c", 4, "from_dma belongs to inlet meters"),
+        ("sensors.csv", "D2,LOG-4", ",LOG-4", 5, "dma is empty"),
+        ("sensors.csv", "P1,pressure,bar,D1,LOG-3,monitor", "P1,pressure,bar,D1,LOG-3,storage", 4, "measures level"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_table_is_named_by_its_line(
+    folder: Any, file: str, old: str, new: str, line: int | None, message: str
+) -> None:
+    folder.change(file, old, new)
+    found = [(f, n, m) for f, n, m in errors(folder) if f == file]
+    if not message:  # the order of columns is free
+        assert found == [] or "is missing" not in found[0][2]
+        return
+    assert any(n == line and message in m for _, n, m in found), found
+
+
+def test_columns_may_stand_in_any_order(folder: Any) -> None:
+    folder.write("dmas.csv", "connections,name,id\n100,Satu,D1\n50,Dua,D2\n")
+    assert [d.connections for d in read_site(folder.path).dmas] == [100, 50]
+
+
+def test_missing_columns_are_named_together(folder: Any) -> None:
+    folder.write("dmas.csv", "name\nSatu\n")
+    assert ("dmas.csv", 1, "column id, connections is missing") in errors(folder)
+
+
+@pytest.mark.parametrize("name", ["site.toml", "dmas.csv", "sensors.csv"])
+def test_a_missing_file_is_named(folder: Any, name: str) -> None:
+    (folder.path / name).unlink()
+    assert any(f == name and m.startswith("is missing") for f, _, m in errors(folder))
+
+
+def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SiteError, match="does not exist"):
+        read_site(tmp_path / "nowhere")
+    with pytest.raises(SiteError, match="is not a folder"):
+        (tmp_path / "file").write_text("")
+        read_site(tmp_path / "file")
+
+
+def test_tables_as_excel_writes_them_in_indonesia_are_understood(folder: Any) -> None:
+    folder.write(
+        "dmas.csv",
+        b"\xef\xbb\xbf" + "sep=;\r\nid;name;connections;mains_km\r\nD1;Satu;100;1,5\r\nD2;Dua;50;\r\n".encode(),
+    )
+    text = (folder.path / "sensors.csv").read_text().replace("112.63", "112,63 ").replace("-7.96", "-7,96 ")
+    rows = [line.replace(",63 ", "~63").replace("-7,96 ", "-7~96") for line in text.splitlines()]
+    folder.write("sensors.csv", "\r\n".join(r.replace(",", ";").replace("~", ",") for r in rows) + "\r\n")
+    assert check_site(folder.path) == []
+    site = read_site(folder.path)
+    assert site.dmas[0].mains_m == 1500
+    assert (site.sensor["P1"].lon, site.sensor["P1"].lat) == (112.63, -7.96)
+
+
+def test_a_thousands_separator_is_refused_rather_than_guessed(folder: Any) -> None:
+    folder.write("dmas.csv", "id;connections;mains_km\nD1;1.250;1.250,5\nD2;50;\n")
+    found = [m for f, n, m in errors(folder) if f == "dmas.csv" and n == 2]
+    assert any("connections '1.250' is not a whole number" in m for m in found)
+    assert any("leave out the thousands separator" in m for m in found)
+
+
+def test_lines_are_counted_through_comments_blank_lines_and_quoted_line_breaks(folder: Any) -> None:
+    folder.write("dmas.csv", '# ours\n\nid,name,connections\nD1,"two\nlines",100\n\nD2,Dua,x\n')
+    assert ("dmas.csv", 7, "connections 'x' is not a whole number: write only digits") in errors(folder)
+
+
+def test_files_in_other_encodings_are_named_with_the_line(folder: Any) -> None:
+    folder.write("dmas.csv", "id,name,connections\nD1,Satu,1\nD2,Dúa,2\n".encode("latin-1"))
+    assert any(f == "dmas.csv" and n == 3 and "is not UTF-8" in m for f, n, m in errors(folder))
+    folder.write("dmas.csv", "id,connections\nD1,1\n".encode("utf-16"))
+    assert any(f == "dmas.csv" and "is UTF-16" in m for f, _, m in errors(folder))
+
+
+def test_a_table_with_an_unclosed_quote_is_named(folder: Any) -> None:
+    folder.write("dmas.csv", 'id,name,connections\nD1,"Satu,100\nD2,Dua,50\n')
+    assert any(f == "dmas.csv" and "cannot be read as CSV" in m for f, _, m in errors(folder))
+
+
+def test_mistakes_of_the_epanet_file_come_with_its_lines(folder: Any) -> None:
+    folder.change("network.inp", "b c 120 100 130", "b q 120 100 130")
+    assert any(
+        f == "network.inp" and n == 13 and "undefined node q" in m for f, n, m in errors(folder)
+    ), errors(folder)
+
+
+def test_an_unmetered_link_round_a_meter_is_named(folder: Any) -> None:
+    folder.change("network.inp", " up d t", " round c d 50 50 130\n up d t")
+    file, line, said = only_error(folder)
+    assert (file, line) == ("sensors.csv", 3)
+    assert "D1 and D2 are one piece of network" in said
+    assert "round" in said
+
+
+def test_an_unmetered_link_round_the_source_meter_is_named(folder: Any) -> None:
+    folder.change("network.inp", " up d t", " second a c 50 50 130\n up d t")
+    _, line, said = only_error(folder)
+    assert line == 2
+    assert "link in does not bound D1" in said
+    assert "by links street, second" in said
+
+
+def test_a_shut_link_between_dmas_needs_no_meter(folder: Any) -> None:
+    folder.change("network.inp", " up d t", " valve c d 50 50 130 0 Closed\n up d t")
+    assert check_site(folder.path) == []
+
+
+def test_a_meter_against_the_link_it_stands_on_is_told_which_way_is_positive(folder: Any) -> None:
+    folder.change("sensors.csv", "F1,flow,L/s,,LOG-1,inlet,D1", "F1,flow,L/s,D1,LOG-1,inlet,")
+    _, line, said = only_error(folder)
+    assert line in (2, 3)
+    assert "positive is from" in said
+
+
+def test_doubts_do_not_keep_a_site_from_being_used(folder: Any) -> None:
+    folder.change("site.toml", 'crs = "EPSG:32749"\n', "")
+    folder.change("sensors.csv", "P1,pressure,bar,D1", "P1,pressure,bar,D2")
+    said = warnings(folder)
+    assert [(f, n) for f, n, _ in said] == [("site.toml", None), ("sensors.csv", 4)]
+    assert "node c lies in D1" in said[1][2]
+    assert read_site(folder.path).crs == ""
+
+
+def test_demand_outside_all_dmas_is_pointed_out(folder: Any) -> None:
+    folder.change("network.inp", " a 10 0", " a 10 5")
+    assert any("1 junctions with 50% of the demand lie in no DMA (a)" in m for _, _, m in warnings(folder))
+
+
+def test_a_site_without_network_works_on_meters_alone(folder: Any) -> None:
+    (folder.path / "network.inp").unlink()
+    folder.change("site.toml", 'network = "network.inp"\n', "")
+    assert "no network to take it from" in only_error(folder)[2]  # the tank's area
+    folder.change("sensors.csv", "storage,,t,300,,", "storage,,t,300,,78.5")
+    site = read_site(folder.path)
+    assert site.network_file is None
+    assert site.node_dma == {}
+
+
+def test_the_default_network_file_is_found_without_being_named(folder: Any) -> None:
+    folder.change("site.toml", 'network = "network.inp"\n', "")
+    assert read_site(folder.path).network_file == folder.path / "network.inp"
+
+
+def test_the_example_of_ferrara_is_right(root: Path) -> None:
+    assert check_site(root / "examples" / "ferrara") == []
+    site = read_site(root / "examples" / "ferrara")
+    assert [s.unit for s in site.sensors] == ["L/s"] * 5
+    assert {s.interval_s for s in site.sensors} == {3600}
+
+
+def test_the_example_of_ltown_says_which_file_to_put_in(root: Path) -> None:
+    with pytest.raises(SiteError, match="put the EPANET file there"):
+        read_site(root / "examples" / "ltown")
+
+
+@pytest.mark.data
+def test_the_example_of_ltown_is_right_once_its_network_is_there(ltown: Path) -> None:
+    assert [p for p in check_site(ltown) if p.severity is Severity.ERROR] == []
+    site = read_site(ltown)
+    assert len(site.sensors) == 33 + 3 + 1 + 82
+    assert sum(d == "C" for d in site.node_dma.values()) == 92
+    assert len(site.node_dma) == 782
