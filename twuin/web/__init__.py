@@ -1,0 +1,3 @@
+"""Twuin's own pages: rendered on the server, kept alive by a little JavaScript."""
+
+from twuin.web.mount import mount_pages as mount_pages

@@ -1,0 +1,40 @@
+"""Puts the pages into the application."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from twuin.alerts.service import AlertService
+from twuin.views.views import Views
+from twuin.web.errors import install_error_pages
+from twuin.web.pages import page_routes
+from twuin.web.render import STATIC, Templates
+from twuin.web.security import SecurityHeaders
+
+
+class _KeptFiles(StaticFiles):
+    """Files whose address changes with their content: browsers need never ask again."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.setdefault("cache-control", "public, max-age=31536000, immutable")
+        return response
+
+
+def mount_pages(app: FastAPI, views: Views, alerts: AlertService) -> None:
+    """Serve the pages from the root of ``app``. Call it last: they take every path that is left over.
+
+    Also sets the security headers, on every answer of ``app``.
+    """
+    templates = Templates()
+    pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    pages.mount(f"/static/{templates.digest}", _KeptFiles(directory=STATIC))
+    pages.include_router(page_routes(templates, views, alerts))
+    install_error_pages(pages, templates, views)
+    pages.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
+    app.mount("/", pages)
+    app.add_middleware(SecurityHeaders)

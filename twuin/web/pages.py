@@ -1,0 +1,273 @@
+"""The pages: each route gathers read models and hands them to its template."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+from urllib.parse import parse_qs, quote
+
+from fastapi import APIRouter, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from twuin.alerts.lifecycle import CLOSING, TransitionRefused
+from twuin.alerts.model import Kind, Reason, State
+from twuin.alerts.service import AlertService, StaleAlert
+from twuin.views.models import AlertOut
+from twuin.views.views import Views
+from twuin.web.figures import dma_marks, map_data
+from twuin.web.locales import LANGUAGES
+from twuin.web.render import ACTOR_COOKIE, LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Page, Templates
+from twuin.web.security import local_path, same_origin
+
+RANGES = {"1d": 1, "7d": 7, "28d": 28, "1y": 365}
+"""Days of history that a chart shows, by the name in its address."""
+
+MAX_FORM = 20_000
+"""Bytes of a form: a note of 2,000 characters, percent-encoded, and some more."""
+
+_URGENCY = (Kind.LEAK, Kind.LOW_INFLOW, Kind.NIGHT_FLOW, Kind.SILENT)
+_YEAR = 31_536_000  # seconds that a choice of language or theme is kept
+
+
+def page_routes(templates: Templates, views: Views, alerts: AlertService) -> APIRouter:
+    """All pages, over one site's read models and alerts."""
+    routes = APIRouter()
+
+    def page(request: Request) -> Page:
+        return Page(templates, request, views.site())
+
+    def living() -> list[AlertOut]:
+        """Alerts not yet closed: those that nobody has taken on first, leaks before the rest."""
+        found = views.alerts(state=(State.OPEN, State.ACKNOWLEDGED), limit=100).items
+        return sorted(found, key=lambda a: (a.state is not State.OPEN, _URGENCY.index(a.kind)))
+
+    @routes.get("/")
+    def overview(request: Request) -> Response:
+        p = page(request)
+        dmas, current = views.dmas(), living()
+        closed = views.alerts(state=State.CLOSED, limit=5).items
+        data = map_data(p.known_site, dmas, views.sensors(), current, p.words, base=p.base)
+        leaks = [a for a in current if a.kind is Kind.LEAK]
+        return p.response(
+            "overview.html",
+            dmas=dmas,
+            alerts=current,
+            closed=closed,
+            leaks=leaks,
+            map=data,
+        )
+
+    @routes.get("/alerts")
+    def alert_list(
+        request: Request,
+        state: str = "",
+        kind: str = "",
+        dma: str = "",
+        cursor: str = "",
+    ) -> Response:
+        p = page(request)
+        chosen = {
+            "state": state if state in set(State) else "",
+            "kind": kind if kind in set(Kind) else "",
+            "dma": dma,
+        }
+        found = views.alerts(
+            state=State(chosen["state"]) if chosen["state"] else None,
+            kind=Kind(chosen["kind"]) if chosen["kind"] else None,
+            dma=dma or None,
+            cursor=cursor or None,
+            limit=50,
+        )
+        more = "&".join(f"{name}={quote(value)}" for name, value in chosen.items() if value)
+        return p.response(
+            "alerts.html",
+            alerts=found.items,
+            next=f"?{more}&cursor={quote(found.next)}" if found.next else None,
+            chosen=chosen,
+            states=list(State),
+            kinds=list(Kind),
+            dmas=views.dmas(),
+        )
+
+    def alert_response(p: Page, id: str, *, done: str = "", problem: str = "", status: int = 200) -> Response:
+        alert = views.alert(id)
+        dmas, sensors = views.dmas(), views.sensors()
+        shown = {*alert.near, alert.subject}
+        near = [s for s in sensors if s.id in shown]
+        lead = timedelta(days=1) if alert.kind is Kind.SILENT else timedelta(days=3)
+        data = map_data(p.known_site, dmas, sensors, [alert], p.words, base=p.base, closed_too=True)
+        return p.response(
+            "alert.html",
+            status,
+            alert=alert,
+            near=near,
+            map=data,
+            start=alert.onset - lead,
+            end=min(p.present, (alert.ended or p.present) + timedelta(days=1)),
+            nights=views.night_flows(alert.dma, days=60) if alert.kind is Kind.NIGHT_FLOW else [],
+            reasons=[r for r in CLOSING if r is not Reason.ENDED or alert.ended is not None],
+            actor=p.request.cookies.get(ACTOR_COOKIE, ""),
+            done=done,
+            problem=problem,
+            facts=_facts(alert),
+        )
+
+    @routes.get("/alerts/{id}")
+    def alert_page(request: Request, id: str, done: str = "") -> Response:
+        return alert_response(page(request), id, done=done)
+
+    @routes.post("/alerts/{id}")
+    async def act(request: Request, id: str) -> Response:
+        form = await _form(request)
+        return await run_in_threadpool(_act, request, id, form)
+
+    def _act(request: Request, id: str, form: dict[str, str]) -> Response:
+        p = page(request)
+        action, actor = form.get("action", ""), form.get("actor", "").strip()[:80]
+        version, reason = form.get("version", ""), form.get("reason", "")
+        try:
+            alerts.act(
+                id,
+                action,
+                version=int(version) if version.isascii() and version.isdigit() else 0,
+                reason=Reason(reason) if action == "close" and reason in set(Reason) else None,
+                note=form.get("note", "")[:2000],
+                actor=actor,
+            )
+        except StaleAlert:
+            return alert_response(p, id, problem="stale", status=409)
+        except TransitionRefused:
+            return alert_response(p, id, problem="refused", status=422)
+        answer = RedirectResponse(f"{p.base}/alerts/{quote(id)}?done={quote(action)}", 303)
+        answer.set_cookie(ACTOR_COOKIE, quote(actor), max_age=_YEAR, httponly=True, samesite="lax")
+        return answer
+
+    @routes.get("/dmas/{id}")
+    def dma_page(request: Request, id: str, range: str = "7d") -> Response:
+        p = page(request)
+        dma = views.dma(id)
+        span = range if range in RANGES else "7d"
+        found = views.alerts(dma=id, limit=20).items
+        return p.response(
+            "dma.html",
+            dma=dma,
+            marks=dma_marks(found, p.words),
+            nights=views.night_flows(id, days=90),
+            sensors=[s for s in views.sensors() if s.dma == id],
+            alerts=found,
+            ranges=RANGES,
+            range=span,
+            start=p.present - timedelta(days=RANGES[span]),
+            end=p.present,
+        )
+
+    @routes.get("/sensors")
+    def sensor_list(request: Request, state: str = "", q: str = "") -> Response:
+        p = page(request)
+        every = views.sensors()
+        wanted = q.strip().casefold()
+        shown = [
+            s
+            for s in every
+            if (not state or s.state == state)
+            and (not wanted or any(wanted in t.casefold() for t in (s.id, s.name, s.device, s.dma)))
+        ]
+        counts = {name: sum(s.state == name for s in every) for name in ("ok", "suspect", "silent", "nodata")}
+        names = {d.id: d.name for d in views.dmas()}
+        return p.response(
+            "sensors.html", sensors=shown, total=len(every), counts=counts, names=names, state=state, q=q
+        )
+
+    @routes.get("/sensors/{id}")
+    def sensor_page(request: Request, id: str, range: str = "7d") -> Response:
+        p = page(request)
+        sensor = views.sensor(id)
+        span = range if range in RANGES else "7d"
+        beside = [s for s in views.sensors() if s.device and s.device == sensor.device and s.id != id]
+        return p.response(
+            "sensor.html",
+            sensor=sensor,
+            beside=beside,
+            dma=next((d for d in views.dmas() if d.id == sensor.dma), None),
+            quality=p.words.quality(),
+            ranges=RANGES,
+            range=span,
+            start=p.present - timedelta(days=RANGES[span]),
+            end=p.present,
+        )
+
+    @routes.get("/ingest")
+    def ingest(
+        request: Request, reason: str = "", before: Annotated[int | None, Query(ge=1)] = None
+    ) -> Response:
+        p = page(request)
+        summary = views.rejected_summary()
+        listed = views.rejected(reason=reason or None, before=before, limit=50)
+        return p.response(
+            "ingest.html",
+            summary=summary,
+            rejected=listed.items,
+            next=listed.next,
+            health=views.health(),
+            reason=reason,
+        )
+
+    @routes.get("/about")
+    def about(request: Request) -> Response:
+        return page(request).response("about.html")
+
+    @routes.post("/language")
+    def set_language(request: Request, to: str, next: str = "/") -> Response:
+        return _choice(request, LANGUAGE_COOKIE, to, tuple(LANGUAGES), next)
+
+    @routes.post("/theme")
+    def set_theme(request: Request, to: str, next: str = "/") -> Response:
+        return _choice(request, THEME_COOKIE, to, THEMES, next)
+
+    return routes
+
+
+def _choice(request: Request, cookie: str, to: str, allowed: tuple[str, ...], next: str) -> Response:
+    _require_own_form(request)
+    if to not in allowed:
+        raise HTTPException(404)
+    answer = RedirectResponse(local_path(next), 303)
+    answer.set_cookie(cookie, to, max_age=_YEAR, samesite="lax")
+    return answer
+
+
+def _require_own_form(request: Request) -> None:
+    if not same_origin(request.headers):
+        raise HTTPException(403)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of a form of ours (application/x-www-form-urlencoded)."""
+    _require_own_form(request)
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM:
+            raise HTTPException(413)
+    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20)
+    return {name: values[-1] for name, values in fields.items()}
+
+
+def _facts(alert: AlertOut) -> list[tuple[str, str]]:
+    """The evidence that fits on a line each."""
+    facts = []
+    for name, value in alert.evidence.items():
+        if isinstance(value, float):
+            facts.append((name, f"{value:.4g}"))
+        elif isinstance(value, bool | int | str):
+            facts.append((name, str(value)))
+        elif (
+            isinstance(value, list)
+            and all(isinstance(v, int | float | str) for v in value)
+            and len(value) <= 12
+        ):
+            facts.append((name, ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in value)))
+    return facts

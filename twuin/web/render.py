@@ -1,0 +1,179 @@
+"""Templates in each language, and what every page gets to work with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+import twuin
+from twuin.views.models import SiteOut
+from twuin.web import figures
+from twuin.web.formats import Formats, zone_names
+from twuin.web.locales import LANGUAGES, choose, language
+from twuin.web.words import Words
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+LANGUAGE_COOKIE = "twuin_language"
+THEME_COOKIE = "twuin_theme"
+ACTOR_COOKIE = "twuin_actor"
+THEMES = ("auto", "light", "dark")
+
+STALE_AFTER = timedelta(minutes=45)
+"""Analysis this far behind the site's clock is said so: nine intervals of a five-minute sensor."""
+
+
+def static_digest() -> str:
+    """A short hash of all static files: their addresses carry it, so browsers may keep them for good."""
+    digest = hashlib.blake2b(digest_size=6)
+    for path in sorted(p for p in STATIC.rglob("*") if p.is_file()):
+        digest.update(path.relative_to(STATIC).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def as_json(value: Any) -> Markup:
+    """JSON that may stand in a ``<script type="application/json">`` or an attribute."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain, allow_nan=False)
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no place in a page's data")
+
+
+class Templates:
+    """The pages' templates, one environment a language."""
+
+    def __init__(self) -> None:
+        self.digest = static_digest()
+        self._environments = {code: self._environment(code) for code in LANGUAGES}
+
+    def _environment(self, code: str) -> Environment:
+        environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            extensions=["jinja2.ext.i18n"],
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        messages = language(code).messages
+        environment.install_gettext_callables(  # type: ignore[attr-defined]
+            messages.gettext, messages.ngettext, newstyle=True
+        )
+        environment.filters["json"] = as_json
+        environment.globals.update(
+            lang=code,
+            languages=LANGUAGES,
+            sparkline=figures.sparkline,
+            nights_data=figures.nights_data,
+            part_facts=figures.part_facts,
+            spark_box=f"0 0 {figures.SPARK_WIDTH:g} {figures.SPARK_HEIGHT:g}",
+            version=twuin.__version__,
+        )
+        return environment
+
+    def render(self, code: str, template: str, context: dict[str, Any]) -> str:
+        return self._environments[code].get_template(template).render(context)
+
+
+class Page:
+    """One request's page: its language, its theme, its site's zone and currency."""
+
+    def __init__(self, templates: Templates, request: Request, site: SiteOut | None) -> None:
+        self.templates = templates
+        self.request = request
+        self.site = site
+        self.code = choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language"))
+        theme = request.cookies.get(THEME_COOKIE, "auto")
+        self.theme = theme if theme in THEMES else "auto"
+        messages = language(self.code).messages
+        self.formats = Formats(
+            self.code,
+            messages.gettext,
+            messages.ngettext,
+            ZoneInfo(site.timezone if site else "UTC"),
+            site.currency if site else "IDR",
+        )
+        self.words = Words(self.formats)
+
+    @property
+    def base(self) -> str:
+        """Where the pages stand, without a slash at the end: "" at the root of a host."""
+        return str(self.request.scope.get("root_path", "")).rstrip("/")
+
+    @property
+    def known_site(self) -> SiteOut:
+        """The site, on a page that has one."""
+        assert self.site is not None
+        return self.site
+
+    @cached_property
+    def stale(self) -> timedelta | None:
+        """How far the analysis is behind the site's clock, None while it keeps up."""
+        if self.site is None or self.site.watermark is None:
+            return None
+        behind = self.site.now - self.site.watermark
+        return behind if behind > STALE_AFTER else None
+
+    @cached_property
+    def present(self) -> datetime:
+        """Where charts end: now, or where the data ended if that is more than a day ago."""
+        site = self.known_site
+        if site.watermark is not None and site.now - site.watermark > timedelta(days=1):
+            return site.watermark + timedelta(hours=1)
+        return site.now
+
+    def response(self, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
+        url = self.request.url
+        here = url.path + (f"?{url.query}" if url.query else "")
+        site = self.site
+        text = self.templates.render(
+            self.code,
+            template,
+            {
+                "site": site,
+                "fmt": self.formats,
+                "words": self.words,
+                "theme": self.theme,
+                "base": self.base,
+                "here": here,
+                "static": f"{self.base}/static/{self.templates.digest}",
+                "zone": zone_names(self.formats.zone, site.now.year) if site else "",
+                "stale": self.stale,
+                "client": {
+                    "language": self.code,
+                    "api": f"{self.base}/api/v1",
+                    "static": f"{self.base}/static/{self.templates.digest}",
+                    "timezone": site.timezone if site else "UTC",
+                    "zone": zone_names(self.formats.zone, site.now.year) if site else "",
+                    "currency": site.currency if site else "IDR",
+                    "now": site.now if site else None,
+                    "speed": site.clock_speed if site else 1.0,
+                    "messages": language(self.code).script_messages,
+                },
+                **context,
+            },
+        )
+        return HTMLResponse(
+            text,
+            status_code,
+            {
+                "content-language": self.code,
+                "cache-control": "no-store",
+                "vary": "accept-language, cookie",
+            },
+        )

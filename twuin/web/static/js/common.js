@@ -1,0 +1,91 @@
+// What all scripts of a page share: its settings, its language, numbers and times.
+
+export const client = JSON.parse(document.getElementById("client").textContent);
+
+/** A message in the page's language, with %(name)s filled in. */
+export function _(message, values = {}) {
+  const text = client.messages[message] ?? message;
+  return text.replace(/%\((\w+)\)s/g, (whole, name) => values[name] ?? whole);
+}
+
+const locale = { id: "id-ID", en: "en-GB" }[client.language];
+const byDigits = new Map();
+
+/** A number with about three figures, or with a fixed count of decimals. */
+export function number(value, digits) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  const size = Math.abs(value);
+  const places = digits ?? (size >= 100 ? 0 : size >= 10 ? 1 : 2);
+  if (!byDigits.has(places)) {
+    byDigits.set(
+      places,
+      new Intl.NumberFormat(locale, { minimumFractionDigits: places, maximumFractionDigits: places }),
+    );
+  }
+  return byDigits.get(places).format(value);
+}
+
+const currency = new Intl.NumberFormat(locale, {
+  style: "currency",
+  currency: client.currency,
+  currencyDisplay: "narrowSymbol",
+  minimumFractionDigits: 0,
+  maximumFractionDigits: 0,
+});
+
+export function money(value) {
+  return currency
+    .formatToParts(value)
+    .map((part) => part.value)
+    .join("")
+    .replace(/^(\D+?)\s*(?=\d)/, "$1\u00a0");
+}
+
+/** A unit as people write it here. */
+export function unitName(unit) {
+  return { "m3/h": _("m³/h"), m3: "m³", degC: "°C", 1: "" }[unit] ?? unit;
+}
+
+const dayAndTime = new Intl.DateTimeFormat(locale, {
+  timeZone: client.timezone,
+  weekday: "short",
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  hourCycle: "h23",
+});
+const parts = (format, when) =>
+  Object.fromEntries(format.formatToParts(when).map((part) => [part.type, part.value]));
+const colon = client.language === "id" ? "." : ":";
+
+/** A local instant as the server writes it: "Sab 21 Nov 10.10". */
+export function time(when) {
+  const p = parts(dayAndTime, when);
+  return `${p.weekday} ${p.day} ${p.month} ${p.hour}${colon}${p.minute}`;
+}
+
+const started = performance.now();
+const startedAt = client.now ? Date.parse(client.now) : null;
+const offset = { at: startedAt, since: started };
+
+/** The site's clock [ms since 1970]; in a demo it runs faster than the wall's. */
+export function siteNow() {
+  return offset.at === null ? Date.now() : offset.at + (performance.now() - offset.since) * client.speed;
+}
+
+/** Set the site's clock by what the server says. */
+export function setSiteNow(iso) {
+  offset.at = Date.parse(iso);
+  offset.since = performance.now();
+}
+
+/** A colour of the page's own palette. */
+export function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
+
+/** Call back when the device turns dark or light. */
+export function onTheme(callback) {
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => callback());
+}

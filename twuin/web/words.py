@@ -1,0 +1,269 @@
+"""What pages say about alerts, DMAs, sensors and rejected messages, in one language.
+
+Sentences are whole messages with places for values, so that a translation may order them as it likes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twuin.alerts.lifecycle import MONITOR
+from twuin.alerts.model import Kind, Reason, State
+from twuin.views.models import AlertOut, EntryOut, SensorOut
+from twuin.web.formats import NOTHING, Formats
+from twuin.web.rejects import explain_rejected
+from waterworks.reading import Quality
+from waterworks.site import Role
+from waterworks.units import Quantity
+
+
+@dataclass(frozen=True)
+class Words:
+    """Names and sentences in the language of ``formats``."""
+
+    formats: Formats
+
+    # alerts
+
+    def kind(self, kind: str) -> str:
+        _ = self.formats.gettext
+        return {
+            Kind.LEAK: _("Leak"),
+            Kind.NIGHT_FLOW: _("High night flow"),
+            Kind.LOW_INFLOW: _("Low inflow"),
+            Kind.SILENT: _("Silent sensor"),
+        }[Kind(kind)]
+
+    def title(self, alert: AlertOut) -> str:
+        """An alert in a few words: what, and where."""
+        _ = self.formats.gettext
+        where = {
+            "dma": alert.dma_name or alert.dma or self.formats.gettext("no DMA"),
+            "sensor": alert.subject,
+        }
+        match alert.kind:
+            case Kind.LEAK:
+                return _("Leak in %(dma)s") % where
+            case Kind.NIGHT_FLOW:
+                return _("High night flow in %(dma)s") % where
+            case Kind.LOW_INFLOW:
+                return _("Low inflow to %(dma)s") % where
+            case Kind.SILENT:
+                return _("Sensor %(sensor)s is silent") % where
+
+    def announcement(self, alert: AlertOut) -> str:
+        """What is read out when an alert appears."""
+        _ = self.formats.gettext
+        values = {"title": self.title(alert), "flow": self.flow(alert)}
+        if alert.kind == Kind.SILENT:
+            return _("New alert: %(title)s") % values
+        return _("New alert: %(title)s, %(flow)s") % values
+
+    def flow(self, alert: AlertOut) -> str:
+        return self.formats.quantity(abs(alert.flow_m3h), "m3/h")
+
+    def interval(self, alert: AlertOut) -> str:
+        """The 90 % interval of the flow, without its unit."""
+        low, high = sorted((abs(alert.flow_low_m3h), abs(alert.flow_high_m3h)))
+        return f"{self.formats.number(low)}–{self.formats.number(high)}"
+
+    def sentence(self, alert: AlertOut) -> str:
+        """What Twuin saw, in one or two plain sentences."""
+        _ = self.formats.gettext
+        values = {
+            "dma": alert.dma_name or alert.dma,
+            "sensor": alert.subject,
+            "onset": self.formats.time(alert.onset),
+            "ended": self.formats.time(alert.ended),
+            "flow": self.flow(alert),
+            "range": self.interval(alert),
+        }
+        over = alert.ended is not None
+        match alert.kind:
+            case Kind.LEAK if over:
+                text = _(
+                    "From %(onset)s to %(ended)s, %(dma)s took in %(flow)s more water than it usually does "
+                    "at the same hours of the week. Since then its inflow has been as expected again."
+                )
+            case Kind.LEAK:
+                text = _(
+                    "Since %(onset)s, %(dma)s has taken in %(flow)s more water than it usually does at the "
+                    "same hours of the week (likely range %(range)s). The extra flow runs on day and night, "
+                    "as a leak does."
+                )
+            case Kind.NIGHT_FLOW if over:
+                text = _(
+                    "From the night of %(onset)s to %(ended)s, the minimum night flow of %(dma)s was "
+                    "%(flow)s higher than its past nights and its customers explain. It has come down since."
+                )
+            case Kind.NIGHT_FLOW:
+                text = _(
+                    "Since the night of %(onset)s, the minimum night flow of %(dma)s has been %(flow)s "
+                    "higher than its past nights and its customers explain. Water that runs while people "
+                    "sleep is mostly leakage."
+                )
+            case Kind.LOW_INFLOW if over:
+                text = _(
+                    "From %(onset)s to %(ended)s, %(dma)s took in %(flow)s less water than it usually does "
+                    "at the same hours of the week. Since then its inflow has been as expected again."
+                )
+            case Kind.LOW_INFLOW:
+                text = _(
+                    "Since %(onset)s, %(dma)s has taken in %(flow)s less water than it usually does at the "
+                    "same hours of the week. Supply may be cut, or an inlet meter counts too little."
+                )
+            case Kind.SILENT if over:
+                text = _("Sensor %(sensor)s sent nothing from %(onset)s to %(ended)s. It is back.")
+            case Kind.SILENT:
+                text = _(
+                    "Nothing has come from sensor %(sensor)s since %(onset)s, for far longer than its usual "
+                    "interval. Check its power, its signal and its meter."
+                )
+        return text % values
+
+    def confidence(self, share: float) -> str:
+        """How sure Twuin is, in words and as a share."""
+        _ = self.formats.gettext
+        if share >= 0.95:
+            word = _("almost certain")
+        elif share >= 0.8:
+            word = _("very likely")
+        elif share >= 0.6:
+            word = _("likely")
+        else:
+            word = _("possible")
+        return f"{word} ({self.formats.percent(share)})"
+
+    def state(self, state: str) -> str:
+        _ = self.formats.gettext
+        return {
+            State.OPEN: _("Open"),
+            State.ACKNOWLEDGED: _("Acknowledged"),
+            State.CLOSED: _("Closed"),
+        }[State(state)]
+
+    def reason(self, reason: str) -> str:
+        """Why an alert was closed."""
+        _ = self.formats.gettext
+        return {
+            Reason.REPAIRED: _("Repaired"),
+            Reason.ENDED: _("Ended by itself"),
+            Reason.FALSE_ALARM: _("False alarm"),
+            Reason.PLANNED: _("Planned work"),
+            Reason.WITHDRAWN: _("Withdrawn: later readings no longer support it"),
+        }[Reason(reason)]
+
+    def action(self, action: str) -> str:
+        """What happened to an alert, as its history tells."""
+        _ = self.formats.gettext
+        return {
+            "opened": _("Opened"),
+            "updated": _("Updated"),
+            "acknowledged": _("Acknowledged"),
+            "closed": _("Closed"),
+            "reopened": _("Reopened"),
+            "note": _("Note"),
+        }.get(action, action)
+
+    def note(self, entry: EntryOut) -> str:
+        """The note of a history line: of an update what changed, else what a person wrote."""
+        if entry.action != "updated":
+            return entry.note
+        _ = self.formats.gettext
+        parts = {
+            "finding": _("first estimate"),
+            "onset": _("start"),
+            "ended": _("end"),
+            "flow": _("flow"),
+            "volume": _("water lost"),
+            "confidence": _("confidence"),
+            "suspects": _("suspect pipes"),
+        }
+        return ", ".join(parts.get(part, part) for part in entry.note.split(", ") if part)
+
+    def actor(self, actor: str) -> str:
+        """Who did something: a person by the name given, or the monitor."""
+        _ = self.formats.gettext
+        return {MONITOR: "Twuin", "someone": _("someone"), "": NOTHING}.get(actor, actor)
+
+    # DMAs and sensors
+
+    def dma_state(self, state: str) -> str:
+        _ = self.formats.gettext
+        return {
+            "normal": _("Normal"),
+            "watch": _("Watch"),
+            "leak": _("Leak"),
+            "nodata": _("No data"),
+        }.get(state, state)
+
+    def sensor_state(self, state: str) -> str:
+        _ = self.formats.gettext
+        return {
+            "ok": _("Working"),
+            "silent": _("Silent"),
+            "suspect": _("Doubtful"),
+            "nodata": _("No data"),
+        }.get(state, state)
+
+    def quality(self) -> dict[int, str]:
+        """What each quality flag of a reading means."""
+        _ = self.formats.gettext
+        return {
+            int(Quality.SUSPECT): _("marked doubtful by the device"),
+            int(Quality.OUT_OF_RANGE): _("outside the believable range"),
+            int(Quality.CLOCK): _("the device's clock is doubtful"),
+            int(Quality.ESTIMATED): _("estimated, not measured"),
+        }
+
+    def measured(self, quantity: str) -> str:
+        """A quantity's name."""
+        _ = self.formats.gettext
+        return {
+            Quantity.FLOW: _("Flow"),
+            Quantity.PRESSURE: _("Pressure"),
+            Quantity.LEVEL: _("Level"),
+            Quantity.VOLUME: _("Volume"),
+            Quantity.TEMPERATURE: _("Temperature"),
+            Quantity.VOLTAGE: _("Battery voltage"),
+            Quantity.SIGNAL: _("Signal"),
+            Quantity.RATIO: _("Ratio"),
+        }[Quantity(quantity)]
+
+    def role(self, role: str) -> str:
+        _ = self.formats.gettext
+        return {
+            Role.INLET: _("Inlet meter"),
+            Role.CONSUMPTION: _("Customer meter"),
+            Role.STORAGE: _("Tank level"),
+            Role.MONITOR: _("Monitoring point"),
+        }[Role(role)]
+
+    def reading(self, sensor: SensorOut) -> str:
+        """The newest value of a sensor with its unit."""
+        return self.formats.quantity(sensor.latest, sensor.unit)
+
+    # Twuin itself
+
+    def rejected(self, code: str) -> tuple[str, str]:
+        """A reason code of rejected input: its name, and what to do about it."""
+        return explain_rejected(code, self.formats.gettext)
+
+    def health(self, status: str) -> str:
+        _ = self.formats.gettext
+        return {"ok": _("Working"), "degraded": _("Impaired"), "down": _("Down")}.get(status, status)
+
+    def part(self, part: str) -> str:
+        """A part of Twuin, by its name in the health answer."""
+        _ = self.formats.gettext
+        return {
+            "ingest": _("Data intake"),
+            "broker": _("Message broker"),
+            "store": _("Reading store"),
+            "monitor": _("Leak monitor"),
+            "alerts": _("Alert store"),
+            "database": _("Alert store"),
+            "simulator": _("Simulator"),
+            "web": _("Pages"),
+            "api": _("Interface"),
+        }.get(part, part)
