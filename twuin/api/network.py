@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from twuin.api.params import PREFIX, DmaId, End, MaxPoints, Start
 from twuin.views.models import DmaState, NightFlow, Series, SiteOut
-from twuin.views.views import Views
+from twuin.views.views import MAX_POINTS, Views
 
 GEOJSON = "application/geo+json"
 _NAMED: dict[int | str, dict[str, Any]] = {404: {}}
@@ -41,7 +41,9 @@ def network_routes(views: Views) -> APIRouter:
         return views.dma(id)
 
     @routes.get("/dmas/{id}/series", summary="Inflow against expectation", responses=_NAMED)
-    def dma_series(id: DmaId, start: Start = None, end: End = None, max_points: MaxPoints = 2000) -> Series:
+    def dma_series(
+        id: DmaId, start: Start = None, end: End = None, max_points: MaxPoints = MAX_POINTS
+    ) -> Series:
         """`inflow`, `expected`, `low` and `high` (the 90 % band) and `leak` in m3/h; `cusum` is the test
         statistic as a share of its threshold: at 1 and above there is an alarm."""
         check_range(start, end)

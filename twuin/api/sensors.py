@@ -14,7 +14,7 @@ from starlette.responses import Response
 from twuin.api.network import check_range
 from twuin.api.params import PREFIX, End, MaxPoints, SensorId, Start
 from twuin.views.models import DeviceOut, SensorOut, Series
-from twuin.views.views import Views
+from twuin.views.views import MAX_POINTS, Views
 
 _NAMED: dict[int | str, dict[str, Any]] = {404: {}}
 
@@ -58,7 +58,7 @@ def sensor_routes(views: Views) -> APIRouter:
         id: SensorId,
         start: Start = None,
         end: End = None,
-        max_points: MaxPoints = 2000,
+        max_points: MaxPoints = MAX_POINTS,
         format: Annotated[Format | None, Query(description="Default: by the header Accept")] = None,
         accept: Annotated[str | None, Header(include_in_schema=False)] = None,
     ) -> Any:

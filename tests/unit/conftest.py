@@ -1,0 +1,168 @@
+"""A small town with a day and a half of readings, for tests of what people see of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from ingest.reasons import Reason as Rejection
+from ingest.rejected import Rejected, RejectedLog
+from ingest.store.duck import DuckStore
+from twuin.alerts.model import Finding, Kind, Suspect
+from twuin.alerts.service import AlertService
+from twuin.db import open_alert_store
+from waterworks.network import LinkKind, Network, NodeKind
+from waterworks.ports import Clock
+from waterworks.reading import ReadingBatch, as_datetime, instant
+from waterworks.series import Derived, derived
+from waterworks.site import Dma, MonitorOptions, Role, Sensor, Site
+from waterworks.units import Quantity
+
+NOW = np.datetime64("2026-03-10T03:00:00", "us")  # ten in the morning in Malang
+STEP = np.timedelta64(300, "s")
+M3H = 3600.0
+
+
+class StillClock:
+    """Shows one time until told another."""
+
+    def __init__(self, time: np.datetime64) -> None:
+        self.time = time
+
+    def now(self) -> np.datetime64:
+        return self.time
+
+
+def small_site(folder: Path) -> Site:
+    """D1 with an inlet, a pressure and a level; D2 fed through D1; D3 without a meter."""
+    sensors = (
+        Sensor("D1-IN", Quantity.FLOW, "m3/h", "D1", "dev1", Role.INLET, element="P1", name="Inlet Dinoyo"),
+        Sensor("D1-D2", Quantity.FLOW, "L/s", "D2", "dev1", Role.INLET, from_dma="D1", element="P2"),
+        Sensor("D1-P", Quantity.PRESSURE, "bar", "D1", "dev2", element="J1"),
+        Sensor("T-LEVEL", Quantity.LEVEL, "m", "", "dev3", lon=112.5, lat=-7.95, interval_s=60.0),
+        Sensor("D2-P", Quantity.PRESSURE, "bar", "D2", "dev4", element="J2"),
+    )
+    dmas = (Dma("D1", "Dinoyo", 1000), Dma("D2", "Lowokwaru", 500), Dma("D3", "Sumbersari", 0))
+    return Site(
+        "town",
+        "Kota",
+        ZoneInfo("Asia/Jakarta"),
+        dmas,
+        sensors,
+        folder,
+        crs="EPSG:32749",
+        monitor=MonitorOptions(water_cost=5000.0),
+    )
+
+
+def small_network() -> Network:
+    """A reservoir and two junctions in a row, near Malang in UTM 49S."""
+    nan = np.full(3, np.nan)
+    return Network(
+        node_ids=("R", "J1", "J2"),
+        node_kind=np.array([NodeKind.RESERVOIR, NodeKind.JUNCTION, NodeKind.JUNCTION], np.int32),
+        elevation=np.array([520.0, 470.0, 460.0]),
+        base_demand=np.zeros(3),
+        xy=np.array([[677000.0, 9120000.0], [678000.0, 9120000.0], [679000.0, 9121000.0]]),
+        tank_diameter=nan,
+        tank_init=nan,
+        tank_min=nan,
+        tank_max=nan,
+        link_ids=("P1", "P2"),
+        link_kind=np.array([LinkKind.PIPE, LinkKind.PIPE], np.int32),
+        start=np.array([0, 1], np.int32),
+        end=np.array([1, 2], np.int32),
+        length=np.array([1000.0, 1400.0]),
+        diameter=np.array([0.3, 0.2]),
+        roughness=np.array([120.0, 120.0]),
+        minor_loss=np.zeros(2),
+        open=np.ones(2, np.bool_),
+        setting=np.zeros(2),
+        vertices={},
+        headloss="H-W",
+        units="LPS",
+    )
+
+
+@dataclass
+class Town:
+    """The parts that views and API are made of."""
+
+    site: Site
+    network: Network
+    store: DuckStore
+    alerts: AlertService
+    rejected: RejectedLog
+    clock: StillClock
+
+    def put(self, name: str, times: np.ndarray, values: np.ndarray | float, quality: int = 0) -> None:
+        """Store one series, values in SI."""
+        t = np.atleast_1d(times)
+        v = np.broadcast_to(np.asarray(values, float), t.shape)
+        zeros = np.zeros(len(t), int)
+        self.store.append(ReadingBatch.columns([name], zeros, t, v, received=NOW, quality=quality))
+
+    def leak(self, dma: str = "D1", *, onset_h: float = -5, ended_h: float | None = None) -> Finding:
+        """A leak of 12 m3/h in ``dma``, hours from now."""
+        now = as_datetime(NOW)
+        onset = now + timedelta(hours=onset_h)
+        return Finding(
+            Kind.LEAK,
+            dma,
+            dma,
+            onset,
+            onset + timedelta(hours=1),
+            now,
+            None if ended_h is None else now + timedelta(hours=ended_h),
+            flow=12 / M3H,
+            flow_low=10 / M3H,
+            flow_high=14 / M3H,
+            volume=60.0,
+            confidence=0.9,
+            suspects=(Suspect("P2", 0.8, 112.62, -7.95), Suspect("P1", 0.2)),
+            near=("D1-P",),
+            evidence={"threshold": 5.0},
+        )
+
+
+@pytest.fixture
+def small_town(tmp_path: Path) -> Iterator[Town]:
+    """36 hours at five minutes up to NOW: inflow ramps, expectation is steady, one night was analysed."""
+    clock = StillClock(NOW)
+    checked: Clock = clock
+    alerts = AlertService("town", open_alert_store(f"sqlite:///{tmp_path}/twuin.sqlite"), checked)
+    rejected = RejectedLog(tmp_path / "rejected.sqlite")
+    store = DuckStore(tmp_path / "readings.duckdb")
+    town = Town(small_site(tmp_path), small_network(), store, alerts, rejected, clock)
+    times = NOW - np.arange(36 * 12)[::-1] * STEP
+    ramp = (100 + np.arange(len(times)) / 12) / M3H  # m3/h that grow by one an hour
+    for name in ("D1-IN", derived("D1", Derived.INFLOW)):
+        town.put(name, times, ramp)
+    town.put("D1-D2", times, 0.01)
+    town.put("D1-P", times, 35.0)
+    town.put("T-LEVEL", times, 3.2, quality=2)
+    town.put(derived("D2", Derived.INFLOW), times, 0.01)
+    for dma in ("D1", "D2"):
+        town.put(derived(dma, Derived.EXPECTED), times, 90 / M3H)
+        town.put(derived(dma, Derived.BAND), times, 15 / M3H)
+        town.put(derived(dma, Derived.CUSUM), times, 0.5)
+    midnight = instant(datetime(2026, 3, 9, 17, tzinfo=UTC))  # of 10 March in Malang
+    nights = midnight - np.arange(3)[::-1] * np.timedelta64(1, "D")
+    town.put(derived("D1", Derived.NIGHT_FLOW), nights, np.array([20.0, 21.0, 22.0]) / M3H)
+    town.put(derived("D1", Derived.NIGHT_FLOW_USUAL), nights, 20.5 / M3H)
+    when = datetime(2026, 3, 10, 2, tzinfo=UTC)
+    rejected.add(
+        [
+            Rejected(when, "twuin/town/dev9/readings", b"\xff<script>", Rejection.BAD_JSON, "no JSON"),
+            Rejected(when, "twuin/town/dev9/readings", b"", Rejection.EMPTY, "odd"),
+        ]
+    )
+    yield town
+    rejected.close()
+    store.close()
