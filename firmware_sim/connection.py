@@ -15,7 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from firmware_sim.broker_address import BrokerAddress
 from firmware_sim.device import Device, Meter, Sampler
 from firmware_sim.scenario_model import DeviceOptions
-from firmware_sim.wire import Series, Topics, Writer, garbled
+from firmware_sim.wire import Series, Topics, Writer, garbled, last_will
 from waterworks.site import Site
 
 KEEPALIVE_S = 60
@@ -107,9 +107,7 @@ class Connection:
 
     def open(self) -> None:
         """Begin to connect. OSError when the broker cannot be reached."""
-        self._client.will_set(
-            self.topics.status, self.writer.status(self._now(), online=False), qos=1, retain=True
-        )
+        self._client.will_set(self.topics.status, last_will(), qos=1, retain=True)
         self.connecting = True
         try:
             self._client.connect(self._broker.host, self._broker.port, KEEPALIVE_S)

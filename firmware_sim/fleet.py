@@ -54,8 +54,11 @@ def readings(
             state.write(checkpoint)
 
 
-def delivered(samples: list[Owned], until: int) -> tuple[ReadingBatch, list[Owned]]:
-    """Readings of messages that left before ``until`` [us], in order of leaving; and what is left over."""
+def delivered(samples: list[Owned], until: int, *, si: bool = True) -> tuple[ReadingBatch, list[Owned]]:
+    """Readings of messages that left before ``until`` [us], in order of leaving; and what is left over.
+
+    si: values in SI, else as the devices send them, in the sensors' units.
+    """
     names: dict[str, int] = {}
     columns: list[tuple[NDArray[Any], ...]] = []
     rest: list[Owned] = []
@@ -66,7 +69,7 @@ def delivered(samples: list[Owned], until: int) -> tuple[ReadingBatch, list[Owne
         left = found.take(gone & ~found.garbage)
         for column, meter in enumerate(sampler.meters):
             own = names.setdefault(meter.sensor.id, len(names))
-            value = left.values[:, column] * meter.factor + meter.zero
+            value = left.values[:, column] * meter.factor + meter.zero if si else left.values[:, column]
             columns.append((np.full(len(value), own, np.int32), left.stamp, value, left.sent))
             again = left.duplicate
             if again.any():

@@ -76,7 +76,7 @@ class Writer:
         return _json({"seq": seq, "series": columns})
 
     def status(self, at: int, *, online: bool) -> bytes:
-        """Birth and sign of life, or the last will."""
+        """Birth and sign of life, or goodbye."""
         stamp = self._device.clock.stamp(at) // 1000 * 1000
         if not online:
             return _json({"state": "offline", "time": self.time(stamp)})
@@ -92,6 +92,11 @@ class Writer:
                 "sensors": list(self._device.sensors),
             }
         )
+
+
+def last_will() -> bytes:
+    """What the broker says for a device that is gone; when that will be, nobody knows yet."""
+    return _json({"state": "offline"})
 
 
 def _plain(number: float) -> float | int:
