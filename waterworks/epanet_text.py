@@ -98,7 +98,8 @@ _DEFINING = {"JUNCTIONS", "RESERVOIRS", "TANKS", "PIPES", "PUMPS", "VALVES"}
 
 def _errors(report: str) -> Iterator[tuple[str, str, str]]:
     """(code, message, quoted line or "") of every error in a report."""
-    rows = report.splitlines()
+    # A quoted word takes its line end along into the message.
+    rows = re.sub(r"\s*\n( in \[?\w+\]? section:)", r"\1", report).splitlines()
     for i, row in enumerate(rows):
         if match := _ERROR.match(row):
             message = match.group(2)

@@ -149,7 +149,9 @@ def test_ltown_has_its_known_size_and_topology(ltown: Path) -> None:
 
 
 def test_bends_are_kept_by_link_and_missing_coordinates_are_nan(network_file: Callable[[str], Path]) -> None:
-    text = written("LPS", "H-W").replace("[END]", "[COORDINATES]\n a 1 2\n[VERTICES]\n p1 5 6\n p1 7 8\n[END]")
+    text = written("LPS", "H-W").replace(
+        "[END]", "[COORDINATES]\n a 1 2\n[VERTICES]\n p1 5 6\n p1 7 8\n[END]"
+    )
     n = read_network(network_file(text))
     assert n.xy[0].tolist() == [1, 2]
     assert np.isnan(n.xy[1:]).all()
@@ -186,6 +188,12 @@ def test_every_mistake_of_an_epanet_file_is_named_with_its_line(network_file: Ca
     assert "duplicate ID label a" in said[1][1]
     assert "undefined node zz" in said[2][1]
     assert str(e.value.problems[0]).startswith("some.inp:6: ")
+
+
+def test_a_mistake_beside_a_quoted_word_keeps_its_line(network_file: Callable[[str], Path]) -> None:
+    text = '[JUNCTIONS]\n a 5 2\n "q" 5 1\n[RESERVOIRS]\n r 50\n[PIPES]\n p r a 9 200 100\n[END]\n'
+    with pytest.raises(NetworkError, match=r"some.inp:3: illegal numeric value 1 in \[JUNCTIONS\]"):
+        read_network(network_file(text))
 
 
 def test_an_unconnected_node_is_named_with_the_line_that_defines_it(

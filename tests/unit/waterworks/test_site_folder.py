@@ -63,7 +63,9 @@ def test_all_mistakes_are_told_at_once_by_file_and_line(folder: Any) -> None:
     folder.change("site.toml", "water_cost", "water_costs")
     folder.change("dmas.csv", "D2,Dua,50", "D2,Dua,-50")
     folder.change("sensors.csv", "F2,flow,L/s,D2,LOG-2,inlet,D1", "F2,flow,bar,D3,LOG 2,inlet,D9")
-    folder.change("sensors.csv", "P1,pressure,bar,D1,LOG-3,monitor,,c,60", "F1,presure,bar,D1,LOG-3,monitor,,c,x")
+    folder.change(
+        "sensors.csv", "P1,pressure,bar,D1,LOG-3,monitor,,c,60", "F1,presure,bar,D1,LOG-3,monitor,,c,x"
+    )
     found = errors(folder)
     assert [(f, n) for f, n, _ in found] == [
         ("site.toml", 3), ("site.toml", 10), ("dmas.csv", 3),
@@ -128,7 +130,7 @@ def test_a_monitor_key_above_its_table_is_told_where_it_belongs(folder: Any) -> 
 @pytest.mark.parametrize(
     ("file", "old", "new", "line", "message"),
     [
-        ("dmas.csv", "connections", "conections", 1, "unknown column 'conections': did you mean 'connections'?"),
+        ("dmas.csv", "connections", "conections", 1, "'conections': did you mean 'connections'?"),
         ("dmas.csv", "id,name", "name,id", None, ""),
         ("dmas.csv", "D2,Dua,50", "D1,Dua,50", 3, "DMA 'D1' is there already, on line 2"),
         ("dmas.csv", "D2,Dua,50", "D2,Dua,", 3, "connections is empty"),
@@ -158,7 +160,7 @@ def test_a_monitor_key_above_its_table_is_told_where_it_belongs(folder: Any) -> 
         ("sensors.csv", "monitor,,c", "monitr,,c", 4, "unknown role 'monitr': did you mean 'monitor'?"),
         ("sensors.csv", "monitor,,c", "monitor,D2,c", 4, "from_dma belongs to inlet meters"),
         ("sensors.csv", "D2,LOG-4", ",LOG-4", 5, "dma is empty"),
-        ("sensors.csv", "P1,pressure,bar,D1,LOG-3,monitor", "P1,pressure,bar,D1,LOG-3,storage", 4, "measures level"),
+        ("sensors.csv", "bar,D1,LOG-3,monitor", "bar,D1,LOG-3,storage", 4, "measures level"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_table_is_named_by_its_line(
@@ -199,7 +201,7 @@ def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
 def test_tables_as_excel_writes_them_in_indonesia_are_understood(folder: Any) -> None:
     folder.write(
         "dmas.csv",
-        b"\xef\xbb\xbf" + "sep=;\r\nid;name;connections;mains_km\r\nD1;Satu;100;1,5\r\nD2;Dua;50;\r\n".encode(),
+        b"\xef\xbb\xbf" + b"sep=;\r\nid;name;connections;mains_km\r\nD1;Satu;100;1,5\r\nD2;Dua;50;\r\n",
     )
     text = (folder.path / "sensors.csv").read_text().replace("112.63", "112,63 ").replace("-7.96", "-7,96 ")
     rows = [line.replace(",63 ", "~63").replace("-7,96 ", "-7~96") for line in text.splitlines()]
@@ -236,9 +238,9 @@ def test_a_table_with_an_unclosed_quote_is_named(folder: Any) -> None:
 
 def test_mistakes_of_the_epanet_file_come_with_its_lines(folder: Any) -> None:
     folder.change("network.inp", "b c 120 100 130", "b q 120 100 130")
-    assert any(
-        f == "network.inp" and n == 13 and "undefined node q" in m for f, n, m in errors(folder)
-    ), errors(folder)
+    assert any(f == "network.inp" and n == 13 and "undefined node q" in m for f, n, m in errors(folder)), (
+        errors(folder)
+    )
 
 
 def test_an_unmetered_link_round_a_meter_is_named(folder: Any) -> None:
@@ -254,7 +256,7 @@ def test_an_unmetered_link_round_the_source_meter_is_named(folder: Any) -> None:
     _, line, said = only_error(folder)
     assert line == 2
     assert "link in does not bound D1" in said
-    assert "by links street, second" in said
+    assert "by links second, street" in said
 
 
 def test_a_shut_link_between_dmas_needs_no_meter(folder: Any) -> None:
