@@ -7,6 +7,7 @@ with its process, so a crash leaves nothing to clean up.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import threading
@@ -186,12 +187,38 @@ class _Owner:
         except BaseException:
             os.close(lock)
             raise
-        return cls(lock, folder, store, StoreServer(listening, store))
+        owner = cls(lock, folder, store, StoreServer(listening, store))
+        _owners.add(owner)
+        return owner
 
     def close(self) -> None:
+        _owners.discard(self)
         try:
             self._server.close()
             self.store.close()
             (self._folder / SOCKET).unlink(missing_ok=True)
         finally:
             os.close(self._lock)  # last: only now may another process open the file
+
+    def release_in_child(self) -> None:
+        os.close(self._lock)
+
+
+_owners: set[_Owner] = set()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A program that ends without closing its store still ends in order: clients hear of it at once."""
+    for owner in list(_owners):
+        owner.close()
+
+
+def _forget_locks() -> None:
+    """In a forked child: a lock lasts until the last copy of its handle is closed, and this is one."""
+    for owner in _owners:
+        owner.release_in_child()
+    _owners.clear()
+
+
+os.register_at_fork(after_in_child=_forget_locks)
