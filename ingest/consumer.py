@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_UP_S = 0.2  # how often to look whether to stop
 _STEADY_S = 30.0  # a connection that held this long was a good one
+_FEW = 10  # brokers allow 20 messages in flight by default (Mosquitto) or more
 _SHORT_IN_A_ROW = 3  # so many short connections one after the other are suspicious
 
 
@@ -36,8 +37,8 @@ class ConsumerOptions(BrokerOptions):
     strays: also take what comes under ``twuin/`` for other sites, as rejected messages; set it off where
     a broker serves several sites.
     group_messages, group_s, group_bytes: a group is written when it holds so many messages or bytes, or
-    is so old [s]. quiet_s: or when nothing came for so long [s], because a broker that allows few
-    messages in flight sends no more until some are acknowledged.
+    is so old [s]. quiet_s: or when it holds a few and nothing came for so long [s], because a broker that
+    allows few messages in flight sends no more until some are acknowledged.
     max_bytes, max_readings: bounds on one message. retry_s, retry_most_s: first and longest wait before
     connecting or writing again [s].
     """
@@ -148,7 +149,7 @@ class Consumer:
             if left <= 0 or stop.is_set():
                 return
             link.read(min(left, o.quiet_s), o.group_messages, o.group_bytes)
-            if len(link.inbox) == seen:
+            if len(link.inbox) == seen >= _FEW:
                 return
 
     def _store(self, messages: list[Received], link: Link, stop: threading.Event) -> bool:
