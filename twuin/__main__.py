@@ -1,0 +1,5 @@
+"""``python -m twuin`` is the ``twuin`` command."""
+
+from twuin.cli import main
+
+main()

@@ -1,0 +1,291 @@
+"""The one place that chooses adapters and starts things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from ingest.consumer import Consumer, ConsumerOptions
+from ingest.devices import DeviceLog
+from ingest.rejected import RejectedLog
+from ingest.store.embedded import open_store
+from twuin import __version__
+from twuin.alerts.service import AlertService
+from twuin.api import api_router, install_errors, install_guards
+from twuin.db import open_alert_store
+from twuin.instance import Instance, prepare_folder
+from twuin.monitor import Monitor
+from twuin.process import Jobs, address, listen, serve_web, until_stopped
+from twuin.settings import ClockSettings, Settings
+from twuin.views.models import AlertOut
+from twuin.views.views import Views
+from twuin.web import mount_pages
+from waterworks.clocks import DataClock, ScaledClock, WallClock
+from waterworks.epanet_file import read_network
+from waterworks.errors import SettingsError, TwuinError
+from waterworks.network import Network
+from waterworks.ports import Clock, ReadingStore
+from waterworks.reading import instant
+from waterworks.site import Site
+from waterworks.site_folder import read_site
+
+Say = Callable[[str], None]
+"""Tells the person at the terminal one line."""
+
+
+def read_settings_site(settings: Settings) -> Site:
+    """The site that the settings name. SettingsError when they name none, SiteError when it is wrong."""
+    if settings.site is None:
+        raise SettingsError(
+            "no site folder: name one with --site FOLDER, the environment variable TWUIN_SITE, "
+            "or `site = ...` in twuin.toml"
+        )
+    return read_site(settings.site)
+
+
+def open_readings(data_dir: Path) -> ReadingStore:
+    """The reading store of a data folder."""
+    return open_store(data_dir)
+
+
+def make_clock(settings: ClockSettings, store: ReadingStore) -> Clock:
+    """The clock that the settings ask for."""
+    if settings.kind == "data":
+        return DataClock(store)
+    if settings.kind == "scaled":
+        if settings.start is None:
+            raise SettingsError("setting clock.start is missing: a scaled clock needs the time to start from")
+        origin = None if settings.origin is None else instant(settings.origin)
+        return ScaledClock(instant(settings.start), settings.speed, origin)
+    return WallClock()
+
+
+@dataclass
+class Parts:
+    """Everything that works together on one site, chosen by ``build``."""
+
+    settings: Settings
+    site: Site
+    network: Network | None
+    store: ReadingStore
+    clock: Clock
+    rejected: RejectedLog
+    devices: DeviceLog
+    alerts: AlertService
+    jobs: Jobs
+    consumer: Consumer | None = None
+    monitor: Monitor | None = None
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def build(settings: Settings, *, site: Site | None = None, clock: Clock | None = None) -> Parts:
+    """Choose and open the adapters that ``settings`` ask for. Nothing runs yet."""
+    site = site or read_settings_site(settings)
+    prepare_folder(settings.data_dir)
+    network = None if site.network_file is None else read_network(site.network_file)
+    store = open_readings(settings.data_dir)
+    clock = clock or make_clock(settings.clock, store)
+    alerts = AlertService(site.id, open_alert_store(settings.database_url), clock)
+    return Parts(
+        settings=settings,
+        site=site,
+        network=network,
+        store=store,
+        clock=clock,
+        rejected=RejectedLog(settings.data_dir / "rejected.sqlite"),
+        devices=DeviceLog(settings.data_dir / "devices.sqlite"),
+        alerts=alerts,
+        jobs=Jobs(),
+    )
+
+
+def broker_options(settings: Settings) -> dict[str, Any]:
+    """Where the broker is and how to speak to it."""
+    mqtt = settings.mqtt
+    return {
+        "host": mqtt.host,
+        "port": mqtt.port,
+        "version": mqtt.version,
+        "username": mqtt.username,
+        "password": mqtt.secret(),
+        "tls": mqtt.tls,
+        "ca_file": mqtt.ca_file,
+    }
+
+
+def start_ingest(parts: Parts) -> None:
+    """Run the MQTT consumer in a thread of its own."""
+    parts.consumer = Consumer(
+        ConsumerOptions(
+            **broker_options(parts.settings),
+            name=parts.settings.mqtt.name,
+            shared=parts.settings.mqtt.shared,
+        ),
+        parts.site,
+        parts.store,
+        parts.rejected,
+        parts.clock,
+        devices=parts.devices,
+    )
+    parts.jobs.start("ingest", parts.consumer.run)
+
+
+def start_monitor(parts: Parts) -> None:
+    """Run the monitor in a thread of its own."""
+    monitor = parts.monitor = make_monitor(parts)
+    poll_s = parts.settings.monitor.poll_s
+    parts.jobs.start("monitor", lambda stop: monitor.run(stop, poll_s=poll_s))
+
+
+def make_monitor(parts: Parts) -> Monitor:
+    """The monitor of this site, not yet running."""
+    return Monitor(
+        parts.site,
+        parts.store,
+        parts.alerts,
+        clock=parts.clock,
+        network=parts.network,
+        lateness_s=parts.settings.monitor.lateness_s,
+    )
+
+
+def make_views(parts: Parts) -> Views:
+    """What people are shown of ``parts``."""
+
+    def watermark() -> datetime | None:
+        return None if parts.monitor is None else parts.monitor.status().watermark
+
+    return Views(
+        parts.site,
+        parts.store,
+        parts.alerts,
+        clock=parts.clock,
+        network=parts.network,
+        rejected=parts.rejected,
+        devices=parts.devices,
+        watermark=watermark,
+        clock_speed=getattr(parts.clock, "speed", 1.0),
+        ingest=lambda: None if parts.consumer is None else parts.consumer.stats,
+        parts=lambda: health_parts(parts),
+    )
+
+
+def web_app(parts: Parts) -> FastAPI:
+    """API and pages over ``parts``."""
+    views = make_views(parts)
+    app = FastAPI(
+        title="Twuin",
+        version=__version__,
+        summary="Open monitor for municipal water networks",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+    )
+    web = parts.settings.web
+    install_errors(app)
+    install_guards(app, allowed_hosts=(web.host, "localhost", "127.0.0.1", "[::1]", *web.allowed_hosts))
+    app.include_router(api_router(views, parts.alerts, stopping=parts.jobs.stop))
+    mount_pages(app, views, parts.alerts)
+    return app
+
+
+def health_parts(parts: Parts) -> dict[str, dict[str, Any]]:
+    """Each part's status (ok, degraded, down) and one line that explains it."""
+    report: dict[str, dict[str, Any]] = {}
+    try:
+        parts.store.extent([])
+        report["store"] = {"status": "ok", "detail": "readings can be stored and read"}
+    except TwuinError as e:
+        report["store"] = {"status": "down", "detail": str(e)}
+    if parts.consumer is not None:
+        stats = parts.consumer.stats
+        report["ingest"] = (
+            {"status": "ok", "detail": "connected to the MQTT broker"}
+            if stats.connected and not stats.problem
+            else {"status": "degraded", "detail": stats.problem or "not connected to the MQTT broker"}
+        )
+    if parts.monitor is not None:
+        status = parts.monitor.status()
+        done = (
+            "no readings yet"
+            if status.watermark is None
+            else f"analysed up to {status.watermark.isoformat()}"
+        )
+        report["monitor"] = {
+            "status": "degraded" if status.trouble else "ok",
+            "detail": status.trouble or done,
+        }
+    for name, failure in parts.jobs.failures.items():
+        report[name] = {"status": "down", "detail": failure}
+    return report
+
+
+def run_serve(settings: Settings, *, ingest: bool, say: Say) -> None:
+    """Ingest, monitor, API and pages in one process, until stopped."""
+    site = read_settings_site(settings)
+    prepare_folder(settings.data_dir)
+    with Instance(settings.data_dir, "monitor"):
+        sock = listen(settings.web.host, settings.web.port)
+        parts = build(settings, site=site)
+        with closing(parts), until_stopped(parts.jobs.stop):
+            if ingest:
+                start_ingest(parts)
+            start_monitor(parts)
+            say(f"{site.name}: {address(sock)}   (Ctrl-C ends it)")
+            serve_web(web_app(parts), sock, parts.jobs.stop)
+
+
+def run_ingest(settings: Settings, *, say: Say) -> None:
+    """Ingest alone, until stopped."""
+    site = read_settings_site(settings)
+    prepare_folder(settings.data_dir)
+    with Instance(settings.data_dir, f"ingest-{settings.mqtt.name}"):
+        parts = build(settings, site=site)
+        with closing(parts), until_stopped(parts.jobs.stop):
+            start_ingest(parts)
+            mqtt = settings.mqtt
+            say(f"Readings of {site.name} from {mqtt.host}:{mqtt.port} as {mqtt.name!r}   (Ctrl-C ends it)")
+            parts.jobs.stop.wait()
+
+
+def run_monitor(settings: Settings, *, say: Say) -> None:
+    """The monitor alone, until stopped."""
+    site = read_settings_site(settings)
+    prepare_folder(settings.data_dir)
+    with Instance(settings.data_dir, "monitor"):
+        parts = build(settings, site=site)
+        with closing(parts), until_stopped(parts.jobs.stop):
+            start_monitor(parts)
+            say(f"Watching {site.name}   (Ctrl-C ends it)")
+            parts.jobs.stop.wait()
+
+
+def every_alert(views: Views) -> list[AlertOut]:
+    """All alerts, page by page, newest first."""
+    found: list[AlertOut] = []
+    cursor: str | None = None
+    while True:
+        page = views.alerts(cursor=cursor)
+        found += page.items
+        cursor = page.next
+        if cursor is None:
+            return found
+
+
+def run_monitor_once(settings: Settings, *, progress: Callable[[float], None]) -> list[dict[str, Any]]:
+    """Analyse all readings there are; the alerts that stand then, newest first."""
+    site = read_settings_site(settings)
+    prepare_folder(settings.data_dir)
+    with Instance(settings.data_dir, "monitor"):
+        parts = build(settings, site=site)
+        with closing(parts):
+            make_monitor(parts).catch_up(final=True, progress=progress)
+            return [out.model_dump(mode="json") for out in every_alert(make_views(parts))]

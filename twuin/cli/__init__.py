@@ -1,0 +1,76 @@
+"""The ``twuin`` command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twuin.cli import files, ingest, run, site
+from twuin.cli.options import Common, err
+from waterworks.errors import TwuinError
+
+app = typer.Typer(
+    name="twuin",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Open monitor for municipal water networks: finds leaks, says where they are, what they waste.\n\n"
+    "Start with `twuin demo`: a simulated town, a leak, and the page that shows it.",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from twuin import __version__
+
+        typer.echo(f"twuin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="Settings file. Default: twuin.toml in this folder, if there is one."),
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", help="debug, info, warning or error. Default: info.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    Common.config = config
+    Common.log_level = log_level
+
+
+run.add_to(app)
+files.add_to(app)
+app.add_typer(ingest.app, name="ingest")
+app.add_typer(site.app, name="site")
+
+
+def main() -> None:
+    """Run the command; a mistake of the user's ends in one clear line and status 1, never a traceback."""
+    try:
+        app()
+    except TwuinError as e:
+        for line in str(e).splitlines():
+            err.print(f"[bold red]error:[/] {_plain(line)}")
+        sys.exit(1)
+    except BrokenPipeError:  # `twuin ... | head`
+        sys.stderr.close()
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,155 @@
+"""Commands that work through files or make them: backfill, replay, simulate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twuin.cli.options import (
+    BrokerOption,
+    DataOption,
+    JsonOption,
+    SiteOption,
+    broker_flags,
+    err,
+    moment,
+    out,
+    print_json,
+    progress,
+    settings_from,
+)
+from waterworks.errors import SettingsError
+
+FilesArgument = Annotated[list[Path], typer.Argument(help="Files of readings (CSV, CSV.gz, Excel, Parquet).")]
+MappingOption = Annotated[
+    Path, typer.Option("--mapping", help="What the files hold: columns, units, time zone (TOML).")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(backfill)
+    app.command()(replay)
+    app.command()(simulate)
+
+
+def backfill(
+    files: FilesArgument,
+    mapping: MappingOption,
+    site: SiteOption = None,
+    data_dir: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Load files of past readings straight into the store.
+
+    Loading the same file twice adds nothing. Rows that cannot be stored are kept with a reason
+    (`twuin ingest rejected`).
+    """
+    from twuin.file_jobs import run_backfill
+
+    settings = settings_from(site=site, data_dir=data_dir)
+    with progress("Loading", quiet=as_json) as moved:
+        report = run_backfill(settings, files, mapping, progress=moved)
+    if as_json:
+        print_json(report)
+        return
+    out.print(
+        "{read:,} readings read: {stored:,} stored, {duplicates:,} there already, {replaced:,} corrected, "
+        "{rejected_total:,} rejected, {empty:,} empty cells".format(
+            **report, rejected_total=sum(report["rejected"].values())
+        )
+    )
+    for reason, number in sorted(report["rejected"].items()):
+        out.print(f"  rejected {reason}: {number:,}")
+
+
+def replay(
+    files: FilesArgument,
+    mapping: MappingOption,
+    site: SiteOption = None,
+    broker: BrokerOption = None,
+    speed: Annotated[
+        str, typer.Option("--speed", help="Times real time, or `max` for as fast as the broker takes it.")
+    ] = "max",
+    as_json: JsonOption = False,
+) -> None:
+    """Send files of past readings over MQTT, as the devices would have, in the order of their times."""
+    from twuin.file_jobs import run_replay
+
+    settings = settings_from(site=site, mqtt=broker_flags(broker))
+    with progress("Sending", quiet=as_json) as moved:
+        report = run_replay(settings, files, mapping, speed=_speed(speed), progress=moved)
+    if as_json:
+        print_json(report)
+    else:
+        out.print("{readings:,} readings sent in {messages:,} messages".format(**report))
+
+
+def simulate(
+    site: SiteOption = None,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            "--scenario",
+            help="What leaks and what fails, when: a TOML file, or `demo`. Default: nothing does.",
+        ),
+    ] = None,
+    broker: BrokerOption = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write labelled files into this folder instead of publishing."),
+    ] = None,
+    layout: Annotated[
+        str, typer.Option("--format", help="With --out: parquet, csv, or battle (as in BattLeDIM 2020).")
+    ] = "parquet",
+    start: Annotated[
+        str | None, typer.Option("--start", help="Time to begin at, with its zone. Default: now.")
+    ] = None,
+    days: Annotated[
+        float | None,
+        typer.Option("--days", help="Days to simulate. Needed with --out; without, until stopped."),
+    ] = None,
+    speed: Annotated[str, typer.Option("--speed", help="Times real time, or `max`.")] = "1",
+    seed: Annotated[int | None, typer.Option("--seed", help="Another seed than the scenario's.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Play the sensors of a site: real hydraulics, leaks and failing devices, from a scenario.
+
+    Without `--site` this is the demo town. Publishes to an MQTT broker as the devices would, or writes the
+    readings and the truth of every leak to files. The same scenario and seed give the same readings.
+    """
+    from twuin.file_jobs import run_simulation, run_simulation_to_files
+
+    settings = settings_from(site=site, mqtt=broker_flags(broker))
+    begin = moment(start, "--start")
+    if folder is not None:
+        if days is None:
+            raise SettingsError("--out needs --days: how many days to simulate, as in --days 28")
+        with progress("Simulating", quiet=as_json) as moved:
+            report = run_simulation_to_files(
+                settings, scenario, folder, layout=layout, start=begin, days=days, seed=seed, progress=moved
+            )
+        if as_json:
+            print_json(report)
+        else:
+            out.print(f"{report['readings']:,} readings and {report['leaks']} leaks written to {folder}")
+        return
+    report = run_simulation(
+        settings, scenario, start=begin, days=days, speed=_speed(speed), seed=seed, say=err.print
+    )
+    if as_json:
+        print_json(report)
+    else:
+        out.print(f"{report['readings']:,} readings sent in {report['messages']:,} messages")
+
+
+def _speed(text: str) -> float:
+    """``max`` or a number above 0. SettingsError for anything else."""
+    try:
+        speed = float("inf") if text == "max" else float(text)
+    except ValueError:
+        speed = 0.0
+    if not speed > 0:
+        raise SettingsError(f"--speed {text!r} is neither a number above 0 nor `max`")
+    return speed

@@ -1,0 +1,106 @@
+"""Options that several commands share, and how commands speak to people and scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from twuin import log
+from twuin.settings import Settings, load
+from waterworks.errors import SettingsError
+
+SiteOption = Annotated[
+    Path | None,
+    typer.Option("--site", help="Site folder (site.toml, sensors.csv, dmas.csv).", show_default=False),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Folder of readings, alerts and rejected messages. Default: twuin-data."),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON for a script instead of text for a person.")
+]
+BrokerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--broker", metavar="HOST[:PORT]", help="MQTT broker. Default: 127.0.0.1:1883.", show_default=False
+    ),
+]
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Common:
+    """What was given before the command: the settings file and how much to log."""
+
+    config: Path | None = None
+    log_level: str | None = None
+
+
+def settings_from(**flags: Any) -> Settings:
+    """Settings from file, environment and this command's flags; sets up the log as they say."""
+    settings = load(Common.config, {**flags, "log_level": Common.log_level})
+    log.configure(settings.log_level)
+    return settings
+
+
+def broker_flags(broker: str | None) -> dict[str, Any]:
+    """``HOST[:PORT]`` (an IPv6 address in brackets) as settings. SettingsError when it is neither."""
+    if broker is None:
+        return {}
+    host, port = broker, ""
+    if broker.startswith("["):
+        host, _, rest = broker[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif broker.count(":") == 1:
+        host, port = broker.split(":")
+    if not host or (port and not port.isdigit()):
+        raise SettingsError(f"--broker {broker!r} is not HOST or HOST:PORT, as in 192.0.2.7:1883")
+    return {"host": host, "port": int(port) if port else None}
+
+
+def moment(text: str | None, option: str) -> datetime | None:
+    """A time with its zone, as in 2026-01-31T20:00+07:00. SettingsError for anything else."""
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise SettingsError(
+            f"{option} {text!r} is not a time with its zone, as in 2026-01-31T20:00+07:00 or ...Z"
+        )
+    return when
+
+
+def print_json(value: Any) -> None:
+    """``value`` as JSON on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+@contextmanager
+def progress(what: str, *, quiet: bool = False) -> Iterator[Callable[[float], None]]:
+    """A bar on standard error, moved by a share of the work done [0..1]; none where nobody watches."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+        disable=quiet or not err.is_terminal,
+    ) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda share: bar.update(task, completed=min(max(share, 0.0), 1.0))

@@ -1,0 +1,122 @@
+"""Commands that go on until they are stopped: demo, serve, monitor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from twuin.cli.options import (
+    BrokerOption,
+    DataOption,
+    JsonOption,
+    SiteOption,
+    broker_flags,
+    err,
+    out,
+    print_json,
+    progress,
+    settings_from,
+)
+
+PortOption = Annotated[
+    int | None, typer.Option("--port", help="Port of the pages. Default: 8080.", min=0, max=65535)
+]
+HostOption = Annotated[str | None, typer.Option("--host", help="Address of the pages. Default: 127.0.0.1.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(demo)
+    app.command()(serve)
+    app.command()(monitor)
+
+
+def demo(
+    data_dir: Annotated[
+        Path, typer.Option("--data-dir", help="Folder that keeps the demo's data from run to run.")
+    ] = Path("twuin-data/demo"),
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget what earlier runs of the demo kept.")
+    ] = False,
+    port: PortOption = None,
+    host: HostOption = None,
+    speed: Annotated[
+        float, typer.Option("--speed", help="Seconds of the town per second of yours.", min=1, max=3600)
+    ] = 300.0,
+) -> None:
+    """Show everything at work: a simulated town with a leak, on this machine, with nothing to install.
+
+    Runs an MQTT broker, a fleet of simulated sensors, the ingest, the store, the monitor and the pages in
+    one go. Open the address it prints, and watch: within two minutes the town has a burst pipe and the page
+    says in which DMA, how much, and which pipes to look at. Ctrl-C ends it; the next run goes on where this
+    one stopped.
+    """
+    from twuin.demo import run_demo
+
+    settings = settings_from(data_dir=data_dir, web={"port": port, "host": host})
+    run_demo(settings, fresh=fresh, speed=speed, say=out.print)
+
+
+def serve(
+    site: SiteOption = None,
+    data_dir: DataOption = None,
+    broker: BrokerOption = None,
+    port: PortOption = None,
+    host: HostOption = None,
+    ingest: Annotated[
+        bool, typer.Option("--ingest/--no-ingest", help="Take readings from the MQTT broker in this process.")
+    ] = True,
+    clock: Annotated[
+        str | None,
+        typer.Option(
+            "--clock", help="`wall`: the machine's time; `data`: the newest reading's, to look at past data."
+        ),
+    ] = None,
+) -> None:
+    """Run ingest, monitor, API and pages for a site.
+
+    The readings come from an MQTT broker. To look at data that you have loaded with `twuin backfill`,
+    use `--no-ingest --clock data`.
+    """
+    from twuin.app import run_serve
+
+    settings = settings_from(
+        site=site,
+        data_dir=data_dir,
+        mqtt=broker_flags(broker),
+        web={"port": port, "host": host},
+        clock={"kind": clock},
+    )
+    run_serve(settings, ingest=ingest, say=out.print)
+
+
+def monitor(
+    site: SiteOption = None,
+    data_dir: DataOption = None,
+    once: Annotated[bool, typer.Option("--once", help="Analyse all readings there are, then stop.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Analyse the readings and raise alerts, without pages.
+
+    With `--once`, print the alerts that stand after all readings of the store are analysed.
+    """
+    from twuin.app import run_monitor, run_monitor_once
+
+    if not once:
+        run_monitor(settings_from(site=site, data_dir=data_dir), say=err.print)
+        return
+    settings = settings_from(site=site, data_dir=data_dir, clock={"kind": "data"})
+    with progress("Analysing", quiet=as_json) as moved:
+        rows: list[dict[str, Any]] = run_monitor_once(settings, progress=moved)
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        out.print("No alerts.")
+    for row in rows:
+        ended = f" to {row['ended']}" if row["ended"] else " and lasting"
+        out.print(
+            f"{row['kind']:<11} {row['subject']:<12} since {row['onset']}{ended}  "
+            f"{row['flow_m3h']:.1f} m3/h  {row['lost_m3']:.0f} m3  [{row['state']}]"
+        )

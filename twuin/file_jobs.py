@@ -1,0 +1,184 @@
+"""What the commands do that work through files or make them: backfill, replay, simulate."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from firmware_sim.broker_address import BrokerAddress
+from firmware_sim.files import Format, write_files
+from firmware_sim.live import run_fleet
+from firmware_sim.scenario import load_scenario
+from firmware_sim.scenario_model import Scenario
+from firmware_sim.town import demo_site_folder
+from ingest.backfill import backfill
+from ingest.link import BrokerOptions
+from ingest.mapping import load_mapping
+from ingest.rejected import RejectedLog
+from ingest.replay import replay
+from twuin.app import Say, broker_options, open_readings, read_settings_site
+from twuin.instance import prepare_folder
+from twuin.process import until_stopped
+from twuin.settings import Settings
+from waterworks.clocks import ScaledClock, WallClock
+from waterworks.errors import SettingsError
+from waterworks.reading import as_datetime, instant
+from waterworks.site import Site
+from waterworks.site_folder import read_site
+
+Moved = Callable[[float], None]
+"""Is told the share of the work done [0..1]."""
+
+
+def run_backfill(
+    settings: Settings, files: Sequence[Path], mapping: Path, *, progress: Moved
+) -> dict[str, Any]:
+    """Load files into the store; what became of their cells."""
+    site = read_settings_site(settings)
+    described = load_mapping(mapping)
+    prepare_folder(settings.data_dir)
+    rejected = RejectedLog(settings.data_dir / "rejected.sqlite")
+    with closing(open_readings(settings.data_dir)) as store:
+        report = backfill(store, site, files, described, rejected=rejected, progress=progress)
+    return {
+        "read": report.read,
+        "stored": report.stored,
+        "duplicates": report.duplicates,
+        "replaced": report.replaced,
+        "empty": report.empty,
+        "out_of_range": report.flagged,
+        "rejected": {str(reason): count for reason, count in report.rejected.items()},
+        "examples": [str(example) for example in report.examples],
+        "first": _iso(report.first),
+        "last": _iso(report.last),
+    }
+
+
+def run_replay(
+    settings: Settings, files: Sequence[Path], mapping: Path, *, speed: float, progress: Moved
+) -> dict[str, Any]:
+    """Send files over MQTT; what was sent."""
+    site = read_settings_site(settings)
+    described = load_mapping(mapping)
+    stop = threading.Event()
+    with until_stopped(stop):
+        report = replay(
+            files,
+            described,
+            site,
+            BrokerOptions(**broker_options(settings)),
+            speed=speed,
+            stop=stop,
+            progress=progress,
+        )
+    return {
+        "readings": report.readings,
+        "messages": report.messages,
+        "empty": report.empty,
+        "rejected": {str(reason): count for reason, count in report.rejected.items()},
+        "examples": [str(example) for example in report.examples],
+        "first": _iso(report.first),
+        "last": _iso(report.last),
+        "complete": report.complete,
+    }
+
+
+def run_simulation(
+    settings: Settings,
+    scenario: str | None,
+    *,
+    start: datetime | None,
+    days: float | None,
+    speed: float,
+    seed: int | None,
+    say: Say,
+) -> dict[str, Any]:
+    """Be the devices of the site at a broker until ``days`` are over, or until stopped."""
+    site = _site(settings)
+    mqtt = broker_options(settings)
+    address = BrokerAddress(
+        mqtt["host"], mqtt["port"], mqtt["username"], mqtt["password"], mqtt["tls"], mqtt["ca_file"]
+    )
+    begin = WallClock().now() if start is None else instant(start)
+    end = None if days is None else begin + _days(days)
+    clock = None if math.isinf(speed) else ScaledClock(begin, speed)
+    stop = threading.Event()
+    devices = len({sensor.device for sensor in site.sensors})
+    say(f"{devices} devices of {site.name} publish to the {address}   (Ctrl-C ends it)")
+    with until_stopped(stop):
+        report = run_fleet(site, _scenario(scenario, seed), address, clock, stop, start=begin, end=end)
+    return {
+        "devices": report.devices,
+        "readings": report.readings,
+        "messages": report.messages,
+        "acknowledged": report.acknowledged,
+        "garbage": report.garbage,
+        "dropped": report.dropped,
+        "start": _iso(report.start),
+        "end": _iso(report.end),
+    }
+
+
+def run_simulation_to_files(
+    settings: Settings,
+    scenario: str | None,
+    folder: Path,
+    *,
+    layout: str,
+    start: datetime | None,
+    days: float,
+    seed: int | None,
+    progress: Moved,
+) -> dict[str, Any]:
+    """Write the readings and the truth of ``days`` to files in ``folder``."""
+    site = _site(settings)
+    if start is None:
+        midnight = datetime.now(site.timezone).replace(hour=0, minute=0, second=0, microsecond=0)
+        start = midnight - timedelta(days=math.ceil(days))
+    begin = instant(start)
+    plan = _scenario(scenario, seed)
+    report = write_files(
+        site, plan, folder, begin, begin + _days(days), format=_layout(layout), progress=progress
+    )
+    return {
+        "readings": report.readings,
+        "leaks": len(plan.leaks),
+        "files": [str(path) for path in report.paths],
+        "not_simulated": list(report.unsimulated),
+        "start": _iso(begin),
+        "end": _iso(begin + _days(days)),
+    }
+
+
+def _site(settings: Settings) -> Site:
+    """The site that the settings name, or the demo town."""
+    return read_site(demo_site_folder()) if settings.site is None else read_settings_site(settings)
+
+
+def _scenario(named: str | None, seed: int | None) -> Scenario:
+    scenario = Scenario() if named is None else load_scenario(named)
+    return scenario if seed is None else replace(scenario, seed=seed)
+
+
+def _layout(name: str) -> Format:
+    known: tuple[Format, ...] = get_args(Format)
+    for layout in known:
+        if layout == name:
+            return layout
+    raise SettingsError(f"--format {name!r} is none of {', '.join(known)}")
+
+
+def _days(days: float) -> np.timedelta64:
+    return np.timedelta64(round(days * 86_400e6), "us")
+
+
+def _iso(when: np.datetime64 | None) -> str | None:
+    return None if when is None else as_datetime(when).isoformat()

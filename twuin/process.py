@@ -1,0 +1,118 @@
+"""How a Twuin process lives: jobs in threads, a web server on a socket, an orderly end on Ctrl-C."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from waterworks.errors import SettingsError, TwuinError
+
+log = logging.getLogger("twuin")
+
+
+@dataclass
+class Jobs:
+    """Threads that work until ``stop`` is set; one that fails is reported and started again."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    threads: list[threading.Thread] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def start(self, name: str, work: Callable[[threading.Event], Any], *, again_s: float = 5.0) -> None:
+        def supervise() -> None:
+            while not self.stop.is_set():
+                try:
+                    work(self.stop)
+                    self.failures.pop(name, None)
+                    return
+                except TwuinError as e:
+                    self.failures[name] = str(e)
+                    log.error("%s stopped: %s; trying again in %g s", name, e, again_s)
+                except Exception as e:  # a defect of ours: the other jobs go on, and it shows in health
+                    self.failures[name] = f"{type(e).__name__}: {e}"
+                    log.error("%s failed; trying again in %g s\n%s", name, again_s, traceback.format_exc())
+                self.stop.wait(again_s)
+
+        thread = threading.Thread(target=supervise, name=name, daemon=True)
+        thread.start()
+        self.threads.append(thread)
+
+    def finish(self, timeout_s: float = 10.0) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(timeout_s)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, or one clear line why there is none."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(128)
+    except OSError as e:
+        sock.close()
+        raise SettingsError(
+            f"cannot listen on {host} port {port} ({e.strerror}): "
+            "stop what uses it, or choose another port with --port"
+        ) from e
+    return sock
+
+
+def address(sock: socket.socket) -> str:
+    """The web address at which a person on this machine finds what listens on ``sock``."""
+    host, port = sock.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "localhost"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handling: ``until_stopped`` does that for the whole program."""
+
+    def capture_signals(self) -> Any:
+        return nullcontext()
+
+
+def serve_web(app: FastAPI, sock: socket.socket, stop: threading.Event) -> None:
+    """Serve ``app`` on ``sock`` until ``stop`` is set."""
+    server = _Server(
+        uvicorn.Config(
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=2, server_header=False
+        )
+    )
+
+    def watch() -> None:
+        stop.wait()
+        server.should_exit = True
+
+    threading.Thread(target=watch, name="stop-web", daemon=True).start()
+    server.run(sockets=[sock])
+
+
+@contextmanager
+def until_stopped(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM set ``stop``; a second Ctrl-C ends the program at once."""
+
+    def on_signal(number: int, frame: Any) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
