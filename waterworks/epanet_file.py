@@ -129,11 +129,11 @@ def _network(project: Project) -> Network:
     m = toolkit.getcount(project, toolkit.LINKCOUNT)
     headloss = _HEADLOSS[int(toolkit.getoption(project, toolkit.HEADLOSSFORM))]
 
-    node_ids = tuple(toolkit.getnodeid(project, i) for i in range(1, n + 1))
+    node_ids = tuple(_text(toolkit.getnodeid(project, i)) for i in range(1, n + 1))
     node_kind = np.fromiter((toolkit.getnodetype(project, i) for i in range(1, n + 1)), np.int32, n)
     tank = node_kind == NodeKind.TANK
 
-    link_ids = tuple(toolkit.getlinkid(project, i) for i in range(1, m + 1))
+    link_ids = tuple(_text(toolkit.getlinkid(project, i)) for i in range(1, m + 1))
     link_kind = np.fromiter((toolkit.getlinktype(project, i) for i in range(1, m + 1)), np.int32, m)
     ends = np.array([toolkit.getlinknodes(project, i) for i in range(1, m + 1)], np.int32).reshape(m, 2) - 1
     pipe = link_kind <= LinkKind.PIPE
@@ -166,6 +166,15 @@ def _network(project: Project) -> Network:
         headloss=headloss,
         units=f.units,
     )
+
+
+def _text(name: str) -> str:
+    """An ID as people read it: files of old programs are in Windows-1252, not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
+    return name
 
 
 def node_values(project: Project, what: int, count: int) -> Floats:

@@ -69,6 +69,9 @@ def problems(path: Path, report: str) -> list[Problem]:
             same = [x.number for x in text if x.number > after and _squeeze(x.text) == _squeeze(quoted)]
             if not same:
                 same = [x.number for x in text if _squeeze(x.text) == _squeeze(quoted)]
+            if not same:  # EPANET cuts long lines short
+                start = _squeeze(quoted)
+                same = [x.number for x in text if len(start) > 40 and _squeeze(x.text).startswith(start)]
             if same:
                 repeated = code == "215" and len(same) > 1 and not _id_before(text, same[0])
                 number = after = same[1] if repeated else same[0]
@@ -79,6 +82,9 @@ def problems(path: Path, report: str) -> list[Problem]:
         plain = _IN_SECTION.sub("", message).rstrip(" :")
         plain = plain.replace(": section contents ignored.", "; take the section out")
         found.append(Problem(path.name, number, f"{plain}{where} (EPANET error {code})"))
+    if said and path.read_bytes()[:3] == b"\xef\xbb\xbf":
+        mark = "begins with a byte order mark, which EPANET takes for text: save it as UTF-8 without one"
+        return [Problem(path.name, 1, mark)]
     named = [p for p, (code, _, _) in zip(found, said, strict=True) if code not in _SUMMARY]
     if len(named) >= 10:
         named.append(Problem(path.name, None, "EPANET stops at ten errors: there may be more below"))

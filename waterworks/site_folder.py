@@ -5,49 +5,25 @@ and ``nodes.csv``, read and checked as a whole. docs/site-folder.md describes ev
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from waterworks import geo, zones
 from waterworks.epanet_file import read_network
-from waterworks.errors import NetworkError, Problem, Severity, SiteError, UnitError
+from waterworks.errors import NetworkError, Problem, Severity, SiteError
 from waterworks.network import Network, NodeKind
-from waterworks.site import NIGHT_USE, Dma, Role, Sensor, Site
+from waterworks.site import Role, Sensor, Site
+from waterworks.site_tables import once, read_dmas, read_sensors
 from waterworks.site_toml import Head, read_head
-from waterworks.tables import Problems, Row, read_table, suggestion
-from waterworks.units import Quantity, canonical, to_si
+from waterworks.tables import Problems, read_table, suggestion
+from waterworks.units import Quantity
 
 SITE_FILE = "site.toml"
 DMAS_FILE = "dmas.csv"
 SENSORS_FILE = "sensors.csv"
 NODES_FILE = "nodes.csv"
 NETWORK_FILE = "network.inp"
-
-DMA_REQUIRED = ("id", "connections")
-DMA_OPTIONAL = ("name", "mains_km", "night_use_l_per_connection_h", "pressure_m")
-SENSOR_REQUIRED = ("id", "quantity", "unit", "dma", "device")
-SENSOR_OPTIONAL = (
-    "role",
-    "from_dma",
-    "element",
-    "interval_s",
-    "name",
-    "tank_area_m2",
-    "low",
-    "high",
-    "lon",
-    "lat",
-)
-
-_LITRES_PER_HOUR = 1e-3 / 3600  # m3/s
-_MEASURES: dict[Role, tuple[Quantity, ...]] = {
-    Role.INLET: (Quantity.FLOW,),
-    Role.STORAGE: (Quantity.LEVEL,),
-    Role.CONSUMPTION: (Quantity.FLOW, Quantity.VOLUME),
-}
-_K = TypeVar("_K", Quantity, Role)
 
 
 def read_site(folder: Path) -> Site:
@@ -110,9 +86,9 @@ class _Reader:
         if (self.folder / SITE_FILE).is_file():
             head = read_head(self.folder / SITE_FILE, self.about_site)
         head = head or Head()
-        dmas = self.dmas()
+        dmas = read_dmas(self.folder / DMAS_FILE, self.about_dmas, self.dma_line)
         known = set(self.dma_line) if dmas is not None else None
-        sensors = self.sensors(known)
+        sensors = read_sensors(self.folder / SENSORS_FILE, self.about_sensors, self.sensor_line, known)
         network_file, network = self.network(head)
         node_dma: dict[str, str] = {}
         if network is not None:
@@ -148,145 +124,6 @@ class _Reader:
             node_dma=zones.junctions(network, node_dma) if network is not None else {},
             monitor=head.monitor,
         )
-
-    # dmas.csv
-
-    def dmas(self) -> list[Dma] | None:
-        path = self.folder / DMAS_FILE
-        if not path.is_file():
-            return None
-        rows = read_table(path, self.about_dmas, required=DMA_REQUIRED, optional=DMA_OPTIONAL)
-        if rows is None:
-            return None
-        if not rows:
-            self.about_dmas.error(None, "has no DMA: a site has at least one")
-        out = []
-        for row in rows:
-            dma = row.identifier("id")
-            if not self._once(dma, row, self.dma_line, "DMA"):
-                continue
-            connections = row.whole("connections", least=0)
-            row.required("connections")
-            mains = row.number("mains_km", least=0)
-            night = row.number("night_use_l_per_connection_h", least=0)
-            out.append(
-                Dma(
-                    id=dma,
-                    name=row.text("name", dma),
-                    connections=connections or 0,
-                    mains_m=None if mains is None else mains * 1000,
-                    night_use_m3s_per_connection=(NIGHT_USE if night is None else night * _LITRES_PER_HOUR),
-                    pressure_m=row.number("pressure_m", least=0),
-                )
-            )
-        return out
-
-    def _once(self, name: str, row: Row, lines: dict[str, int], what: str) -> bool:
-        if not name:
-            return False
-        if name in lines:
-            row.error(f"{what} {name!r} is there already, on line {lines[name]}")
-            return False
-        lines[name] = row.line
-        return True
-
-    # sensors.csv
-
-    def sensors(self, known: set[str] | None) -> list[Sensor] | None:
-        path = self.folder / SENSORS_FILE
-        if not path.is_file():
-            return None
-        rows = read_table(path, self.about_sensors, required=SENSOR_REQUIRED, optional=SENSOR_OPTIONAL)
-        if rows is None:
-            return None
-        if not rows:
-            self.about_sensors.error(None, "has no sensor")
-        out = []
-        for row in rows:
-            sensor = self.one_sensor(row, known)
-            if sensor is not None:
-                out.append(sensor)
-        return out
-
-    def one_sensor(self, row: Row, known: set[str] | None) -> Sensor | None:
-        error = row.error
-        name = row.identifier("id")
-        fresh = self._once(name, row, self.sensor_line, "sensor")
-        device = row.identifier("device")
-        quantity = _one_of(Quantity, row, "quantity", row.required("quantity"))
-        role = _one_of(Role, row, "role", row.text("role", Role.MONITOR))
-        unit = row.required("unit")
-        if quantity is not None and unit:
-            try:
-                unit = canonical(unit, quantity)
-            except UnitError as e:
-                error(str(e))
-                unit = ""
-        dma, from_dma = row.text("dma"), row.text("from_dma")
-        for column, value in (("dma", dma), ("from_dma", from_dma)):
-            if value and known is not None and value not in known:
-                error(f"{column} {value!r} is not in {DMAS_FILE}{suggestion(value, sorted(known))}")
-        self._role(row, role, quantity, dma, from_dma)
-        interval = row.number("interval_s", above=0, most=86400)
-        area = row.number("tank_area_m2", above=0)
-        if area is not None and role is not None and role is not Role.STORAGE:
-            error(f"tank_area_m2 belongs to levels with role storage, not {role.value}")
-        low, high = row.number("low"), row.number("high")
-        if low is not None and high is not None and low >= high:
-            error(f"low {low:g} is not below high {high:g}")
-        lon, lat = self._position(row)
-        if not fresh or quantity is None or role is None or not unit or not device:
-            return None
-        return Sensor(
-            id=name,
-            quantity=quantity,
-            unit=unit,
-            dma=dma,
-            device=device,
-            role=role,
-            from_dma=from_dma,
-            element=row.text("element"),
-            interval_s=interval or 300.0,
-            name=row.text("name"),
-            tank_area_m2=area,
-            low=None if low is None else float(to_si(low, unit, quantity)),
-            high=None if high is None else float(to_si(high, unit, quantity)),
-            lon=lon,
-            lat=lat,
-        )
-
-    def _role(self, row: Row, role: Role | None, quantity: Quantity | None, dma: str, from_dma: str) -> None:
-        error = row.error
-        right = _MEASURES.get(role) if role is not None else None
-        if role is not None and right and quantity is not None and quantity not in right:
-            error(f"role {role.value} measures {' or '.join(right)}, not {quantity.value}")
-        if role is Role.INLET:
-            if not dma and not from_dma:
-                error("an inlet meter needs dma (where positive flow goes) or from_dma (where it comes from)")
-            elif dma == from_dma:
-                error(f"dma and from_dma are both {dma!r}: an inlet meter stands between two areas")
-        elif role is not None:
-            if from_dma:
-                error(f"from_dma belongs to inlet meters, not to role {role.value}")
-            if not dma and role is not Role.MONITOR:
-                error(f"dma is empty: a sensor of role {role.value} belongs to a DMA")
-
-    def _position(self, row: Row) -> tuple[float | None, float | None]:
-        lon, lat = row.number("lon"), row.number("lat")
-        good = True
-        for column, value, most in (("lon", lon, 180.0), ("lat", lat, 90.0)):
-            if value is not None and abs(value) > most:
-                hint = ""
-                if column == "lat" and lon is not None and abs(lon) <= 90 and abs(value) <= 180:
-                    hint = ": are lon and lat swapped?"
-                elif abs(value) > 360:
-                    hint = ": give degrees, not metres; network coordinates belong into the network file"
-                row.error(f"{column} {value:g} is beyond {most:g} degrees{hint}")
-                good = False
-        if good and (lon is None) != (lat is None) and not (row.text("lon") and row.text("lat")):
-            row.error(f"{'lon' if lon is None else 'lat'} is missing beside the other")
-            good = False
-        return (lon, lat) if good else (None, None)
 
     # the network, and what the tables say about it
 
@@ -354,7 +191,7 @@ class _Reader:
         lines: dict[str, int] = {}
         for row in rows or []:
             node, dma = row.required("node"), row.text("dma")
-            if not self._once(node, row, lines, "node"):
+            if not once(node, row, lines, "node"):
                 continue
             if node not in network.node_index:
                 self.about_nodes.error(
@@ -425,14 +262,3 @@ class _Reader:
                 self.about_dmas.error(
                     line, f"DMA {dma} has no inlet: give it at least one flow meter with role inlet"
                 )
-
-
-def _one_of(kind: type[_K], row: Row, column: str, said: str) -> _K | None:
-    if not said:
-        return None
-    names = [k.value for k in kind]
-    if said.lower() in names:
-        return kind(said.lower())
-    near = suggestion(said, names) or f": use one of {', '.join(names)}"
-    row.error(f"unknown {column} {said!r}{near}")
-    return None

@@ -235,3 +235,34 @@ def test_reading_and_solving_leave_no_file_behind(
         read_network(network_file(BROKEN))
     assert list(here.iterdir()) == []
     assert list(scratch.iterdir()) == []
+
+
+def test_names_in_windows_letters_are_read_as_written(tmp_path: Path) -> None:
+    raw = "[JUNCTIONS]\n Señor 5 2\n[RESERVOIRS]\n r 50\n[PIPES]\n p r Señor 9 200 100\n[END]\n".encode(
+        "cp1252"
+    )
+    (tmp_path / "old.inp").write_bytes(raw)
+    assert read_network(tmp_path / "old.inp").node_ids == ("Señor", "r")
+
+
+def test_windows_line_ends_make_no_difference(tmp_path: Path) -> None:
+    plain = written("LPS", "H-W")
+    (tmp_path / "a.inp").write_bytes(plain.encode())
+    (tmp_path / "b.inp").write_bytes(plain.replace("\n", "\r\n").encode())
+    a, b = read_network(tmp_path / "a.inp"), read_network(tmp_path / "b.inp")
+    for name, value in arrays(a).items():
+        np.testing.assert_array_equal(value, arrays(b)[name])
+
+
+def test_a_byte_order_mark_that_epanet_stumbles_over_is_named(tmp_path: Path) -> None:
+    (tmp_path / "b.inp").write_bytes(b"\xef\xbb\xbf" + written("LPS", "H-W").encode())
+    with pytest.raises(NetworkError, match=r"^b.inp:1: begins with a byte order mark"):
+        read_network(tmp_path / "b.inp")
+
+
+def test_more_than_ten_mistakes_are_said_to_be_more(network_file: Callable[[str], Path]) -> None:
+    rows = "".join(f" n{k} x\n" for k in range(15))
+    with pytest.raises(NetworkError) as e:
+        read_network(network_file(f"[JUNCTIONS]\n{rows}[RESERVOIRS]\n r 9\n[END]\n"))
+    assert [p.line for p in e.value.problems[:10]] == list(range(2, 12))
+    assert "there may be more" in e.value.problems[-1].message
