@@ -8,6 +8,7 @@ read (a name that an attacker points to 127.0.0.1 is no name of ours, so its req
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twuin.api.problems import problem
 
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]+)?")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 MAX_BODY = 64 * 1024
 """Longest request body [bytes]: the longest that any route takes is a note."""
@@ -70,10 +72,10 @@ class Guard:
     def _is_ours(self, host: str) -> bool:
         if self._any:
             return True
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
+        parsed = _HOST.fullmatch(host.lower())
+        if parsed is None:
             return False
+        name = parsed[1].strip("[]")
         return name in self._hosts or _is_address(name)
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,7 +118,7 @@ def _length(headers: Headers) -> int:
 
 def _is_address(name: str) -> bool:
     try:
-        ipaddress.ip_address(name.split("%")[0])
+        ipaddress.ip_address(name)
     except ValueError:
         return False
     return True

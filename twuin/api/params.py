@@ -15,11 +15,12 @@ EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
-def _mend(value: Any) -> Any:
+def _rfc3339(value: Any) -> Any:
+    # Bare numbers, which pydantic takes for seconds or milliseconds by their size, are not for us.
+    if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d", value):
+        raise ValueError("use RFC 3339 with a zone, as in 2026-11-21T10:00:00+07:00 or ...Z")
     # "+" means a blank in a query: "...T10:00:00+07:00" arrives as "...T10:00:00 07:00".
-    if isinstance(value, str):
-        return re.sub(r"(T\d\d:\d\d\S*) (\d\d:?\d\d)$", r"\1+\2", value)
-    return value
+    return re.sub(r"(T\d\d:\d\d\S*) (\d\d:?\d\d)$", r"\1+\2", value)
 
 
 def _sensible(when: datetime) -> datetime:
@@ -31,7 +32,7 @@ def _sensible(when: datetime) -> datetime:
 
 When = Annotated[
     AwareDatetime,
-    BeforeValidator(_mend),
+    BeforeValidator(_rfc3339),
     AfterValidator(_sensible),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]

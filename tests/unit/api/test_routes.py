@@ -1,0 +1,193 @@
+"""What each route answers."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+V1 = "/api/v1"
+
+
+def test_the_site_and_its_dmas(client: TestClient) -> None:
+    assert client.get(f"{V1}/site").json()["timezone"] == "Asia/Jakarta"
+    dmas = client.get(f"{V1}/dmas").json()
+    assert [d["id"] for d in dmas] == ["D1", "D2", "D3"]
+    assert client.get(f"{V1}/dmas/D1").json() == dmas[0]
+
+
+def test_series_take_local_times_with_a_plus_as_browsers_write_it(client: TestClient) -> None:
+    for plus in ("+", "%2B"):
+        window = f"start=2026-03-10T09:00:00{plus}07:00&end=2026-03-10T10:00:00{plus}07:00"
+        series = client.get(f"{V1}/dmas/D1/series?{window}").json()
+        assert len(series["times"]) == 12
+        assert series["times"][0] == "2026-03-10T02:00:00Z"
+        assert series["values"]["leak"] == [None] * 12
+
+
+def test_night_flows(client: TestClient) -> None:
+    nights = client.get(f"{V1}/dmas/D1/night-flow", params={"days": 2}).json()
+    assert [n["night"] for n in nights] == ["2026-03-09", "2026-03-10"]
+
+
+def test_sensors_and_their_readings(client: TestClient) -> None:
+    assert {s["id"] for s in client.get(f"{V1}/sensors").json()} >= {"D1-IN", "T-LEVEL"}
+    assert client.get(f"{V1}/sensors/D1-P").json()["latest"] == 35.0
+    readings = client.get(f"{V1}/sensors/D1-P/readings", params={"max_points": 10}).json()
+    assert readings["unit"] == "m"
+    assert 1 <= len(readings["times"]) <= 10
+
+
+@pytest.mark.parametrize("ask", [{"params": {"format": "csv"}}, {"headers": {"accept": "text/csv;q=0.9"}}])
+def test_readings_as_csv(client: TestClient, ask: dict[str, Any]) -> None:
+    answer = client.get(f"{V1}/sensors/T-LEVEL/readings", **ask)
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.headers["content-disposition"] == 'attachment; filename="T-LEVEL.csv"'
+    rows = list(csv.reader(io.StringIO(answer.text)))
+    assert rows[0] == ["time", "value [m]", "quality"]
+    assert rows[-1] == ["2026-03-10T03:00:00Z", "3.2", "2"]
+    assert len(rows) == 433
+
+
+def test_the_format_asked_for_by_name_goes_before_the_header(client: TestClient) -> None:
+    answer = client.get(
+        f"{V1}/sensors/D1-P/readings", params={"format": "json"}, headers={"accept": "text/csv"}
+    )
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_the_network_is_sent_once_then_confirmed(client: TestClient) -> None:
+    first = client.get(f"{V1}/network.geojson")
+    assert first.headers["content-type"] == "application/geo+json"
+    assert first.json()["type"] == "FeatureCollection"
+    tag = first.headers["etag"]
+    for given in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        again = client.get(f"{V1}/network.geojson", headers={"if-none-match": given})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == tag
+    assert client.get(f"{V1}/network.geojson", headers={"if-none-match": '"x"'}).status_code == 200
+
+
+def test_long_answers_are_compressed(client: TestClient) -> None:
+    assert client.get(f"{V1}/dmas/D1/series").headers["content-encoding"] == "gzip"
+
+
+def test_alerts_are_paged_and_filtered(client: TestClient, small_town: Any) -> None:
+    t = small_town
+    t.alerts.apply([t.leak(), t.leak("D2"), t.leak("D3", ended_h=-2)])
+    first = client.get(f"{V1}/alerts", params={"limit": 2}).json()
+    second = client.get(f"{V1}/alerts", params={"limit": 2, "cursor": first["next"]}).json()
+    assert len(first["items"]) == 2
+    assert len(second["items"]) == 1
+    assert second["next"] is None
+    both = client.get(f"{V1}/alerts?state=open&state=acknowledged").json()["items"]
+    assert {a["dma"] for a in both} == {"D1", "D2"}
+    assert client.get(f"{V1}/alerts?kind=silent").json()["items"] == []
+    assert len(client.get(f"{V1}/alerts?since=2026-03-10T09:00:00+07:00").json()["items"]) == 2
+
+
+def test_an_alert_is_acknowledged_and_closed_over_http(client: TestClient, small_town: Any) -> None:
+    (alert,) = small_town.alerts.apply([small_town.leak()])
+    path = f"{V1}/alerts/{alert.id}"
+    taken = client.post(
+        f"{path}/transitions", json={"action": "acknowledge", "version": 1, "actor": "Ani", "note": "going"}
+    )
+    assert taken.status_code == 200
+    assert (taken.json()["state"], taken.json()["version"]) == ("acknowledged", 2)
+    closed = client.post(
+        f"{path}/transitions", json={"action": "close", "version": 2, "reason": "repaired", "actor": "Ani"}
+    )
+    assert closed.json()["reason"] == "repaired"
+    history = client.get(f"{path}/history").json()
+    assert [(e["actor"], e["action"]) for e in history] == [
+        ("monitor", "opened"),
+        ("Ani", "acknowledged"),
+        ("Ani", "closed"),
+    ]
+    assert client.get(path).json()["history"] == history
+
+
+def test_a_stale_version_is_a_conflict_that_shows_the_present(client: TestClient, small_town: Any) -> None:
+    (alert,) = small_town.alerts.apply([small_town.leak()])
+    small_town.alerts.act(alert.id, "acknowledge", version=1)
+    answer = client.post(f"{V1}/alerts/{alert.id}/transitions", json={"action": "acknowledge", "version": 1})
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["current_version"] == 2
+    assert answer.json()["current_state"] == "acknowledged"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"action": "close", "version": 1}, 422),
+        ({"action": "close", "version": 1, "reason": "withdrawn"}, 422),
+        ({"action": "close", "version": 1, "reason": "ended"}, 409),
+        ({"action": "reopen", "version": 1}, 409),
+        ({"action": "note", "version": 1}, 422),
+        ({"action": "note", "version": 1, "note": "x" * 2001}, 422),
+        ({"action": "erase", "version": 1}, 422),
+        ({"action": "acknowledge"}, 422),
+        ({"action": "acknowledge", "version": 10**30}, 409),
+        ({"action": "acknowledge", "version": 1, "extra": True}, 422),
+        ([], 422),
+        (None, 422),
+    ],
+)
+def test_a_transition_that_cannot_be_says_why(
+    client: TestClient, small_town: Any, body: Any, status: int
+) -> None:
+    (alert,) = small_town.alerts.apply([small_town.leak()])
+    answer = client.post(f"{V1}/alerts/{alert.id}/transitions", json=body)
+    assert answer.status_code == status
+    assert answer.json()["detail"]
+    assert small_town.alerts.get(alert.id).version == 1
+
+
+def test_rejected_messages_are_listed_and_downloaded_as_bytes(client: TestClient) -> None:
+    listed = client.get(f"{V1}/ingest/rejected", params={"reason": "bad_json"}).json()["items"]
+    raw = client.get(f"{V1}/ingest/rejected/{listed[0]['id']}")
+    assert raw.content == b"\xff<script>"
+    assert raw.headers["content-type"] == "application/octet-stream"
+    assert raw.headers["content-disposition"].startswith("attachment")
+    assert raw.headers["x-content-type-options"] == "nosniff"
+    page = client.get(f"{V1}/ingest/rejected", params={"limit": 1}).json()
+    rest = client.get(f"{V1}/ingest/rejected", params={"limit": 1, "cursor": page["next"]}).json()
+    assert rest["items"][0]["id"] < page["items"][0]["id"]
+    assert client.get(f"{V1}/ingest/stats").json()["rejected"]["total"] == 2
+
+
+def test_health_answers_live_ready_and_whole(client: TestClient) -> None:
+    assert client.get(f"{V1}/health/live").json() == {"status": "ok"}
+    assert client.get(f"{V1}/health/ready").json() == {"status": "ok"}
+    assert client.get(f"{V1}/health").json()["parts"]["store"]["status"] == "ok"
+
+
+def test_metrics_count_alerts_rejections_and_requests(client: TestClient, small_town: Any) -> None:
+    small_town.alerts.apply([small_town.leak()])
+    client.get(f"{V1}/dmas/D1")
+    client.get(f"{V1}/dmas/nope")
+    client.get("/wp-login.php")
+    text = client.get("/metrics").text
+    for line in (
+        'twuin_alerts{kind="leak",state="open"} 1.0',
+        'twuin_alerts{kind="silent",state="open"} 0.0',
+        'twuin_rejected_total{reason="bad_json"} 1.0',
+        "twuin_watermark_lag_seconds 0.0",
+        "twuin_up 1.0",
+        'twuin_http_request_seconds_count{method="GET",route="/api/v1/dmas/{id}",status="404"} 1.0',
+        'twuin_http_request_seconds_count{method="GET",route="other",status="404"} 1.0',
+    ):
+        assert line in text.splitlines()
+    assert "wp-login" not in text
+
+
+def test_two_applications_keep_their_metrics_apart(app: Any, client: TestClient) -> None:
+    from twuin.api import install_guards
+
+    other = type(app)()
+    install_guards(other, allowed_hosts=("x",))
+    assert other.state.registry is not app.state.registry
