@@ -27,8 +27,8 @@ _NOT_GIVEN = -1e9  # EPANET marks a missing number with -1e10
 _FLOW_UNITS: dict[int, tuple[str, str]] = {
     toolkit.CFS: ("CFS", "ft3/s"),
     toolkit.GPM: ("GPM", "gpm"),
-    toolkit.MGD: ("MGD", "mgd"),
-    toolkit.IMGD: ("IMGD", "imgd"),
+    toolkit.MGD: ("MGD", "MGD"),
+    toolkit.IMGD: ("IMGD", "IMGD"),
     toolkit.AFD: ("AFD", "acre-ft/d"),
     toolkit.LPS: ("LPS", "L/s"),
     toolkit.LPM: ("LPM", "L/min"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import pytest
 from waterworks.errors import Severity, SiteError
 from waterworks.site import Role
 from waterworks.site_folder import check_site, read_site
-from waterworks.units import Quantity
+from waterworks.site_tables import DMA_OPTIONAL, DMA_REQUIRED, SENSOR_OPTIONAL, SENSOR_REQUIRED
+from waterworks.site_toml import KEYS, MONITOR_KEYS
+from waterworks.units import UNITS, Quantity
 
 # ``folder`` is the fixture of conftest.py: a right site to be spoilt.
 
@@ -319,3 +322,20 @@ def test_the_example_of_ltown_is_right_once_its_network_is_there(ltown: Path) ->
     assert len(site.sensors) == 33 + 3 + 1 + 82
     assert sum(d == "C" for d in site.node_dma.values()) == 92
     assert len(site.node_dma) == 782
+
+
+def test_every_key_and_column_is_described(root: Path) -> None:
+    text = (root / "docs" / "site-folder.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S)))
+    columns = {*DMA_REQUIRED, *DMA_OPTIONAL, *SENSOR_REQUIRED, *SENSOR_OPTIONAL, "node", "dma"}
+    keys = {*KEYS, *(f"monitor.{k}" for k in MONITOR_KEYS)} - {"monitor"}
+    words = {*(q.value for q in Quantity), *(r.value for r in Role)}
+    assert (columns | keys | words) - {"node"} <= described
+    assert {u for q in Quantity for u in UNITS[q]} <= described
+
+
+def test_the_example_of_the_description_is_read_as_it_stands(root: Path, folder: Any) -> None:
+    text = (root / "docs" / "site-folder.md").read_text(encoding="utf-8")
+    folder.write("site.toml", text.split("```toml\n")[1].split("```")[0])
+    assert check_site(folder.path) == []
+    assert read_site(folder.path).monitor.night == (0, 4)
