@@ -186,8 +186,13 @@ class Link:
                 raise BrokerError(f"{self.options.where} {otherwise}: is it one?")
             try:
                 self.read(min(left, 0.5), most=1, most_bytes=1)
-            except BrokerError:
-                if self._answer is None or not self._answer.is_failure:
+            except BrokerError as e:
+                if self._answer is None:
+                    hint = "" if self.options.tls else ": does it want TLS (mqtt.tls)?"
+                    raise BrokerError(
+                        f"{self.options.where} closed the connection without an answer{hint}"
+                    ) from e
+                if not self._answer.is_failure:
                     raise
                 return
 
@@ -241,8 +246,11 @@ class _Client(paho.Client):
 
     @property
     def buffered(self) -> bool:
-        """Whether bytes wait that the socket does not know of any more."""
-        return self._at < len(self._buffer)
+        """Whether bytes wait that polling the socket does not show: read by us, or decrypted by TLS."""
+        if self._at < len(self._buffer):
+            return True
+        sock = self.socket()
+        return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if self._at >= len(self._buffer):
@@ -327,6 +335,8 @@ def _unreachable(options: BrokerOptions, e: Exception) -> BrokerError:
             return BrokerError(
                 f"{options.where}: no TLS connection ({e.reason or e}); does this port speak TLS?"
             )
+        case ConnectionResetError() if options.tls:
+            return BrokerError(f"{options.where}: no TLS connection; does this port speak TLS?")
         case TimeoutError():
             return BrokerError(f"no {options.where}: no answer in time; is there a firewall between?")
         case _:

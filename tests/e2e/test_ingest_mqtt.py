@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -418,15 +419,51 @@ def test_a_device_is_known_from_its_retained_birth_and_its_last_will(
 def test_a_broker_that_allows_few_messages_in_flight_is_not_waited_for(
     mosquitto: str, store: DuckStore, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
+    """Waiting ``group_s`` for each 20 messages would take four times as long as the test has patience."""
+    config = "allow_anonymous true\nmax_inflight_messages 20\nmax_queued_messages 0"
     with (
-        own_mosquitto(
-            mosquitto, tmp_path, free_port(), "allow_anonymous true\nmax_inflight_messages 20"
-        ) as port,
-        consuming(port, store, tmp_path, group_s=3600.0) as consumer,
+        own_mosquitto(mosquitto, tmp_path, free_port(), config) as port,
+        consuming(port, store, tmp_path, group_s=5.0) as consumer,
         publisher(port) as publish,
     ):
-        publish([single(i) for i in range(500)])
-        until(lambda: consumer.stats.stored == 500, "all stored")
+        publish([single(i) for i in range(1000)])
+        until(lambda: consumer.stats.stored == 1000, "all stored")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_readings_come_through_tls_with_a_password_and_from_a_trusted_broker_only(
+    mosquitto: str, store: DuckStore, tmp_path: Path, free_port: Callable[[], int], version: str
+) -> None:
+    openssl, passwd = shutil.which("openssl"), shutil.which("mosquitto_passwd")
+    if openssl is None or passwd is None:
+        pytest.skip("needs openssl and mosquitto_passwd to make a certificate and a password file")
+    key, certificate = tmp_path / "key.pem", tmp_path / "ca.pem"
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
+         "-addext", f"subjectAltName=IP:{HOST}", "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    subprocess.run([passwd, "-c", "-b", str(tmp_path / "users"), "ani", "right"], check=True)
+    config = f"per_listener_settings true\npassword_file {tmp_path / 'users'}\ncertfile {certificate}\nkeyfile {key}"
+    plain = free_port()
+    config += f"\nlistener {plain} {HOST}\nallow_anonymous true"
+    options = {"version": version, "tls": True, "ca_file": certificate, "username": "ani"}
+    with own_mosquitto(mosquitto, tmp_path, free_port(), f"{config}\nmax_queued_messages 0") as port:
+        with consuming(port, store, tmp_path, until_connected=False, tls=True, version=version) as consumer:
+            until(lambda: "mqtt.ca_file" in consumer.stats.problem, "certificate not trusted")
+        with consuming(plain, store, tmp_path, until_connected=False, tls=True, version=version) as consumer:
+            until(lambda: "no TLS connection" in consumer.stats.problem, "no TLS on this port")
+        with consuming(port, store, tmp_path, until_connected=False, version=version) as consumer:
+            until(lambda: "does it want TLS" in consumer.stats.problem, "no plain connection on this port")
+        with consuming(port, store, tmp_path, until_connected=False, password="no", **options) as consumer:
+            until(lambda: "does not admit user 'ani'" in consumer.stats.problem, "wrong password")
+        with (
+            consuming(port, store, tmp_path, password="right", **options) as consumer,
+            publisher(plain) as publish,
+        ):
+            publish([single(i) for i in range(5000)])
+            until(lambda: consumer.stats.stored == 5000, "all stored")
+    assert values(store) == list(range(5000))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
