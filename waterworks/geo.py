@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from waterworks.network import LinkKind, Network, NodeKind
-from waterworks.outlines import outlines
 from waterworks.site import Site
 from waterworks.zones import link_dma
 
@@ -188,6 +187,8 @@ def _feature(shape: str, coordinates: Any, properties: dict[str, Any]) -> dict[s
 
 
 def _outlines(site: Site, network: Network, lines: Lines, dmas: tuple[str, ...]) -> list[dict[str, Any]]:
+    from waterworks.outlines import outlines  # its parts of SciPy load slowly: only for maps
+
     good = lines.nodes[np.isfinite(lines.nodes).all(axis=1)]
     if not len(good):
         return []
