@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from twuin.alerts.model import Kind, State
@@ -114,13 +114,4 @@ def dma_marks(alerts: Sequence[AlertOut], words: Words) -> list[dict[str, Any]]:
         {"at": a.onset, "label": words.kind(a.kind), "kind": "onset"}
         for a in alerts
         if a.kind is not Kind.SILENT
-    ]
-
-
-def part_facts(part: Mapping[str, Any]) -> list[str]:
-    """What a part of Twuin says about itself, one fact each, as it says it."""
-    return [
-        f"{name}: {value}" if name != "detail" else str(value)
-        for name, value in part.items()
-        if name != "status" and value is not None and value != ""
     ]

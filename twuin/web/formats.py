@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
@@ -49,13 +49,14 @@ def decimals(value: float) -> int:
 
 @dataclass(frozen=True)
 class Formats:
-    """Formatting in one language, for one site's zone and currency."""
+    """Formatting in one language, for one site's zone and currency. Times of another ``year`` name theirs."""
 
     code: str
     gettext: Callable[[str], str]
     ngettext: Callable[[str, str, int], str]
     zone: ZoneInfo
     currency: str
+    year: int
 
     def number(self, value: float | None, digits: int | None = None) -> str:
         """A number with ``digits`` after the decimal mark; None: as many as its size calls for."""
@@ -101,7 +102,7 @@ class Formats:
         clock = _CLOCK.get(self.code, "HH:mm")
         if style == "clock":
             return str(format_datetime(local, clock, self.zone, self.code))
-        year = "" if local.year == datetime.now(UTC).year else " y"
+        year = "" if local.year == self.year else " y"
         shown = format_datetime(local, f"EEE d MMM{year} {clock}", self.zone, self.code)
         return f"{shown}\u00a0{_zone_name(local)}" if style == "full" else str(shown)
 

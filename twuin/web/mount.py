@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -35,6 +34,5 @@ def mount_pages(app: FastAPI, views: Views, alerts: AlertService) -> None:
     pages.mount(f"/static/{templates.digest}", _KeptFiles(directory=STATIC))
     pages.include_router(page_routes(templates, views, alerts))
     install_error_pages(pages, templates, views)
-    pages.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.mount("/", pages)
     app.add_middleware(SecurityHeaders)

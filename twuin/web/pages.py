@@ -191,6 +191,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
             "sensor.html",
             sensor=sensor,
             beside=beside,
+            device=next((d for d in views.devices() if d.id == sensor.device), None),
             dma=next((d for d in views.dmas() if d.id == sensor.dma), None),
             quality=p.words.quality(),
             ranges=RANGES,
@@ -204,11 +205,10 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         request: Request, reason: str = "", before: Annotated[int | None, Query(ge=1)] = None
     ) -> Response:
         p = page(request)
-        summary = views.rejected_summary()
         listed = views.rejected(reason=reason or None, before=before, limit=50)
         return p.response(
             "ingest.html",
-            summary=summary,
+            stats=views.ingest_stats(),
             rejected=listed.items,
             next=listed.next,
             health=views.health(),

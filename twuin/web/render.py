@@ -80,7 +80,6 @@ class Templates:
             languages=LANGUAGES,
             sparkline=figures.sparkline,
             nights_data=figures.nights_data,
-            part_facts=figures.part_facts,
             spark_box=f"0 0 {figures.SPARK_WIDTH:g} {figures.SPARK_HEIGHT:g}",
             version=twuin.__version__,
         )
@@ -107,6 +106,7 @@ class Page:
             messages.ngettext,
             ZoneInfo(site.timezone if site else "UTC"),
             site.currency if site else "IDR",
+            site.now.year if site else 0,
         )
         self.words = Words(self.formats)
 

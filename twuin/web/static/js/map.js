@@ -126,12 +126,17 @@ function layers(outlined) {
     },
     { id: "pipes", type: "line", source: "network", filter: isLine, layout: { "line-cap": "round", "line-join": "round" }, paint: { "line-color": byState, "line-width": width(1, 3.5) } },
     {
+      id: "suspects-casing", type: "line", source: "network", filter: ["all", isLine, [">", ["get", "suspect"], 0]],
+      layout: { "line-cap": "round", "line-join": "round" },
+      paint: { "line-color": colour("surface"), "line-width": ["interpolate", ["linear"], ["get", "suspect"], 0, 8, 1, 16] },
+    },
+    {
       id: "suspects", type: "line", source: "network", filter: ["all", isLine, [">", ["get", "suspect"], 0]],
       layout: { "line-cap": "round", "line-join": "round", "line-sort-key": ["get", "suspect"] },
       paint: {
         "line-color": colour("suspect"),
-        "line-opacity": ["interpolate", ["linear"], ["get", "suspect"], 0, 0.55, 1, 1],
-        "line-width": ["interpolate", ["linear"], ["get", "suspect"], 0, 4, 1, 11],
+        "line-opacity": ["interpolate", ["linear"], ["get", "suspect"], 0, 0.7, 0.4, 1],
+        "line-width": ["interpolate", ["linear"], ["get", "suspect"], 0, 4, 1, 12],
       },
     },
     {

@@ -1,0 +1,401 @@
+"""A small invented town with everything that pages show, on the real store, alerts and read models."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from fastapi import FastAPI
+
+from ingest.devices import DeviceLog, DeviceState
+from ingest.reasons import Reason as RejectReason
+from ingest.rejected import Rejected, RejectedLog
+from ingest.stats import Stats
+from ingest.store.duck import DuckStore
+from twuin.alerts.memory import MemoryAlertStore
+from twuin.alerts.model import Finding, Kind, Suspect
+from twuin.alerts.service import AlertService
+from twuin.api import api_router, install_errors, install_guards
+from twuin.views.views import Views
+from twuin.web import mount_pages
+from waterworks.clocks import ScaledClock
+from waterworks.network import LinkKind, Network, NodeKind
+from waterworks.reading import Quality, ReadingBatch, instant
+from waterworks.series import Derived, derived
+from waterworks.site import Dma, MonitorOptions, Role, Sensor, Site
+from waterworks.units import Quantity
+
+NOW = datetime(2026, 11, 21, 3, 10, tzinfo=UTC)  # Saturday, 10.10 WIB
+DAYS = 35
+STEP = timedelta(minutes=15)
+M3H = 1 / 3600
+
+
+@dataclass
+class Sample:
+    """A site with its parts, and the application that shows it."""
+
+    site: Site
+    store: DuckStore
+    alerts: AlertService
+    views: Views
+    app: FastAPI
+    findings: list[Finding] = field(default_factory=list)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def new_leak(self) -> str:
+        """A leak in the first DMA is found now; returns the alert's id."""
+        self.findings.append(leak(self.site.dmas[0].id, NOW - timedelta(hours=2), NOW, 9.4, []))
+        changed = self.alerts.apply(self.findings)
+        return changed[0].id
+
+
+def leak(
+    dma: str, onset: datetime, detected: datetime, m3h: float, pipes: list[str], ended: datetime | None = None
+) -> Finding:
+    hours = ((ended or NOW) - onset) / timedelta(hours=1)
+    weights = 0.6 ** np.arange(len(pipes))
+    shares = (weights / weights.sum()).tolist() if pipes else []
+    return Finding(
+        Kind.LEAK,
+        dma,
+        dma,
+        onset,
+        detected,
+        NOW,
+        ended,
+        flow=m3h * M3H,
+        flow_low=0.85 * m3h * M3H,
+        flow_high=1.18 * m3h * M3H,
+        volume=m3h * hours,
+        confidence=0.97,
+        suspects=tuple(Suspect(p, s) for p, s in zip(pipes, shares, strict=True)),
+        near=(f"{dma}-P1", f"{dma}-P2"),
+        evidence={"statistic": 1.93, "threshold": 1.0, "baseline_weeks": 4, "residual_std_m3h": 1.41},
+    )
+
+
+def town(folder: Path) -> Sample:
+    """A hillside town with a network, four DMAs and alerts of every kind."""
+    names = {"D1": "Dinoyo", "D2": "Sukun", "D3": "Klojen", "D4": "Tlogomas"}
+    dmas = tuple(
+        Dma(id, f"DMA {name}", 900 + 260 * i, 9_000 + 1_500 * i) for i, (id, name) in enumerate(names.items())
+    )
+    network, node_dma, pipes = _network()
+    sensors = []
+    for i, d in enumerate(dmas):
+        device = f"RTU-{i + 1:02d}"
+        inlet = next(p for p in pipes[d.id])
+        sensors.append(
+            Sensor(
+                f"{d.id}-IN",
+                Quantity.FLOW,
+                "m3/h",
+                d.id,
+                device,
+                Role.INLET,
+                element=inlet,
+                name=f"Inlet {names[d.id]}",
+            )
+        )
+        sensors.append(Sensor(f"{d.id}-BAT", Quantity.VOLTAGE, "V", d.id, device, interval_s=3600))
+        nodes = [n for n, dma in node_dma.items() if dma == d.id]
+        for k in range(4):
+            node = nodes[(7 + 17 * k) % len(nodes)]
+            sensors.append(
+                Sensor(f"{d.id}-P{k + 1}", Quantity.PRESSURE, "bar", d.id, f"LOG-{d.id}{k}", element=node)
+            )
+    sensors.append(
+        Sensor(
+            "T1-LEVEL", Quantity.LEVEL, "m", "D1", "RTU-T1", Role.STORAGE, element="T1", name="Tank Lowokwaru"
+        )
+    )
+    site = Site(
+        "kota",
+        "Perumda Tirta Kota",
+        ZoneInfo("Asia/Jakarta"),
+        dmas,
+        tuple(sensors),
+        folder,
+        crs="EPSG:4326",
+        network_file=folder / "network.inp",
+        node_dma=node_dma,
+        monitor=MonitorOptions(water_cost=4500.0),
+    )
+    day = timedelta(days=1)
+    leaking = [pipes["D2"][i] for i in (20, 21, 33, 19, 46, 34)]
+    findings = [
+        leak("D2", NOW - timedelta(hours=31), NOW - timedelta(hours=25), 12.4, leaking),
+        leak("D3", NOW - 16 * day, NOW - 15.5 * day, 7.9, pipes["D3"][5:8], ended=NOW - 12 * day),
+        Finding(
+            Kind.NIGHT_FLOW, "D3", "D3", NOW - 4 * day, NOW - 2 * day, NOW,
+            flow=4.6 * M3H, flow_low=3.1 * M3H, flow_high=6.2 * M3H, volume=430.0, confidence=0.83,
+        ),
+        Finding(Kind.SILENT, "D4-P2", "D4", NOW - timedelta(hours=9), NOW - timedelta(hours=8), NOW),
+        Finding(
+            Kind.LOW_INFLOW, "D1", "D1", NOW - 6 * day, NOW - 6 * day + timedelta(hours=2), NOW,
+            NOW - 5.8 * day, flow=-18.0 * M3H, flow_low=-21.0 * M3H, flow_high=-15.0 * M3H, confidence=0.9,
+        ),
+    ]  # fmt: skip
+    sample = _assemble(folder, site, network, findings, NOW - timedelta(minutes=10), speed=1.0)
+    for i, d in enumerate(dmas):
+        _fill_dma(sample, d.id, 46.0 + 9 * i, silent=d.id == "D4")
+    _fill_sensors(sample)
+    taken = next(a for a in sample.views.alerts().items if a.kind is Kind.NIGHT_FLOW)
+    sample.alerts.act(taken.id, "acknowledge", version=taken.version, actor="Rina")
+    old = next(a for a in sample.views.alerts().items if a.kind is Kind.LEAK and a.ended)
+    sample.alerts.act(
+        old.id, "note", version=old.version, note="Clamp fitted, night flow down.", actor="Rina"
+    )
+    return sample
+
+
+def bare(folder: Path) -> Sample:
+    """Two DMAs with inlets only, in another zone, whose data ended long ago."""
+    dmas = (Dma("A", "Centro", 4200), Dma("B", "Mare", 800))
+    sensors = tuple(
+        Sensor(f"{d.id}-IN", Quantity.FLOW, "L/s", d.id, "", Role.INLET, interval_s=3600) for d in dmas
+    )
+    site = Site(
+        "citta", "Città d'esempio", ZoneInfo("Europe/Rome"), dmas, sensors, folder,
+        monitor=MonitorOptions(water_cost=0.6, currency="EUR"),
+    )  # fmt: skip
+    sample = _assemble(
+        folder, site, None, [], NOW - timedelta(minutes=10), speed=1.0, ahead=timedelta(days=500)
+    )
+    _fill_dma(sample, "A", 140.0)
+    return sample
+
+
+def empty(folder: Path) -> Sample:
+    """A site of which nothing is known yet: no reading, no alert, no position."""
+    dmas = (Dma("D1", "DMA 1", 100),)
+    sensors = (Sensor("D1-IN", Quantity.FLOW, "m3/h", "D1", "RTU-1", Role.INLET),)
+    site = Site("baru", "PDAM Baru", ZoneInfo("Asia/Makassar"), dmas, sensors, folder)
+    return _assemble(folder, site, None, [], None, speed=60.0)
+
+
+def _assemble(
+    folder: Path,
+    site: Site,
+    network: Network | None,
+    findings: list[Finding],
+    watermark: datetime | None,
+    *,
+    speed: float,
+    ahead: timedelta = timedelta(0),
+) -> Sample:
+    clock = ScaledClock(instant(NOW + ahead), speed)
+    store = DuckStore(folder / "readings.duckdb")
+    alerts = AlertService(site.id, MemoryAlertStore(), clock)
+    devices = DeviceLog(folder / "devices.sqlite")
+    devices.update(
+        [
+            DeviceState(s.device, "online", NOW, NOW, 3.61, -87.0, "1.4.2", s.interval_s)
+            for s in site.sensors
+            if s.device.startswith("LOG")
+        ]
+    )
+    stats = Stats(received=18_230, stored=44_112, duplicates=31, connected=True, last_message=NOW)
+    rejected = RejectedLog(folder / "rejected.sqlite")
+    if findings:
+        topic = "twuin/kota/RTU-09/readings"
+        rejected.add(
+            [
+                Rejected(
+                    NOW - timedelta(minutes=5 * i),
+                    topic,
+                    b'{"sensor":"X-1","value":1}',
+                    reason,
+                    "sensor 'X-1' is not in sensors.csv",
+                )
+                for i, reason in enumerate(
+                    [RejectReason.UNKNOWN_SENSOR] * 12
+                    + [RejectReason.BAD_JSON, RejectReason.NO_ZONE, RejectReason.TIME_AHEAD]
+                )
+            ]
+        )
+    views = Views(
+        site,
+        store,
+        alerts,
+        clock=clock,
+        network=network,
+        rejected=rejected,
+        watermark=lambda: watermark,
+        clock_speed=speed,
+        devices=devices,
+        ingest=lambda: stats,
+        parts=lambda: {
+            "ingest": {"status": "ok", "detail": "connected"},
+            "monitor": {"status": "degraded", "detail": "the store answers slowly"},
+        },
+    )
+    alerts.apply(findings)
+    app = FastAPI()
+    sample = Sample(site, store, alerts, views, app, findings)
+    install_errors(app)
+    install_guards(app, allowed_hosts=("localhost", "testserver"))
+    app.include_router(api_router(views, alerts, stopping=sample.stopping))
+    mount_pages(app, views, alerts)
+    return sample
+
+
+def _times(step: timedelta = STEP) -> np.ndarray:
+    end = instant(NOW - timedelta(minutes=10))
+    count = int(timedelta(days=DAYS) / step)
+    return end - np.arange(count)[::-1] * np.timedelta64(int(step.total_seconds()), "s")
+
+
+def _append(store: DuckStore, name: str, times: np.ndarray, values: np.ndarray, quality: object = 0) -> None:
+    known = np.isfinite(values)
+    flags = np.broadcast_to(np.asarray(quality, np.uint16), values.shape)[known]
+    store.append(
+        ReadingBatch.columns(
+            (name,),
+            np.zeros(known.sum(), np.int32),
+            times[known],
+            values[known],
+            received=instant(NOW),
+            quality=flags,
+        )
+    )
+
+
+def _demand(times: np.ndarray, zone_hours: float) -> np.ndarray:
+    """The shape of a day: two peaks, low at night; mean about 1."""
+    hour = ((times - times[0].astype("datetime64[D]")) / np.timedelta64(1, "h") + zone_hours) % 24
+    return (
+        0.2
+        + 0.75 * np.exp(-(((hour - 6.5) / 2.0) ** 2))
+        + 0.7 * np.exp(-(((hour - 17.5) / 2.8) ** 2))
+        + 0.25 * np.exp(-(((hour - 12) / 3) ** 2))
+    )
+
+
+def _fill_dma(sample: Sample, id: str, scale: float, *, silent: bool = False) -> None:
+    noise = np.random.default_rng(len(id) + int(scale))
+    t = _times()
+    expected = scale * _demand(t, 7.0)
+    band = 0.07 * expected + 1.0
+    inflow = expected * (1 + 0.035 * noise.standard_normal(len(t)))
+    flow = np.zeros(len(t))
+    cusum = np.abs(0.12 * noise.standard_normal(len(t)))
+    for f in sample.findings:
+        if f.dma != id or f.kind is not Kind.LEAK:
+            continue
+        on = (t >= instant(f.onset)) & (t < instant(f.ended or NOW))
+        inflow[on] += f.flow / M3H
+        known = (t >= instant(f.detected)) & (t < instant(f.ended or NOW))
+        flow[known] = f.flow / M3H
+        hours = (t[on] - instant(f.onset)) / np.timedelta64(1, "h")
+        need = (f.detected - f.onset) / timedelta(hours=1)
+        cusum[on] += np.minimum(hours / need, 2.0)
+    if silent:
+        inflow[t >= instant(NOW - timedelta(hours=9))] = np.nan
+    store = sample.store
+    for what, values in (
+        (Derived.INFLOW, inflow * M3H),
+        (Derived.EXPECTED, expected * M3H),
+        (Derived.BAND, band * M3H),
+        (Derived.CUSUM, cusum),
+        (Derived.LEAK, np.where(flow > 0, flow, np.nan) * M3H),
+    ):
+        _append(store, derived(id, what), t, values)
+    if f"{id}-IN" in sample.site.sensor and not silent:
+        _append(store, f"{id}-IN", t, inflow * M3H)
+    midnights = np.arange(t[0].astype("datetime64[D]"), t[-1].astype("datetime64[D]") + 1).astype(
+        "datetime64[us]"
+    )
+    midnights = midnights - np.timedelta64(7, "h") + np.timedelta64(24, "h")
+    midnights = midnights[midnights < instant(NOW - timedelta(hours=6))]
+    night = 0.21 * scale * (1 + 0.03 * noise.standard_normal(len(midnights)))
+    for f in sample.findings:
+        if f.dma == id and f.kind in (Kind.LEAK, Kind.NIGHT_FLOW):
+            night[(midnights >= instant(f.onset)) & (midnights < instant(f.ended or NOW))] += f.flow / M3H
+    usual = np.array([np.quantile(night[max(0, i - 6) : i + 1], 0.2) for i in range(len(night))])
+    night[9] = np.nan
+    _append(store, derived(id, Derived.NIGHT_FLOW), midnights, night * M3H)
+    _append(store, derived(id, Derived.NIGHT_FLOW_USUAL), midnights, usual * M3H)
+
+
+def _fill_sensors(sample: Sample) -> None:
+    noise = np.random.default_rng(5)
+    t = _times()
+    for s in sample.site.sensors:
+        wave = _demand(t, 7.0)
+        if s.quantity is Quantity.PRESSURE:
+            values = 42 - 9 * wave + 0.25 * noise.standard_normal(len(t))
+            quality = np.zeros(len(t), np.uint16)
+            if s.id == "D1-P1":
+                values[-700:-610] = np.nan
+                values[-300:-296] = 400.0
+                quality[-300:-296] = Quality.OUT_OF_RANGE
+                quality[-120:-90] = Quality.SUSPECT
+            if s.id == "D1-P3":
+                quality[-1] = Quality.SUSPECT
+            if s.id in ("D4-P2",):
+                values[t >= instant(NOW - timedelta(hours=9))] = np.nan
+            _append(sample.store, s.id, t, values, quality)
+        elif s.quantity is Quantity.VOLTAGE and not s.id.startswith("D4"):
+            slow = t[::4]
+            _append(sample.store, s.id, slow, np.linspace(3.68, 3.61, len(slow)))
+        elif s.quantity is Quantity.LEVEL:
+            _append(sample.store, s.id, t, 2.6 + 0.8 * np.sin(np.arange(len(t)) / 15.0))
+
+
+def _network() -> tuple[Network, dict[str, str], dict[str, list[str]]]:
+    """A grid of streets bent over a hillside, cut into four DMAs, with a reservoir and a tank."""
+    noise = np.random.default_rng(11)
+    rows, columns = 12, 14
+    ids, xy, node_dma = [], [], {}
+    for r in range(rows):
+        for c in range(columns):
+            ids.append(f"J{r * columns + c + 1}")
+            bend = 0.0009 * np.sin(c / 2.6)
+            x = 112.608 + 0.0019 * c + 0.0004 * noise.standard_normal()
+            y = -7.968 + 0.0017 * r + bend + 0.0003 * noise.standard_normal()
+            xy.append((x, y))
+            node_dma[ids[-1]] = ("D1", "D2", "D3", "D4")[2 * (r >= rows // 2) + (c >= columns // 2)]
+    start, end, pipes = [], [], {d: [] for d in ("D1", "D2", "D3", "D4")}
+    names, diameters = [], []
+    for r in range(rows):
+        for c in range(columns):
+            here = r * columns + c
+            for other, ok in ((here + 1, c + 1 < columns), (here + columns, r + 1 < rows)):
+                if not ok or (noise.random() < 0.18 and c not in (0, 7)):
+                    continue
+                name = f"P{len(names) + 1}"
+                main = c in (0, 7) or r in (0, 6)
+                names.append(name)
+                diameters.append(0.25 if main else float(noise.choice([0.063, 0.09, 0.11, 0.16])))
+                start.append(here)
+                end.append(other)
+                pipes[node_dma[ids[here]]].append(name)
+    n = len(ids)
+    ids += ["R1", "T1"]
+    xy += [(112.6045, -7.9445), (112.6225, -7.9455)]
+    for source, to in ((n, (rows - 1) * columns), (n + 1, (rows - 1) * columns + 7)):
+        names.append(f"M{source - n + 1}")
+        diameters.append(0.4)
+        start.append(source)
+        end.append(to)
+    total, links = len(ids), len(names)
+    kind = np.full(total, NodeKind.JUNCTION, np.int32)
+    kind[n], kind[n + 1] = NodeKind.RESERVOIR, NodeKind.TANK
+    nothing = np.full(total, np.nan)
+    network = Network(
+        tuple(ids), kind, np.zeros(total), np.zeros(total), np.array(xy), nothing, nothing, nothing, nothing,
+        tuple(names), np.full(links, LinkKind.PIPE, np.int32),
+        np.array(start, np.int32), np.array(end, np.int32),
+        np.full(links, 190.0), np.array(diameters), np.full(links, 120.0), np.zeros(links),
+        np.ones(links, bool), np.zeros(links), {}, "H-W", "CMH",
+    )  # fmt: skip
+    return network, node_dma, pipes
+
+
+BUILDERS = {"town": town, "bare": bare, "empty": empty}

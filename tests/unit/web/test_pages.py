@@ -1,0 +1,340 @@
+"""What the server sends: pages of every kind of site, forms, errors, headers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from babel import Locale
+from fastapi.testclient import TestClient
+
+from twuin.alerts.model import Reason, State
+from twuin.web import locales
+from twuin.web.render import Templates
+from waterworks.errors import StoreUnavailable
+
+Browse = Callable[..., TestClient]
+Shown = Callable[[str], Any]
+
+
+def addresses(sample: Any) -> list[str]:
+    alerts = [f"/alerts/{a.id}" for a in sample.views.alerts().items]
+    sensors = [f"/sensors/{s.id}" for s in sample.site.sensors[:3]]
+    dmas = [f"/dmas/{d.id}" for d in sample.site.dmas]
+    lists = ["/", "/alerts", "/alerts?state=open&kind=leak", "/sensors", "/sensors?state=silent&q=d4"]
+    others = ["/ingest", "/ingest?reason=unknown_sensor", "/about", "/dmas/nowhere"]
+    return [*lists, *others, *alerts, *sensors, *dmas]
+
+
+class Visible(HTMLParser):
+    """The words of a page that a reader sees or hears, without what is marked as English or code."""
+
+    SILENT = frozenset({"script", "style"})
+    VOID = frozenset({"meta", "link", "input", "br", "path", "use"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self._hidden: list[bool] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        technical = "code" in (given.get("class") or "").split()
+        other = tag != "html" and "lang" in given
+        hidden = tag in self.SILENT or technical or other or (bool(self._hidden) and self._hidden[-1])
+        if not hidden:
+            self.words += [
+                given[a] or "" for a in ("aria-label", "title", "placeholder", "alt") if given.get(a)
+            ]
+        if tag not in self.VOID:
+            self._hidden.append(hidden)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID and self._hidden:
+            self._hidden.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not (self._hidden and self._hidden[-1]):
+            self.words.append(data)
+
+
+class Marking:
+    """Messages that show where they are: what a page says outside of the marks was never translated."""
+
+    def gettext(self, message: str) -> str:
+        return f"⟦{message}⟧"
+
+    def ngettext(self, one: str, many: str, count: int) -> str:
+        return f"⟦{many}⟧"
+
+
+@pytest.fixture
+def marked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    fake = locales.Language("id", Marking(), {})  # type: ignore[arg-type]
+    monkeypatch.setattr("twuin.web.render.language", lambda code: fake)
+    yield
+
+
+@pytest.mark.parametrize("kind", ["town", "bare", "empty"])
+def test_no_word_of_an_indonesian_page_bypasses_translation(
+    kind: str, samples: Any, tmp_path: Any, browse: Browse, marked: None
+) -> None:
+    sample = samples.BUILDERS[kind](tmp_path)
+    client = browse(sample)
+    names = {sample.site.name, "Twuin", "Rina", "Tank Lowokwaru", "Bahasa Indonesia", "English", "DMA"}
+    names |= {f"Inlet {d.name.removeprefix('DMA ')}" for d in sample.site.dmas}
+    names |= {n for d in sample.site.dmas for n in (d.name, d.id)} | set(sample.site.sensor)
+    names |= {
+        "Clamp fitted, night flow down.",
+        "dBm",
+        "MapLibre GL JS",
+        "MapLibre contributors",
+        "BSD-3-Clause",
+    }
+    names |= {"uPlot", "Leon Sorokin", "MIT", "WIB", "WITA", "CEST", "CET"}
+    dates = Locale("id")
+    calendar = [
+        *dates.days["format"]["abbreviated"].values(),
+        *dates.months["format"]["abbreviated"].values(),
+    ]
+    for address in addresses(sample):
+        reader = Visible()
+        reader.feed(client.get(address).text)
+        for text in reader.words:
+            left = text
+            while (shorter := re.sub(r"⟦[^⟦⟧]*⟧", " ", left)) != left:
+                left = shorter
+            for name in sorted(names, key=len, reverse=True):
+                left = left.replace(name, " ")
+            loose = [w for w in re.findall(r"[^\W\d_]{3,}", left) if w not in calendar]
+            assert loose == [], f"{address}: {text.strip()[:120]}"
+    sample.store.close()
+
+
+@pytest.mark.parametrize("kind", ["town", "bare", "empty"])
+@pytest.mark.parametrize("language", ["id", "en"])
+def test_every_page_of_every_kind_of_site_is_shown(
+    kind: str, language: str, shown: Shown, browse: Browse
+) -> None:
+    sample = shown(kind)
+    client = browse(sample, language)
+    for address in addresses(sample):
+        answer = client.get(address)
+        assert answer.status_code == (404 if "nowhere" in address else 200), address
+        assert answer.headers["content-language"] == language
+        assert f'<html lang="{language}"' in answer.text
+        spoken = re.sub(r"<script.*?</script>", "", answer.text)
+        assert not re.search(r"%\(\w+\)s|\bNone\b|\bnan\b|Undefined", spoken)
+
+
+def test_every_answer_carries_the_security_headers(shown: Shown, browse: Browse) -> None:
+    client = browse(shown("town"))
+    for address in ("/", "/nowhere", "/api/v1/site", "/static/nowhere"):
+        headers = client.get(address).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'self'" in policy and "unsafe" not in policy and "http" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "same-origin"
+
+
+def test_static_files_are_kept_by_browsers_and_pages_are_not(shown: Shown, browse: Browse) -> None:
+    client = browse(shown("town"))
+    page = client.get("/")
+    assert page.headers["cache-control"] == "no-store"
+    files = re.findall(r'(?:src|href)="(/static/[^"#]+)', page.text)
+    assert len(set(files)) >= 5
+    for file in set(files):
+        answer = client.get(file)
+        assert answer.status_code == 200, file
+        assert "immutable" in answer.headers["cache-control"]
+    assert client.get("/static/other/js/page.js").status_code == 404
+
+
+def test_language_follows_the_browser_until_the_reader_chooses(shown: Shown, browse: Browse) -> None:
+    client = browse(shown("town"), "en-GB,id;q=0.5")
+    assert "District metered areas" in client.get("/").text
+    answer = client.post("/language?to=id&next=/alerts?state=open")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/alerts?state=open")
+    assert "Distrik meter area" in client.get("/").text
+    assert client.post("/language?to=xx").status_code == 404
+
+
+def test_theme_is_the_devices_until_the_reader_chooses(shown: Shown, browse: Browse) -> None:
+    client = browse(shown("town"))
+    assert 'data-theme="auto"' in client.get("/").text
+    client.post("/theme?to=dark&next=/")
+    assert 'data-theme="dark"' in client.get("/").text
+
+
+@pytest.mark.parametrize("next", ["//evil.example", "https://evil.example", "/\\evil.example", "x", "/a\nb"])
+def test_no_switch_leads_to_another_host(next: str, shown: Shown, browse: Browse) -> None:
+    answer = browse(shown("town")).post("/language", params={"to": "en", "next": next})
+    assert answer.headers["location"] == "/"
+
+
+def test_unknown_pages_get_a_page_and_unknown_interfaces_a_problem(shown: Shown, browse: Browse) -> None:
+    client = browse(shown("town"), "en")
+    page = client.get("/alerts/none")
+    assert page.status_code == 404 and "There is nothing here" in page.text
+    assert client.get("/ingest?before=x").status_code == 404
+    assert client.put("/alerts").status_code == 405
+    problem = client.get("/api/v1/none")
+    assert problem.status_code == 404
+    assert problem.headers["content-type"] == "application/problem+json"
+
+
+def test_a_broken_or_unreachable_store_gets_a_page_without_its_inner_words(
+    fresh: Any, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = browse(fresh, "en", raise_server_exceptions=False)
+
+    def fail(error: Exception) -> Callable[..., Any]:
+        def raising(*args: object, **kwargs: object) -> Any:
+            raise error
+
+        return raising
+
+    monkeypatch.setattr(fresh.views, "dmas", fail(StoreUnavailable("secret inside")))
+    answer = client.get("/")
+    assert answer.status_code == 503 and "Nothing is lost" in answer.text and "secret" not in answer.text
+    monkeypatch.setattr(fresh.views, "dmas", fail(RuntimeError("secret inside")))
+    answer = client.get("/")
+    assert answer.status_code == 500 and "has been logged" in answer.text and "secret" not in answer.text
+    monkeypatch.setattr(fresh.views, "site", fail(RuntimeError("secret inside")))
+    answer = client.get("/")
+    assert answer.status_code == 500 and "has been logged" in answer.text and "secret" not in answer.text
+
+
+def leak_of(sample: Any) -> Any:
+    return next(a for a in sample.views.alerts(state=State.OPEN).items if a.kind.value == "leak")
+
+
+def form_of(page: str) -> dict[str, str]:
+    version = re.search(r'name="version" value="(\d+)"', page)
+    assert version is not None
+    return {"version": version.group(1), "actor": "Sari", "note": "", "reason": ""}
+
+
+def test_an_alert_is_acknowledged_noted_closed_and_reopened_by_form(fresh: Any, browse: Browse) -> None:
+    client = browse(fresh, "en")
+    at = f"/alerts/{leak_of(fresh).id}"
+    for action, extra, state, said in (
+        ("acknowledge", {}, State.ACKNOWLEDGED, "You took this alert on."),
+        ("note", {"note": "Crew <b>underway</b>"}, State.ACKNOWLEDGED, "The note is kept in the history."),
+        ("close", {"reason": "repaired"}, State.CLOSED, "The alert is closed."),
+        ("reopen", {}, State.OPEN, "The alert is open again."),
+    ):
+        form = {**form_of(client.get(at).text), **extra, "action": action}
+        answer = client.post(at, data=form)
+        assert answer.status_code == 303, action
+        page = client.get(answer.headers["location"]).text
+        assert said in page
+        assert fresh.alerts.get(at.rsplit("/", 1)[1]).state is state
+    assert "Crew &lt;b&gt;underway&lt;/b&gt;" in page and "Sari" in page
+    assert fresh.alerts.history(at.rsplit("/", 1)[1])[3].reason is Reason.REPAIRED
+
+
+def test_acting_on_an_outdated_view_saves_nothing_and_shows_how_it_stands(fresh: Any, browse: Browse) -> None:
+    client = browse(fresh, "en")
+    alert = leak_of(fresh)
+    old = form_of(client.get(f"/alerts/{alert.id}").text)
+    fresh.alerts.act(alert.id, "acknowledge", version=alert.version, actor="Budi")
+    answer = client.post(f"/alerts/{alert.id}", data={**old, "action": "close", "reason": "repaired"})
+    assert answer.status_code == 409
+    assert "Nothing was saved" in answer.text and "Budi" in answer.text
+    assert fresh.alerts.get(alert.id).state is State.ACKNOWLEDGED
+    assert int(form_of(answer.text)["version"]) == fresh.alerts.get(alert.id).version
+
+
+@pytest.mark.parametrize(
+    "form", [{"action": "close"}, {"action": "close", "reason": "ended"}, {"action": "note"}, {"action": "x"}]
+)
+def test_what_an_alert_cannot_do_is_refused_with_a_page(
+    form: dict[str, str], fresh: Any, browse: Browse
+) -> None:
+    client = browse(fresh, "en")
+    alert = leak_of(fresh)
+    answer = client.post(
+        f"/alerts/{alert.id}", data={**form_of(client.get(f"/alerts/{alert.id}").text), **form}
+    )
+    assert answer.status_code == 422 and "cannot be done" in answer.text
+    assert fresh.alerts.get(alert.id).state is State.OPEN
+
+
+@pytest.mark.parametrize("headers", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}])
+def test_forms_of_other_sites_are_refused(headers: dict[str, str], fresh: Any, browse: Browse) -> None:
+    client = browse(fresh, "en")
+    alert = leak_of(fresh)
+    form = {**form_of(client.get(f"/alerts/{alert.id}").text), "action": "acknowledge"}
+    assert client.post(f"/alerts/{alert.id}", data=form, headers=headers).status_code == 403
+    assert client.post("/language?to=en", headers=headers).status_code == 403
+    assert fresh.alerts.get(alert.id).state is State.OPEN
+
+
+def test_an_oversized_form_is_refused(fresh: Any, browse: Browse) -> None:
+    client = browse(fresh, "en")
+    alert = leak_of(fresh)
+    answer = client.post(f"/alerts/{alert.id}", data={"action": "note", "note": "x" * 30_000, "version": "1"})
+    assert answer.status_code == 413
+
+
+def test_alert_list_is_filtered_and_goes_on_where_it_stops(fresh: Any, browse: Browse) -> None:
+    client = browse(fresh, "en")
+    assert client.get("/alerts?kind=silent").text.count("data-alert=") == 1
+    assert client.get("/alerts?dma=D3&state=acknowledged").text.count("data-alert=") == 1
+    assert "No alerts here." in client.get("/alerts?dma=none").text
+    assert client.get("/alerts?cursor=nonsense").status_code == 404
+    assert client.get("/alerts?state=nonsense").status_code == 200
+
+
+def test_a_leak_page_tells_flow_loss_cost_and_where_to_look(shown: Shown, browse: Browse) -> None:
+    sample = shown("town")
+    alert = leak_of(sample)
+    page = browse(sample).get(f"/alerts/{alert.id}").text
+    assert "Sejak Jum 20 Nov 03.10\u00a0WIB, debit masuk ke DMA Sukun 12,4\u00a0m³/jam lebih tinggi" in page
+    assert "kisaran 10,5–14,6" in page
+    assert "298\u00a0m³" in page and "Rp\u00a01.339.200" in page
+    assert page.index(alert.suspects[0].pipe) < page.index(alert.suspects[1].pipe)
+
+
+def test_losses_are_not_counted_on_while_the_picture_is_stale(
+    samples: Any, fresh: Any, browse: Browse
+) -> None:
+    client = browse(fresh)
+    assert "data-count" in client.get("/").text
+    now = fresh.views.site()
+    old = now.model_copy(update={"watermark": now.now.replace(year=now.now.year - 1)})
+    fresh.views.site = lambda: old
+    page = client.get("/").text
+    assert 'data-rate="0"' in page or "data-count" not in page
+    assert "Tidak ada bacaan baru yang dianalisis selama 365 hari" in page
+
+
+def test_names_from_files_and_devices_cannot_become_markup(
+    samples: Any, tmp_path: Any, browse: Browse
+) -> None:
+    sample = samples.empty(tmp_path)
+    evil = "</script><script>alert(1)</script>\"'<img src=x onerror=alert(1)>"
+    site = replace(
+        sample.site,
+        name=evil,
+        dmas=(replace(sample.site.dmas[0], name=evil),),
+        sensors=(replace(sample.site.sensors[0], name=evil, device=evil, lon=112.0, lat=-7.0),),
+    )
+    sample.views._site = site
+    client = browse(sample)
+    for address in ("/", "/sensors", "/sensors/D1-IN", "/dmas/D1", "/alerts", f"/sensors?q={evil}"):
+        page = client.get(address)
+        assert page.status_code == 200
+        assert "<img" not in page.text and "<script>alert" not in page.text
+    sample.store.close()
+
+
+def test_the_digest_of_static_files_names_their_content() -> None:
+    assert Templates().digest == Templates().digest
+    assert re.fullmatch(r"[0-9a-f]{12}", Templates().digest)

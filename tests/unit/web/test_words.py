@@ -1,0 +1,79 @@
+"""Everything that can happen has words in both languages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ingest.reasons import Reason as RejectReason
+from twuin.alerts.model import Kind, Reason, State
+from twuin.web.formats import Formats
+from twuin.web.locales import LANGUAGES, language
+from twuin.web.words import Words
+from waterworks.reading import Quality
+from waterworks.site import Role
+from waterworks.units import Quantity
+
+
+def words(code: str) -> Words:
+    messages = language(code).messages
+    return Words(Formats(code, messages.gettext, messages.ngettext, ZoneInfo("Asia/Jakarta"), "IDR", 2026))
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_code_has_a_name_of_its_own(code: str) -> None:
+    w = words(code)
+    for name, codes in (
+        (w.kind, Kind),
+        (w.state, State),
+        (w.reason, Reason),
+        (w.measured, Quantity),
+        (w.role, Role),
+    ):
+        said = [name(c.value) for c in codes]
+        assert len(set(said)) == len(said)
+        assert not set(said) & {c.value for c in codes}
+    assert set(w.quality()) == {int(q) for q in Quality if q}
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_reason_of_a_rejection_is_explained(code: str) -> None:
+    explained = [words(code).rejected(r.value) for r in RejectReason]
+    assert len({name for name, _ in explained}) == len(explained)
+    assert all(len(what) > 15 for _, what in explained)
+
+
+def test_an_unknown_reason_is_shown_as_it_is() -> None:
+    assert words("en").rejected("new_reason") == ("new_reason", "Twuin gives no explanation for this code.")
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+@pytest.mark.parametrize("over", [False, True])
+def test_each_kind_of_alert_is_told_in_a_sentence_with_its_figures(
+    shown: Callable[[str], Any], code: str, over: bool
+) -> None:
+    alert = shown("town").views.alerts().items[0]
+    w = words(code)
+    end = alert.as_of
+    sentences = set()
+    for kind in Kind:
+        told = alert.model_copy(
+            update={"kind": kind, "ended": end if over else None, "flow_m3h": -12.4, "dma_name": "Sukun"}
+        )
+        sentence = w.sentence(told)
+        sentences.add(sentence)
+        assert "%(" not in sentence
+        assert w.formats.time(told.onset) in sentence
+        assert (w.formats.time(end) in sentence) is over
+        if kind is not Kind.SILENT:
+            assert "Sukun" in sentence and w.formats.quantity(12.4, "m3/h") in sentence
+        assert "Sukun" in w.title(told) or told.subject in w.title(told)
+    assert len(sentences) == len(Kind)
+
+
+def test_confidence_is_told_in_words_and_figures() -> None:
+    said = [words("en").confidence(share) for share in (0.97, 0.85, 0.6, 0.3)]
+    assert said == ["almost certain (97%)", "very likely (85%)", "likely (60%)", "possible (30%)"]
