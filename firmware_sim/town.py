@@ -14,8 +14,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from firmware_sim import town_plan
-from firmware_sim.town_plan import Town, draw, position
+from firmware_sim import town_parts
+from firmware_sim.town_parts import Town, position
+from firmware_sim.town_plan import draw
 from waterworks.epanet_file import read_network
 from waterworks.placing import spread
 
@@ -47,7 +48,7 @@ SITE = f"""\
 id = "kota-wening"
 name = "Kota Wening"
 timezone = "Asia/Jakarta"
-crs = "{town_plan.CRS}"
+crs = "{town_parts.CRS}"
 network = "network.inp"
 
 [monitor]
@@ -61,14 +62,14 @@ currency = "IDR"
 def network_text(town: Town) -> str:
     """The town as an EPANET file, in litres a second and metres."""
     junctions = town.junctions.values()
-    tank = town_plan.TANK
+    tank = town_parts.TANK
     sections: list[tuple[str, Iterable[Sequence[object]]]] = [
         (
             "TITLE",
             [("Demo town Kota Wening: synthetic, in the style of Malang. UTM zone 49S (EPSG:32749).",)],
         ),
         ("JUNCTIONS", ((j.id, f"{j.elevation:.1f}") for j in junctions)),
-        ("RESERVOIRS", [("SPRING", f"{town_plan.SPRING_HEAD:.1f}")]),
+        ("RESERVOIRS", [("SPRING", f"{town_parts.SPRING_HEAD:.1f}")]),
         ("TANKS", [("TANK-1", tank["bottom"], tank["init"], tank["min"], tank["max"], tank["diameter"], 0)]),
         (
             "PIPES",
@@ -86,19 +87,19 @@ def network_text(town: Town) -> str:
             [
                 (name, *(f"{v:.2f}" for v in values[k : k + 6]))
                 for name, values in (
-                    ("HOMES", town_plan.HOMES),
-                    ("SHOPS", town_plan.SHOPS),
+                    ("HOMES", town_parts.HOMES),
+                    ("SHOPS", town_parts.SHOPS),
                     ("EVEN", (1.0,)),
                 )
                 for k in range(0, len(values), 6)
             ],
         ),
-        ("CURVES", [("HILL", town_plan.PUMP_LPS, town_plan.PUMP_LIFT)]),
+        ("CURVES", [("HILL", town_parts.PUMP_LPS, town_parts.PUMP_LIFT)]),
         (
             "CONTROLS",
             [
-                (f"LINK PUMP-1 OPEN IF NODE TANK-1 BELOW {town_plan.PUMP_ON}",),
-                (f"LINK PUMP-1 CLOSED IF NODE TANK-1 ABOVE {town_plan.PUMP_OFF}",),
+                (f"LINK PUMP-1 OPEN IF NODE TANK-1 BELOW {town_parts.PUMP_ON}",),
+                (f"LINK PUMP-1 CLOSED IF NODE TANK-1 ABOVE {town_parts.PUMP_OFF}",),
             ],
         ),
         (
@@ -139,9 +140,9 @@ def _demands(town: Town) -> Iterable[Sequence[object]]:
     """Consumption by pattern, and what seeps away day and night."""
     for j in town.junctions.values():
         if j.connections:
-            use = j.connections * town_plan.LITRES_PER_DAY / 86400
+            use = j.connections * town_parts.LITRES_PER_DAY / 86400
             yield j.id, f"{use:.4f}", "SHOPS" if j.shops else "HOMES"
-            yield j.id, f"{use * town_plan.LOSSES:.4f}", "EVEN"
+            yield j.id, f"{use * town_parts.LOSSES:.4f}", "EVEN"
 
 
 def _at(across: float, down: float) -> tuple[str, str]:
@@ -150,15 +151,15 @@ def _at(across: float, down: float) -> tuple[str, str]:
 
 
 def _coordinates(town: Town) -> Iterable[Sequence[object]]:
-    yield "SPRING", *_at(*town_plan.SPRING_AT)
-    yield "TANK-1", *_at(*town_plan.TANK_AT)
+    yield "SPRING", *_at(*town_parts.SPRING_AT)
+    yield "TANK-1", *_at(*town_parts.TANK_AT)
     for j in town.junctions.values():
         yield j.id, *_at(j.across, j.down)
 
 
 def dmas_text(town: Town) -> str:
     rows = []
-    for zone in town_plan.ZONES:
+    for zone in town_parts.ZONES:
         inside = {j.id for j in town.junctions.values() if j.zone == zone.id}
         mains = sum(p.length for p in town.pipes if p.end in inside and not p.closed) / 1000
         count = sum(town.junctions[n].connections for n in inside)

@@ -120,7 +120,26 @@ def read_network(path: Path) -> Network:
     """
     path = Path(path)
     with opened(path) as project:
-        return _network(project)
+        network = _network(project)
+    _refuse_odd_numbers(path, network)
+    return network
+
+
+def _refuse_odd_numbers(path: Path, network: Network) -> None:
+    """EPANET takes "nan" and "inf" for numbers; nothing that computes does."""
+    of_nodes = {"elevation": network.elevation, "demand": network.base_demand}
+    of_links = {"length": network.length, "diameter": network.diameter, "roughness": network.roughness}
+    of_links["minor loss"] = network.minor_loss
+    text: list[epanet_text.Line] = []
+    problems = []
+    for ids, columns in ((network.node_ids, of_nodes), (network.link_ids, of_links)):
+        for what, column in columns.items():
+            for i in np.flatnonzero(~np.isfinite(column)).tolist():
+                text = text or epanet_text.lines(path)
+                line = epanet_text.line_of(text, ids[i])
+                problems.append(Problem(path.name, line, f"{what} of {ids[i]} is not a finite number"))
+    if problems:
+        raise NetworkError(problems)
 
 
 def _network(project: Project) -> Network:

@@ -266,3 +266,15 @@ def test_more_than_ten_mistakes_are_said_to_be_more(network_file: Callable[[str]
         read_network(network_file(f"[JUNCTIONS]\n{rows}[RESERVOIRS]\n r 9\n[END]\n"))
     assert [p.line for p in e.value.problems[:10]] == list(range(2, 12))
     assert "there may be more" in e.value.problems[-1].message
+
+
+def test_numbers_that_are_none_are_refused_by_line(network_file: Callable[[str], Path]) -> None:
+    text = (
+        "[JUNCTIONS]\n a nan 1\n b 1 inf\n[RESERVOIRS]\n r 9\n[PIPES]\n p r a 9 9 9\n q a b nan 9 9\n[END]\n"
+    )
+    with pytest.raises(NetworkError) as e:
+        read_network(network_file(text))
+    said = [str(p) for p in e.value.problems]
+    assert "some.inp:2: elevation of a is not a finite number" in said
+    assert "some.inp:3: demand of b is not a finite number" in said
+    assert "some.inp:8: length of q is not a finite number" in said

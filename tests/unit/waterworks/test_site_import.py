@@ -58,6 +58,16 @@ def test_a_network_without_tags_is_divided_at_its_valves_and_pumps(tmp_path: Pat
     assert tank.dma == inlets["PUMP-1"][0]
 
 
+def test_tags_that_are_no_districts_are_left_alone(tmp_path: Path) -> None:
+    names = [n for n in read_network(TOWN).node_ids if n.startswith("J")]
+    tags = "".join(f" NODE {n} {'PVC' if k % 2 else 'STEEL'}\n" for k, n in enumerate(names))
+    text = untagged(tmp_path).read_text().replace("[DEMANDS]", f"[TAGS]\n{tags}\n[DEMANDS]")
+    (tmp_path / "materials.inp").write_text(text)
+    report = import_site(tmp_path / "materials.inp", tmp_path / "site")
+    assert report.dmas == 5
+    assert not any("tags" in n for n in report.notes)
+
+
 def test_flow_into_a_district_is_positive_over_all_its_meters(tmp_path: Path) -> None:
     site = read_site(import_site(TOWN, tmp_path / "site").folder)
     network = read_network(TOWN)
