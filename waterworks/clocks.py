@@ -49,7 +49,8 @@ class DataClock:
         self._shown: np.datetime64 | None = None
 
     def now(self) -> np.datetime64:
-        if time.monotonic() - self._asked >= self._refresh_s:
+        # As long as nothing is known, ask every time: the first reading must not meet the wall's time.
+        if self._shown is None or time.monotonic() - self._asked >= self._refresh_s:
             newest = [r.time for name, r in self._store.latest().items() if not is_derived(name)]
             self._shown = max(newest) if newest else None
             self._asked = time.monotonic()

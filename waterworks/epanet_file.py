@@ -71,19 +71,21 @@ def opened(path: Path) -> Iterator[Project]:
     """
     if not path.is_file():
         raise NetworkError([Problem(path.name, None, f"there is no file {path}")])
-    with tempfile.TemporaryDirectory(prefix="twuin-epanet-") as scratch:
-        report = Path(scratch, "report.txt")
-        project = toolkit.createproject()
-        try:
+    project = toolkit.createproject()
+    try:
+        # EPANET keeps its report open; once it is known to be good nobody reads it, and a file without
+        # a name leaves nothing behind even when this process is killed.
+        with tempfile.TemporaryDirectory(prefix="twuin-epanet-") as scratch:
+            report = Path(scratch, "report.txt")
             try:
                 toolkit.open(project, str(path), str(report), "")
                 toolkit.openH(project)  # finds networks without source and unconnected nodes
                 toolkit.closeH(project)
             except Exception as e:
                 raise NetworkError(_problems(path, project, report, str(e))) from None
-            yield project
-        finally:
-            toolkit.deleteproject(project)
+        yield project
+    finally:
+        toolkit.deleteproject(project)
 
 
 def _problems(path: Path, project: Project, report: Path, error: str) -> list[Problem]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from waterworks.epanet_file import read_network
+from waterworks.epanet_file import opened, read_network
 from waterworks.errors import NetworkError
 from waterworks.hydraulics import steady_states
 from waterworks.network import LinkKind, Network, NodeKind
@@ -230,6 +230,8 @@ def test_reading_and_solving_leave_no_file_behind(
     monkeypatch.chdir(here)
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     read_network(path)
+    with opened(path):
+        assert list(scratch.iterdir()) == []  # nor would there be if this process were killed here
     steady_states(path, [0, 1])
     with pytest.raises(NetworkError):
         read_network(network_file(BROKEN))
