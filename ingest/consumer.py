@@ -23,6 +23,7 @@ from waterworks.site import Site
 log = logging.getLogger(__name__)
 
 _LOOK_UP_S = 0.2  # how often to look whether to stop
+_HAND_OVER_S = 5.0  # how long to store what came before the others took over, when stopped
 _STEADY_S = 30.0  # a connection that held this long was a good one
 _FEW = 10  # brokers allow 20 messages in flight by default (Mosquitto) or more
 _SHORT_IN_A_ROW = 3  # so many short connections one after the other are suspicious
@@ -134,6 +135,22 @@ class Consumer:
             self.stats.unacked = 0
         if gone is not None:
             raise gone
+        if self.options.shared:
+            self._hand_over(link, stop)
+
+    def _hand_over(self, link: Link, stop: threading.Event) -> None:
+        """Leave what comes from now on to the other processes, and store what is already ours.
+
+        A broker may go on giving a process that is away its share of the messages, to keep for it.
+        """
+        link.unsubscribe([s for s in self._subscriptions if s.shared])
+        until = time.monotonic() + _HAND_OVER_S
+        while time.monotonic() < until:
+            link.read(_LOOK_UP_S, self.options.group_messages, self.options.group_bytes)
+            messages = link.take()
+            if not messages or not self._store(messages, link, stop):
+                return
+            link.acknowledge(messages)
 
     def _collect(self, link: Link, stop: threading.Event) -> None:
         """Read until the inbox of ``link`` holds a group, or ``stop`` is set."""

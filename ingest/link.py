@@ -90,14 +90,17 @@ class Link:
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
         self._client.on_disconnect = self._on_disconnect
-        self._answer: ReasonCode | None = None
+        self._answer: ReasonCode | None = None  # to CONNECT
+        self._kept = False  # whether the broker kept our session
         self._asked: dict[int, str] = {}  # subscriptions that the broker has not answered yet
         self._lost: BrokerError | None = None
         self._drained = True
 
     def open(self, subscriptions: Sequence[Subscription]) -> None:
-        """Connect and subscribe. A subscription that the broker denies shows at a later ``read``: all that
-        it kept for us comes before its answer, and is not to be read without bound.
+        """Connect and subscribe.
+
+        A broker that kept our session sends all that came meanwhile before it answers to SUBSCRIBE. That is
+        not waited for: a denial then shows at a later ``read``.
         """
         try:
             if self.options.version == "5":
@@ -120,6 +123,8 @@ class Link:
             _, mid = self._client.subscribe(s.filter, qos=1)
             if mid is not None:
                 self._asked[mid] = s.filter
+        if not self._kept:
+            self._await(lambda: not self._asked, "does not answer to SUBSCRIBE")
 
     def read(self, timeout: float, most: int, most_bytes: int) -> None:
         """Wait up to ``timeout`` [s] for messages, and put into the inbox what is there.
@@ -147,6 +152,11 @@ class Link:
                 if len(inbox) == before and not client.buffered:
                     break
         self.keep_alive()
+
+    def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Ask for no more of these. What the broker has on its way still comes."""
+        for s in subscriptions:
+            self._client.unsubscribe(s.filter)
 
     def keep_alive(self) -> None:
         """Send what is due (pings, acknowledgements) without reading."""
@@ -199,8 +209,9 @@ class Link:
     def _gone(self) -> BrokerError:
         return self._lost or BrokerError(f"{self.options.where} closed the connection")
 
-    def _on_connect(self, _c: Any, _u: Any, _flags: Any, reason: ReasonCode, _p: Any) -> None:
+    def _on_connect(self, _c: Any, _u: Any, flags: paho.ConnectFlags, reason: ReasonCode, _p: Any) -> None:
         self._answer = reason
+        self._kept = flags.session_present
 
     def _on_subscribe(self, _c: Any, _u: Any, mid: int, reasons: list[ReasonCode], _p: Any) -> None:
         filter = self._asked.pop(mid, "")
