@@ -34,7 +34,8 @@ def _transformer(crs: str) -> Any:
 def to_lonlat(xy: ArrayLike, crs: str) -> Floats:
     """Coordinates (N, 2) in ``crs`` (x before y) -> (N, 2) longitude, latitude [degrees, WGS 84].
 
-    NaN where a coordinate is NaN or has no image. An empty ``crs`` gives ``local_frame``.
+    NaN where a coordinate is NaN or has no image. An empty ``crs`` gives the ``local_frame`` of just these
+    coordinates: take all of a network at once then, as ``Lines`` does.
     """
     points = np.asarray(xy, np.float64).reshape(-1, 2)
     if not crs:

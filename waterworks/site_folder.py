@@ -24,6 +24,8 @@ DMAS_FILE = "dmas.csv"
 SENSORS_FILE = "sensors.csv"
 NODES_FILE = "nodes.csv"
 NETWORK_FILE = "network.inp"
+FAR = 0.5
+"""Beyond this distance from the network's bounds a sensor is thought misplaced [degrees, some 50 km]."""
 
 
 def read_site(folder: Path) -> Site:
@@ -100,7 +102,7 @@ class _Reader:
                 node_dma = self.inferred(network, sensors or [])
             if not bad:
                 self.coverage(network, node_dma, sensors or [])
-            self.coordinates(network, head)
+            self.coordinates(network, head, sensors or [])
         elif network_file is None:
             for s in sensors or []:
                 if s.role is Role.STORAGE and s.tank_area_m2 is None:
@@ -239,7 +241,7 @@ class _Reader:
                 f"{len(outside)} junctions with {share / total:.0%} of the demand lie in no DMA ({some})",
             )
 
-    def coordinates(self, network: Network, head: Head) -> None:
+    def coordinates(self, network: Network, head: Head, sensors: list[Sensor]) -> None:
         have = np.isfinite(network.xy).all(axis=1)
         if not have.any():
             return
@@ -249,10 +251,23 @@ class _Reader:
                 "crs is not set: the map shows the network without a geographic frame; "
                 'write the coordinate system of the network file, such as crs = "EPSG:32749"',
             )
-        elif not np.isfinite(geo.to_lonlat(network.xy[have], head.crs)).all():
+            return
+        lonlat = geo.to_lonlat(network.xy[have], head.crs)
+        if not np.isfinite(lonlat).all():
             self.about_site.error(
                 None, f"crs {head.crs!r} does not fit: some coordinates of the network have no place in it"
             )
+            return
+        low, high = lonlat.min(axis=0) - FAR, lonlat.max(axis=0) + FAR
+        for s in sensors:
+            if s.lon is not None and s.lat is not None:
+                at = np.array([s.lon, s.lat])
+                if (at < low).any() or (at > high).any():
+                    self.about_sensors.warning(
+                        self.sensor_line[s.id],
+                        f"{s.id} stands at {s.lon:g}, {s.lat:g}, far from the network around "
+                        f"{lonlat[:, 0].mean():.3f}, {lonlat[:, 1].mean():.3f}: lon and lat, or crs, are wrong",
+                    )
 
     def inlets(self, sensors: list[Sensor]) -> None:
         metered = {d for s in sensors if s.role is Role.INLET for d in (s.dma, s.from_dma) if d}

@@ -283,6 +283,14 @@ def test_doubts_do_not_keep_a_site_from_being_used(folder: Any) -> None:
     assert read_site(folder.path).crs == ""
 
 
+def test_a_sensor_far_from_its_network_is_pointed_out(folder: Any) -> None:
+    folder.change("sensors.csv", "112.63,-7.96", "112.63,7.96")
+    assert [(f, n) for f, n, m in warnings(folder) if "far from the network" in m] == [("sensors.csv", 4)]
+    folder.change("sensors.csv", "112.63,7.96", "112.63,-7.96")
+    folder.change("site.toml", "EPSG:32749", "EPSG:32649")  # the northern half of the zone
+    assert any("crs, are wrong" in m for _, _, m in warnings(folder))
+
+
 def test_demand_outside_all_dmas_is_pointed_out(folder: Any) -> None:
     folder.change("network.inp", " a 10 0", " a 10 5")
     assert any("1 junctions with 50% of the demand lie in no DMA (a)" in m for _, _, m in warnings(folder))
