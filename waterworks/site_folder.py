@@ -266,7 +266,8 @@ class _Reader:
                     self.about_sensors.warning(
                         self.sensor_line[s.id],
                         f"{s.id} stands at {s.lon:g}, {s.lat:g}, far from the network around "
-                        f"{lonlat[:, 0].mean():.3f}, {lonlat[:, 1].mean():.3f}: lon and lat, or crs, are wrong",
+                        f"{lonlat[:, 0].mean():.3f}, {lonlat[:, 1].mean():.3f}: lon and lat, or crs, "
+                        "are wrong",
                     )
 
     def inlets(self, sensors: list[Sensor]) -> None:
