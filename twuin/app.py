@@ -123,6 +123,8 @@ def broker_options(settings: Settings) -> dict[str, Any]:
 
 def start_ingest(parts: Parts) -> None:
     """Run the MQTT consumer in a thread of its own."""
+    # A clock that follows the data cannot tell what is in the future: that takes the wall's.
+    clock = WallClock() if isinstance(parts.clock, DataClock) else parts.clock
     parts.consumer = Consumer(
         ConsumerOptions(
             **broker_options(parts.settings),
@@ -132,7 +134,7 @@ def start_ingest(parts: Parts) -> None:
         parts.site,
         parts.store,
         parts.rejected,
-        parts.clock,
+        clock,
         devices=parts.devices,
     )
     parts.jobs.start("ingest", parts.consumer.run)

@@ -113,6 +113,8 @@ class Monitor:
         """
         changes = self._store.changes(self._cursor)
         spans = {n: s for n, s in changes.spans.items() if not is_derived(n) and n in self._site.sensor}
+        # Before `latest`: a clock that follows the data must not run ahead of the readings it is held against.
+        now = self._clock.now()
         latest = self._store.latest([s.id for s in self._watched])
         self._take_back(spans)
         self._silences.changed(spans, latest)
@@ -120,7 +122,7 @@ class Monitor:
         moved = mark is not None and self._engine.proceed(mark, progress)
         if spans or moved or self._said is None:
             self._publish()
-        self._report(latest)
+        self._report(latest, now)
         self._cursor = changes.cursor
         return self._status.watermark
 
@@ -175,7 +177,7 @@ class Monitor:
         )
         self._publisher.write(engine, self._found, begins)
 
-    def _report(self, latest: dict[str, Latest]) -> None:
+    def _report(self, latest: dict[str, Latest], now: np.datetime64) -> None:
         """Hand over all findings, if they are not the ones that were handed over last."""
         findings: list[Finding] = []
         engine, until = self._engine, self._engine.until
@@ -189,7 +191,7 @@ class Monitor:
             leaks = list(findings)
             if self._found is not None:
                 findings += night_findings(self._site, self._found, leaks, moment(until))
-        findings += self._silences.findings(latest, self._clock.now())
+        findings += self._silences.findings(latest, now)
         findings.sort(key=lambda f: (f.onset, f.kind.value, f.subject))
         if findings != self._said:
             self._alerts.apply(findings)
