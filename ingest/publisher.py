@@ -24,6 +24,9 @@ MAX_IN_FLIGHT = 100
 PATIENCE_S = 60.0
 """How long a lost or silent broker is waited for."""
 
+CONNECT_S = 10.0
+"""For the broker's answer to the first connection."""
+
 _LOOK_S = 0.2
 
 
@@ -95,11 +98,17 @@ class Publisher:
             raise BrokerError(f"no {o.where}: {reason}; is it running, and is this its port?") from error
         self._client.loop_start()
         with self._state:
-            up = self._state.wait_for(lambda: self._connected or self._failure is not None, 10.0)
+            up = self._state.wait_for(lambda: self._connected or self._failure is not None, CONNECT_S)
             failure = self._failure
         if failure is not None or not up:
             self.close()
             raise failure or BrokerError(f"{o.where} does not answer as an MQTT broker does: is it one?")
+
+    @property
+    def under_way(self) -> int:
+        """Messages that the broker has not acknowledged yet."""
+        with self._state:
+            return self._waiting
 
     def publish(self, topic: str, payload: bytes, stop: threading.Event | None = None) -> bool:
         """Send one message as soon as there is room for it; False where ``stop`` was set before that."""

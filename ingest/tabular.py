@@ -114,9 +114,9 @@ class _Csv:
                 read_options=pa_csv.ReadOptions(encoding=self._source.encoding),
                 parse_options=pa_csv.ParseOptions(delimiter=self._source.delimiter),
             )
+            return [name.strip() for name in table.schema.names]
         except (pa.ArrowException, OSError, UnicodeError) as error:
             self._broken(error, 0)
-        return [name.strip() for name in table.schema.names]
 
     def _broken(self, error: Exception, line: int) -> NoReturn:
         text = str(error)

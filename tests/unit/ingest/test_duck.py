@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import msgspec
@@ -396,13 +397,14 @@ class TestProtocol:
         protocol.send(line, protocol.Hello(protocol.VERSION))
         protocol.receive_answer(line)
         good = protocol.pack_batch(rows(0, 2))
-        for change in (
+        changes: list[dict[str, Any]] = [
             {"time": good.time[:8]},
             {"time": good.time[:7]},
             {"sensor": b"\xff" * 8},
             {"names": []},
-        ):
-            protocol.send(line, msgspec.structs.replace(good, **change))  # type: ignore[arg-type]
+        ]
+        for change in changes:
+            protocol.send(line, msgspec.structs.replace(good, **change))
             answer = protocol.receive_answer(line)
             assert isinstance(answer, protocol.Failed) and not answer.passing
         assert self.store.names() == []
