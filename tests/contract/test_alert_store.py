@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,17 +15,28 @@ from twuin.alerts.memory import MemoryAlertStore
 from twuin.alerts.model import Alert, Entry, Finding, Kind, Reason, State, Suspect, Told
 from twuin.alerts.ports import AlertQuery, AlertStore, Change, RevisionConflict
 from twuin.db import open_alert_store
+from twuin.db.engine import open_engine
 
 T0 = datetime(2026, 3, 1, 2, 3, 4, 567891, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+POSTGRESQL = os.environ.get("TWUIN_TEST_POSTGRESQL")
+"""URL of an empty PostgreSQL database for this suite, for example postgresql+psycopg://user@host/name."""
+
+
+@pytest.fixture(params=["memory", "sqlite", *(["postgresql"] if POSTGRESQL else [])])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], AlertStore]:
     """Opens the same store again, as another process would; the one in memory has one process only."""
     if request.param == "memory":
         store = MemoryAlertStore()
         return lambda: store
+    if request.param == "postgresql":
+        url = str(POSTGRESQL)
+        with open_engine(url).begin() as db:
+            db.exec_driver_sql("DROP SCHEMA public CASCADE")
+            db.exec_driver_sql("CREATE SCHEMA public")
+        return lambda: open_alert_store(url)
     return lambda: open_alert_store(f"sqlite:///{tmp_path}/twuin.sqlite")
 
 
@@ -152,6 +164,14 @@ def test_history_keeps_every_line_in_order(store: AlertStore) -> None:
         entry("a1", "note", 1, "second"),
         Entry("a1", T0 - HOUR, "Ani", "closed", "", Reason.REPAIRED),
     ]
+
+
+def test_a_nul_in_a_text_harms_nothing(store: AlertStore) -> None:
+    one = alert()
+    add(store, one)
+    change(store, one, entry("a1", "note", 1, "a\0b"))
+    assert store.history("town", "a1")[-1].note[0::2] == "ab"
+    assert store.find("town", AlertQuery(dma="D1\0")) == []
 
 
 def test_alerts_are_found_by_onset_from_the_newest_down(store: AlertStore) -> None:

@@ -38,8 +38,6 @@ class SqlAlertStore:
         self._engine = engine
 
     def get(self, site: str, id: str) -> Alert | None:
-        if "\0" in id:  # PostgreSQL takes no such text
-            return None
         with transaction(self._engine) as db:
             row = db.execute(_ALERTS.where(AlertRow.site == site, AlertRow.id == id)).mappings().first()
         return None if row is None else _alert(row)

@@ -84,7 +84,7 @@ def name_of(engine: Engine) -> str:
 
 
 def _store_error(engine: Engine, e: DBAPIError) -> StoreError | StoreUnavailable:
-    message = f"{name_of(engine)}: {e.orig}"
+    message = f"{name_of(engine)}: {' '.join(str(e.orig).split())}"
     if isinstance(e.orig, sqlite3.Error):
         code = getattr(e.orig, "sqlite_errorcode", 0) & 0xFF
         again = code in (

@@ -35,6 +35,16 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Text(TypeDecorator[str]):
+    """Text of any characters but NUL, which PostgreSQL cannot hold: it becomes the replacement character."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.replace("\0", "\ufffd")
+
+
 class Base(DeclarativeBase):
     """Root of the mapped classes."""
 
@@ -48,17 +58,17 @@ class AlertRow(Base):
         Index("alert_by_state", "site", "state", "kind"),
     )
 
-    site: Mapped[str] = mapped_column(String(80), primary_key=True)
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    state: Mapped[State] = mapped_column(String(20))
-    reason: Mapped[Reason | None] = mapped_column(String(20))
+    site: Mapped[str] = mapped_column(Text(80), primary_key=True)
+    id: Mapped[str] = mapped_column(Text(40), primary_key=True)
+    state: Mapped[State] = mapped_column(Text(20))
+    reason: Mapped[Reason | None] = mapped_column(Text(20))
     version: Mapped[int]
     revision: Mapped[int]
     held: Mapped[bool]
     told: Mapped[dict[str, Any] | None] = mapped_column(Json)
-    kind: Mapped[Kind] = mapped_column(String(20))
-    subject: Mapped[str] = mapped_column(String(200))
-    dma: Mapped[str] = mapped_column(String(200))
+    kind: Mapped[Kind] = mapped_column(Text(20))
+    subject: Mapped[str] = mapped_column(Text(200))
+    dma: Mapped[str] = mapped_column(Text(200))
     onset: Mapped[datetime] = mapped_column(Instant)
     detected: Mapped[datetime] = mapped_column(Instant)
     as_of: Mapped[datetime] = mapped_column(Instant)
@@ -82,14 +92,14 @@ class EntryRow(Base):
         Index("alert_entry_by_alert", "site", "alert", "seq"),
     )
 
-    site: Mapped[str] = mapped_column(String(80), primary_key=True)
+    site: Mapped[str] = mapped_column(Text(80), primary_key=True)
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    alert: Mapped[str] = mapped_column(String(40))
+    alert: Mapped[str] = mapped_column(Text(40))
     at: Mapped[datetime] = mapped_column(Instant)
-    actor: Mapped[str] = mapped_column(String(200))
-    action: Mapped[str] = mapped_column(String(20))
-    note: Mapped[str] = mapped_column(String)
-    reason: Mapped[Reason | None] = mapped_column(String(20))
+    actor: Mapped[str] = mapped_column(Text(200))
+    action: Mapped[str] = mapped_column(Text(20))
+    note: Mapped[str] = mapped_column(Text)
+    reason: Mapped[Reason | None] = mapped_column(Text(20))
 
 
 class CursorRow(Base):
@@ -101,5 +111,5 @@ class CursorRow(Base):
 
     __tablename__ = "alert_cursor"
 
-    site: Mapped[str] = mapped_column(String(80), primary_key=True)
+    site: Mapped[str] = mapped_column(Text(80), primary_key=True)
     value: Mapped[int] = mapped_column(BigInteger)
