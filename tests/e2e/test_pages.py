@@ -1,0 +1,425 @@
+"""The pages in a real browser, narrow and wide, light and dark, in both languages."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import re
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+pytestmark = pytest.mark.servers
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--no-first-run",
+    # WebGL in software, for machines without a graphics card
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
+WIDTHS = {"phone": 390, "desk": 1440}
+PATIENCE_MS = 20_000
+
+
+@pytest.fixture(scope="session")
+def samples() -> ModuleType:
+    """The module that makes sample sites, shared with the unit tests of the pages."""
+    name = "web_samples"
+    if name not in sys.modules:
+        path = Path(__file__).parents[1] / "unit" / "web" / "sample.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+class Served:
+    """A sample site behind a real server on loopback."""
+
+    def __init__(self, sample: Any) -> None:
+        self.sample = sample
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        config = uvicorn.Config(sample.app, log_level="warning", timeout_graceful_shutdown=2)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.sample.stopping.set()
+        self._server.should_exit = True
+        self._thread.join(timeout=20)
+        self._socket.close()
+
+
+@pytest.fixture(scope="module")
+def serve(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Served]]:
+    """A server of a sample site by name, kept for the module's tests that change nothing."""
+    running: dict[str, Served] = {}
+
+    def get(name: str) -> Served:
+        if name not in running:
+            running[name] = Served(samples.BUILDERS[name](tmp_path_factory.mktemp(name)))
+        return running[name]
+
+    yield get
+    for served in running.values():
+        served.stop()
+        served.sample.store.close()
+
+
+@pytest.fixture
+def own(samples: ModuleType, tmp_path: Path) -> Iterator[Served]:
+    """A town of a test's own."""
+    served = Served(samples.town(tmp_path))
+    yield served
+    served.stop()
+    served.sample.store.close()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def window(
+    browser: Browser, url: str, *, width: int = 1440, scheme: str = "light", language: str = "id-ID"
+) -> Iterator[BrowserContext]:
+    """A reader's window that fails the test on any console error or any request that leaves or fails."""
+    phone = width < 700
+    context = browser.new_context(
+        base_url=url,
+        viewport={"width": width, "height": 844 if phone else 900},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        locale=language,
+        is_mobile=phone,
+        has_touch=phone,
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    wrong: list[str] = []
+
+    def watch(page: Page) -> None:
+        page.on("console", lambda m: wrong.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("pageerror", lambda e: wrong.append(f"error: {e}"))
+        page.on("response", lambda r: wrong.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
+        page.on(
+            "request", lambda r: None if r.url.startswith((url, "data:", "blob:")) else wrong.append(r.url)
+        )
+
+    context.on("page", watch)
+    yield context
+    context.close()
+    assert wrong == []
+
+
+def settled(page: Page) -> None:
+    """Wait until the map and all charts of a page are drawn."""
+    if page.locator("#map").count():
+        page.wait_for_selector("#map[data-drawn]")
+    for chart in page.locator("[data-chart]").all():
+        chart.locator("canvas, .empty").first.wait_for()
+
+
+COUNT_COLOURS = """async (png) => {
+  const image = new Image();
+  image.src = `data:image/png;base64,${png}`;
+  await image.decode();
+  const canvas = new OffscreenCanvas(image.width, image.height);
+  const pen = canvas.getContext("2d");
+  pen.drawImage(image, 0, 0);
+  const pixels = new Uint32Array(pen.getImageData(0, 0, image.width, image.height).data.buffer);
+  return new Set(pixels).size;
+}"""
+
+
+def colours_in(page: Page, selector: str) -> int:
+    """How many different colours a drawing shows: one or two for an empty box."""
+    shot = base64.b64encode(page.locator(selector).first.screenshot()).decode()
+    count: int = page.evaluate(COUNT_COLOURS, shot)
+    return count
+
+
+def overflow(page: Page) -> int:
+    wide: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return wide
+
+
+def leak_of(served: Served) -> Any:
+    return next(a for a in served.sample.views.alerts().items if a.kind.value == "leak" and a.ended is None)
+
+
+def addresses(served: Served) -> list[str]:
+    sample = served.sample
+    firsts = {a.kind: f"/alerts/{a.id}" for a in reversed(sample.views.alerts().items)}
+    sensor = f"/sensors/{sample.site.sensors[0].id}"
+    dma = f"/dmas/{sample.site.dmas[-1].id}"
+    return ["/", "/alerts", "/sensors", "/ingest", "/about", dma, sensor, *firsts.values()]
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme", "language"),
+    [(390, "light", "id-ID"), (390, "dark", "en-GB"), (1440, "dark", "id-ID"), (1440, "light", "en-GB")],
+)
+def test_all_pages_of_a_town_are_whole(
+    width: int, scheme: str, language: str, serve: Callable[[str], Served], browser: Browser
+) -> None:
+    served = serve("town")
+    with window(browser, served.url, width=width, scheme=scheme, language=language) as reader:
+        page = reader.new_page()
+        for address in addresses(served):
+            page.goto(address)
+            settled(page)
+            assert overflow(page) == 0, address
+            if page.locator("#map").count():
+                assert page.locator("#map").get_attribute("data-renderer") == "webgl"
+                assert colours_in(page, "#map canvas") > 20, address
+            for i in range(page.locator(".chart canvas").count()):
+                assert colours_in(page, f".chart canvas >> nth={i}") > 20, address
+
+
+@pytest.mark.parametrize("kind", ["bare", "empty"])
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+def test_a_site_without_network_or_readings_gets_whole_pages_too(
+    kind: str, width: int, serve: Callable[[str], Served], browser: Browser
+) -> None:
+    served = serve(kind)
+    with window(browser, served.url, width=width) as reader:
+        page = reader.new_page()
+        for address in addresses(served):
+            page.goto(address)
+            settled(page)
+            assert overflow(page) == 0, address
+        page.goto("/")
+        assert page.locator("#map").count() == 0
+        expect(page.locator(".dma-rows tbody tr")).to_have_count(len(served.sample.site.dmas))
+        expect(page.locator("#stale .notice")).to_be_visible()
+
+
+def test_a_new_alert_appears_and_is_read_out_without_reload(own: Served, browser: Browser) -> None:
+    with window(browser, own.url) as reader:
+        page = reader.new_page()
+        page.goto("/")
+        settled(page)
+        page.evaluate("window.kept = true")
+        expect(page.locator("#keys .key-leak .key-value")).to_have_text("1")
+        id = own.sample.new_leak()
+        card = page.locator(f'[data-alert="{id}"]')
+        expect(card).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.locator("#announcer[aria-live]")).to_contain_text(
+            "Peringatan baru: Kebocoran di DMA Dinoyo, 9,40\u00a0m³/jam"
+        )
+        expect(page.locator("#keys .key-leak .key-value")).to_have_text("2")
+        expect(page.locator('tr.dma-leak:has-text("DMA Dinoyo")')).to_be_visible()
+        expect(page.locator('.map-dma.state-leak[aria-label*="DMA Dinoyo"]')).to_be_visible()
+        assert page.evaluate("window.kept") is True
+
+
+def test_water_lost_counts_up_between_looks_at_the_server(
+    serve: Callable[[str], Served], browser: Browser
+) -> None:
+    served = serve("town")
+    with window(browser, served.url, language="en-GB") as reader:
+        page = reader.new_page()
+        page.goto(f"/alerts/{leak_of(served).id}")
+        lost = page.locator("#facts [data-money]")
+        before = lost.inner_text()
+        expect(lost).not_to_have_text(before, timeout=PATIENCE_MS)
+        digits = [int(re.sub(r"\D", "", text)) for text in (before, lost.inner_text())]
+        assert digits[0] < digits[1]
+
+
+def test_an_alert_is_acknowledged_and_everyone_sees_it(own: Served, browser: Browser) -> None:
+    alert = leak_of(own)
+    with window(browser, own.url) as reader:
+        other = reader.new_page()
+        other.goto("/")
+        page = reader.new_page()
+        page.goto(f"/alerts/{alert.id}")
+        page.get_by_label("Nama Anda").fill("Sari")
+        page.get_by_role("button", name="Tanggapi").click()
+        expect(page.get_by_text("Anda menanggapi peringatan ini.")).to_be_visible()
+        expect(page.locator("#history")).to_contain_text("Sari")
+        expect(page.get_by_label("Nama Anda")).to_have_value("Sari")
+        expect(other.locator(f'[data-alert="{alert.id}"]')).to_have_attribute("data-state", "acknowledged")
+
+
+def test_acting_on_an_outdated_page_says_so_and_saves_nothing(own: Served, browser: Browser) -> None:
+    alert = leak_of(own)
+    context = browser.new_context(base_url=own.url, locale="en-GB")
+    page = context.new_page()
+    page.route("**/api/v1/events", lambda route: route.abort())
+    page.goto(f"/alerts/{alert.id}")
+    own.sample.alerts.act(alert.id, "acknowledge", version=alert.version, actor="Budi")
+    page.get_by_label("Reason").select_option("false_alarm")
+    page.get_by_role("button", name="Close alert").click()
+    expect(page.get_by_role("alert").filter(has_text="Nothing was saved")).to_be_visible()
+    expect(page.locator("#state")).to_contain_text("Acknowledged")
+    context.close()
+
+
+def test_the_form_acts_on_what_the_reader_saw_even_when_the_page_went_on(
+    own: Served, browser: Browser
+) -> None:
+    alert = leak_of(own)
+    context = browser.new_context(base_url=own.url, locale="en-GB")
+    page = context.new_page()
+    page.goto(f"/alerts/{alert.id}")
+    page.get_by_label("Note").fill("half a sent")
+    own.sample.alerts.act(alert.id, "note", version=alert.version, note="seen on site", actor="Budi")
+    expect(page.locator("#history")).to_contain_text("seen on site")
+    expect(page.get_by_label("Note")).to_have_value("half a sent")
+    page.get_by_role("button", name="Add note").click()
+    expect(page.get_by_text("The note is kept in the history.")).to_be_visible()
+    context.close()
+
+
+def test_language_and_colours_are_switched_and_kept(serve: Callable[[str], Served], browser: Browser) -> None:
+    with window(browser, serve("town").url, language="en-GB") as reader:
+        page = reader.new_page()
+        page.goto("/sensors?state=silent")
+        page.get_by_role("button", name="Bahasa Indonesia").click()
+        expect(page).to_have_url(re.compile(r"/sensors\?state=silent$"))
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sensor")
+        expect(page.get_by_role("button", name="English")).to_be_visible()
+        before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        for _ in range(2):
+            page.locator('form[action*="/theme"] button').click()
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+        page.goto("/")
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        expect(page.locator("html")).to_have_attribute("lang", "id")
+
+
+def test_span_of_a_chart_changes_without_leaving_the_page(
+    serve: Callable[[str], Served], browser: Browser
+) -> None:
+    with window(browser, serve("town").url) as reader:
+        page = reader.new_page()
+        page.goto("/dmas/D2")
+        settled(page)
+        page.evaluate("window.kept = true")
+        with page.expect_response(lambda r: "/series?" in r.url) as answer:
+            page.get_by_role("link", name="28 hari").click()
+        assert answer.value.ok
+        expect(page).to_have_url(re.compile(r"range=28d$"))
+        expect(page.get_by_role("link", name="28 hari")).to_have_attribute("aria-current", "true")
+        assert page.evaluate("window.kept") is True
+        page.reload()
+        expect(page.get_by_role("link", name="28 hari")).to_have_attribute("aria-current", "true")
+
+
+def test_without_webgl_the_network_is_drawn_flat(serve: Callable[[str], Served], browser: Browser) -> None:
+    with window(browser, serve("town").url) as reader:
+        reader.add_init_script(
+            "const get = HTMLCanvasElement.prototype.getContext;"
+            "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {"
+            "  return kind.startsWith('webgl') ? null : get.call(this, kind, ...rest); };"
+        )
+        page = reader.new_page()
+        page.goto("/")
+        settled(page)
+        assert page.locator("#map").get_attribute("data-renderer") == "svg"
+        assert colours_in(page, "#map") > 20
+        expect(page.locator("[data-map-note]")).to_contain_text("WebGL")
+        expect(page.locator(".flat-map .suspect-pipe")).to_have_count(6)
+
+
+def test_a_lost_connection_is_said_plainly_and_taken_back(own: Served, browser: Browser) -> None:
+    context = browser.new_context(base_url=own.url, locale="en-GB")
+    page = context.new_page()
+    page.goto("/")
+    settled(page)
+    expect(page.locator("#connection")).to_be_hidden()
+    context.set_offline(True)
+    own.sample.stopping.set()  # ends the open stream, as a stopping server does
+    expect(page.locator("#connection")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#connection")).to_contain_text("The connection to Twuin is down")
+    own.sample.stopping.clear()
+    context.set_offline(False)
+    expect(page.locator("#connection")).to_be_hidden(timeout=PATIENCE_MS)
+    context.close()
+
+
+def test_the_suspects_of_a_leak_are_reached_by_keyboard(
+    serve: Callable[[str], Served], browser: Browser
+) -> None:
+    served = serve("town")
+    with window(browser, served.url) as reader:
+        page = reader.new_page()
+        page.goto("/")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Langsung ke isi")).to_be_focused()
+        page.keyboard.press("Enter")
+        page.goto(f"/alerts/{leak_of(served).id}")
+        settled(page)
+        page.locator("[data-suspect]").first.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#map")).to_be_in_viewport()
+
+
+TOO_SMALL = """() => {
+  const fields = "button, select, input:not([type=hidden]), textarea, summary";
+  const links = "nav a, a.button, a.more, a.chip, a.row-link, .near a";
+  return [...document.querySelectorAll(`${fields}, ${links}`)]
+    .filter((e) => e.checkVisibility())
+    .map((e) => [e.textContent.trim() || e.name || e.className, e.getBoundingClientRect()])
+    .filter(([, r]) => r.height < 43.5 || r.width < 43.5)
+    .map(([name, r]) => `${name} ${r.width.toFixed(0)}x${r.height.toFixed(0)}`);
+}"""
+
+
+@pytest.mark.parametrize("language", ["id-ID", "en-GB"])
+def test_everything_to_touch_on_a_phone_is_big_enough(
+    language: str, serve: Callable[[str], Served], browser: Browser
+) -> None:
+    served = serve("town")
+    with window(browser, served.url, width=390, language=language) as reader:
+        page = reader.new_page()
+        for address in addresses(served):
+            page.goto(address)
+            settled(page)
+            small = page.evaluate(TOO_SMALL)
+            assert small == [], address
+
+
+def test_every_control_and_picture_has_a_name(serve: Callable[[str], Served], browser: Browser) -> None:
+    served = serve("town")
+    with window(browser, served.url) as reader:
+        page = reader.new_page()
+        for address in addresses(served):
+            page.goto(address)
+            settled(page)
+            nameless = page.evaluate(
+                """() => [
+                  ...[...document.querySelectorAll("a[href], button")].filter(
+                    (e) => !(e.textContent.trim() || e.getAttribute("aria-label") || e.title)),
+                  ...[...document.querySelectorAll("input:not([type=hidden]), select, textarea")].filter(
+                    (e) => !e.labels.length),
+                  ...[...document.querySelectorAll("[role=img], [role=region]")].filter(
+                    (e) => !e.getAttribute("aria-label")),
+                ].map((e) => e.outerHTML.slice(0, 200))"""
+            )
+            assert nameless == [], address
+            assert page.locator("h1").count() == 1, address
