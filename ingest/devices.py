@@ -25,11 +25,13 @@ CREATE TABLE IF NOT EXISTS devices (
 ) STRICT, WITHOUT ROWID;
 """
 _COLUMNS = "device, state, received, time, battery_v, signal_dbm, firmware, interval_s, sensors"
-# A last will knows nothing but that the device is gone: what it said while alive stays.
+# A last will knows nothing but that the device is gone: what it said while alive stays. A retained message
+# that comes again, because we subscribed again, is no news: it keeps the time when it was first heard.
 _UPSERT = f"""
 INSERT INTO devices ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
-    received = CASE WHEN state IS excluded.state AND time IS excluded.time AND time IS NOT NULL
+    received = CASE WHEN state IS excluded.state AND (time IS excluded.time AND time IS NOT NULL
+                                                      OR excluded.time IS NULL AND state = 'offline')
                     THEN received ELSE excluded.received END,
     state = excluded.state, time = COALESCE(excluded.time, time),
     battery_v = COALESCE(excluded.battery_v, battery_v),

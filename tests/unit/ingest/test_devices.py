@@ -38,6 +38,9 @@ def test_a_retained_message_read_again_is_as_old_as_it_was(devices: DeviceLog) -
     again = DeviceState("d1", "online", NOW + 60 * MINUTE, BIRTH.time, 3.6)
     devices.update([again])
     assert devices.all()["d1"].received == NOW
+    will = DeviceState("d1", "offline", NOW + 61 * MINUTE)
+    devices.update([will, DeviceState("d1", "offline", NOW + 90 * MINUTE)])
+    assert devices.all()["d1"].received == will.received
 
 
 def test_news_replace_what_was_said_before(devices: DeviceLog) -> None:
