@@ -103,10 +103,16 @@ class Town:
 
     def put(self, name: str, times: np.ndarray, values: np.ndarray | float, quality: int = 0) -> None:
         """Store one series, values in SI."""
+        self.store.append(self.batch(name, times, values, quality))
+
+    def batch(
+        self, name: str, times: np.ndarray, values: np.ndarray | float, quality: int = 0
+    ) -> ReadingBatch:
+        """One series as a batch."""
         t = np.atleast_1d(times)
         v = np.broadcast_to(np.asarray(values, float), t.shape)
         zeros = np.zeros(len(t), int)
-        self.store.append(ReadingBatch.columns([name], zeros, t, v, received=NOW, quality=quality))
+        return ReadingBatch.columns([name], zeros, t, v, received=NOW, quality=quality)
 
     def leak(self, dma: str = "D1", *, onset_h: float = -5, ended_h: float | None = None) -> Finding:
         """A leak of 12 m3/h in ``dma``, hours from now."""
@@ -142,20 +148,26 @@ def small_town(tmp_path: Path) -> Iterator[Town]:
     town = Town(small_site(tmp_path), small_network(), store, alerts, rejected, clock)
     times = NOW - np.arange(36 * 12)[::-1] * STEP
     ramp = (100 + np.arange(len(times)) / 12) / M3H  # m3/h that grow by one an hour
+    parts: list[ReadingBatch] = []
+
+    def add(name: str, at: np.ndarray, values: np.ndarray | float, quality: int = 0) -> None:
+        parts.append(town.batch(name, at, values, quality))
+
     for name in ("D1-IN", derived("D1", Derived.INFLOW)):
-        town.put(name, times, ramp)
-    town.put("D1-D2", times, 0.01)
-    town.put("D1-P", times, 35.0)
-    town.put("T-LEVEL", times, 3.2, quality=2)
-    town.put(derived("D2", Derived.INFLOW), times, 0.01)
+        add(name, times, ramp)
+    add("D1-D2", times, 0.01)
+    add("D1-P", times, 35.0)
+    add("T-LEVEL", times, 3.2, quality=2)
+    add(derived("D2", Derived.INFLOW), times, 0.01)
     for dma in ("D1", "D2"):
-        town.put(derived(dma, Derived.EXPECTED), times, 90 / M3H)
-        town.put(derived(dma, Derived.BAND), times, 15 / M3H)
-        town.put(derived(dma, Derived.CUSUM), times, 0.5)
+        add(derived(dma, Derived.EXPECTED), times, 90 / M3H)
+        add(derived(dma, Derived.BAND), times, 15 / M3H)
+        add(derived(dma, Derived.CUSUM), times, 0.5)
     midnight = instant(datetime(2026, 3, 9, 17, tzinfo=UTC))  # of 10 March in Malang
     nights = midnight - np.arange(3)[::-1] * np.timedelta64(1, "D")
-    town.put(derived("D1", Derived.NIGHT_FLOW), nights, np.array([20.0, 21.0, 22.0]) / M3H)
-    town.put(derived("D1", Derived.NIGHT_FLOW_USUAL), nights, 20.5 / M3H)
+    add(derived("D1", Derived.NIGHT_FLOW), nights, np.array([20.0, 21.0, 22.0]) / M3H)
+    add(derived("D1", Derived.NIGHT_FLOW_USUAL), nights, 20.5 / M3H)
+    store.append(ReadingBatch.concat(parts))
     when = datetime(2026, 3, 10, 2, tzinfo=UTC)
     rejected.add(
         [
