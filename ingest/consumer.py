@@ -8,9 +8,10 @@ import time
 from dataclasses import dataclass
 
 from ingest.backoff import Backoff
+from ingest.broker_options import BrokerOptions, TakenOver, taken_over
 from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS
 from ingest.devices import DeviceLog
-from ingest.link import BrokerOptions, Link, Received, TakenOver, taken_over
+from ingest.link import Link, Received
 from ingest.pipeline import Group, Pipeline, RawMessage
 from ingest.rejected import RejectedLog
 from ingest.stats import Stats

@@ -7,13 +7,10 @@ is the fastest way through Python, and no message is ever read that nobody has r
 from __future__ import annotations
 
 import select
-import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -21,47 +18,14 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from ingest.broker_options import BrokerOptions as BrokerOptions
+from ingest.broker_options import TakenOver, refused, taken_over, unreachable, who
 from ingest.topics import Subscription
 from waterworks.errors import BrokerError
 
 _CONNECT_S = 10.0  # for the broker's answer to CONNECT and to SUBSCRIBE
 _CHUNK = 256 * 1024  # bytes asked of the socket at once
 _TAKEN_OVER = 0x8E  # MQTT 5.0, table 2-6
-_NOT_AUTHORISED = {0x86, 0x87}
-_BAD_VERSION = 0x84
-
-
-@dataclass(frozen=True)
-class BrokerOptions:
-    """Where a broker is and how to speak to it.
-
-    version: "3.1.1" costs half of "5" in CPU. keepalive_s: how long silence may last before the peer is
-    asked for a sign of life. session_s: how long a broker that speaks MQTT 5 keeps messages for us while
-    we are away (with 3.1.1, its own configuration decides). receive_maximum: how many unacknowledged
-    messages we take at most, as told to a broker that speaks MQTT 5.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 1883
-    version: Literal["3.1.1", "5"] = "3.1.1"
-    username: str = ""
-    password: str = field(default="", repr=False)
-    tls: bool = False
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    keepalive_s: int = 60
-    session_s: int = 7 * 86_400
-    receive_maximum: int = 8_000
-
-    @property
-    def where(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"MQTT broker {host}:{self.port}"
-
-
-class TakenOver(BrokerError):
-    """Another client came with our client id, and the broker gave it our session."""
 
 
 class Received(NamedTuple):
@@ -114,11 +78,11 @@ class Link:
             else:
                 self._client.connect(self.options.host, self.options.port, self.options.keepalive_s)
         except (OSError, ValueError) as e:
-            raise _unreachable(self.options, e) from e
+            raise unreachable(self.options, e) from e
         self._await(lambda: self._answer is not None, "does not answer as an MQTT broker does")
         assert self._answer is not None
         if self._answer.is_failure:
-            raise _refused(self.options, self._answer)
+            raise refused(self.options, self._answer.value, str(self._answer))
         for s in subscriptions:
             _, mid = self._client.subscribe(s.filter, qos=1)
             if mid is not None:
@@ -217,7 +181,7 @@ class Link:
         filter = self._asked.pop(mid, "")
         if any(code.is_failure for code in reasons):
             self._lost = BrokerError(
-                f"{self.options.where} does not let {_who(self.options)} subscribe to {filter}: "
+                f"{self.options.where} does not let {who(self.options)} subscribe to {filter}: "
                 "allow it in the broker's access list"
             )
 
@@ -235,14 +199,6 @@ class Link:
             self._lost = TakenOver(taken_over(self.options, self.client_id))
         else:
             self._lost = BrokerError(f"{self.options.where} closed the connection ({reason})")
-
-
-def taken_over(options: BrokerOptions, client_id: str) -> str:
-    """What to say when two clients throw each other out."""
-    return (
-        f"another client took over our session at {options.where} under the same client id {client_id!r}: "
-        "give each ingest process its own name (mqtt.name)"
-    )
 
 
 class _Client(paho.Client):
@@ -327,42 +283,3 @@ def _wait(sock: Any, timeout: float, writing: bool) -> int:
     poll.register(sock, select.POLLIN | (select.POLLOUT if writing else 0))
     events = poll.poll(max(timeout, 0.0) * 1000)
     return events[0][1] if events else 0
-
-
-def _unreachable(options: BrokerOptions, e: Exception) -> BrokerError:
-    match e:
-        case ConnectionRefusedError():
-            return BrokerError(
-                f"no {options.where}: connection refused; is it running, and is this its port?"
-            )
-        case socket.gaierror():
-            return BrokerError(f"no {options.where}: host name {options.host!r} is not known")
-        case ssl.SSLCertVerificationError():
-            return BrokerError(
-                f"{options.where}: its certificate is not trusted ({e.verify_message}); "
-                "name the authority that signed it with mqtt.ca_file"
-            )
-        case ssl.SSLError():
-            return BrokerError(
-                f"{options.where}: no TLS connection ({e.reason or e}); does this port speak TLS?"
-            )
-        case ConnectionResetError() if options.tls:
-            return BrokerError(f"{options.where}: no TLS connection; does this port speak TLS?")
-        case TimeoutError():
-            return BrokerError(f"no {options.where}: no answer in time; is there a firewall between?")
-        case _:
-            return BrokerError(f"no {options.where}: {e}")
-
-
-def _refused(options: BrokerOptions, code: ReasonCode) -> BrokerError:
-    if code.value in _NOT_AUTHORISED:
-        return BrokerError(
-            f"{options.where} does not admit {_who(options)}: check mqtt.username and the password"
-        )
-    if code.value == _BAD_VERSION:
-        return BrokerError(f"{options.where} does not speak MQTT {options.version}: set mqtt.version")
-    return BrokerError(f"{options.where} refuses the connection: {code}")
-
-
-def _who(options: BrokerOptions) -> str:
-    return f"user {options.username!r}" if options.username else "clients without a user name"
