@@ -104,7 +104,10 @@ def open_files(files: Sequence[Path], mapping: Mapping, site: Site) -> list[Read
 
 
 class ReadingFile:
-    """One file that was checked. ``cells``: how many values it has room for."""
+    """One file that was checked.
+
+    cells: how many values it has room for. in_order: whether no row is older than one above it.
+    """
 
     def __init__(self, path: Path, source: Source, site: Site) -> None:
         self.path, self.source, self.site = path, source, site
@@ -116,6 +119,7 @@ class ReadingFile:
         per_row = 1 if source.long else len(self._columns)
         self.cells = len(self._time) * per_row
         self._per_row = per_row
+        self.in_order = bool((np.diff(self._time[self._state == _GOOD]) >= 0).all())
 
     # -- the first pass -----------------------------------------------------------------------------
 
@@ -281,6 +285,8 @@ class ReadingFile:
             newest = int(ordered[-1])
             yield self._validated(raw, tally, received)
         self._tell_malformed(self._table.malformed, told, tally)
+        if at != len(self._time):
+            self._fail(None, "changed while it was read: try again")
 
     def _tell_malformed(self, malformed: list[Malformed], told: int, tally: Tally) -> int:
         for line, text, message in malformed[told:]:

@@ -38,8 +38,9 @@ _ISO = (
     r"(?:[Tt ](?P<H>\d{2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?)?"
     r" ?(?P<z>[Zz]|[+-]\d{2}:?\d{2})?"
 )
-_UNIX = {"unix_s": 1_000_000, "unix_ms": 1_000, "unix_us": 1}
 _DAY = 86_400_000_000
+_NUMBERS = {"unix_s": 1_000_000, "unix_ms": 1_000, "unix_us": 1, "excel": _DAY}
+_EXCEL_EPOCH = 25_569 * _DAY  # from 1899-12-30, day 0 of Excel's serial dates, to 1970
 
 
 class Parsed(NamedTuple):
@@ -57,13 +58,14 @@ class TimeFormat:
     """One way to write a time.
 
     ``iso``: 2026-11-21 10:00:00, with T or a blank, with or without seconds, fraction and zone;
-    ``unix_s``, ``unix_ms``, ``unix_us``: a number since 1970 UTC; else a pattern of %Y %y %m %d %H %I %M %S
-    %f %p %z and literal text, as in strptime. ValueError for another one.
+    ``unix_s``, ``unix_ms``, ``unix_us``: a number since 1970 UTC; ``excel``: days as Excel counts them, local
+    time; else a pattern of %Y %y %m %d %H %I %M %S %f %p %z and literal text, as in strptime. ValueError for
+    another one.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.scale = _UNIX.get(text, 0)
+        self.scale = _NUMBERS.get(text, 0)
         if self.scale:
             self.pattern = r"(?P<n>[+-]?\d+(?:\.\d+)?)"
             return
@@ -81,7 +83,7 @@ class TimeFormat:
                     raise ValueError(
                         f"time format {text!r}: {part} is not understood, or stands twice; known are "
                         + ", ".join(f"%{n}" for n in _FIELDS)
-                        + ", and the names iso, unix_s, unix_ms, unix_us"
+                        + ", and the names iso, unix_s, unix_ms, unix_us, excel"
                     )
                 used.add(name)
                 pattern += _FIELDS[name]
@@ -90,6 +92,15 @@ class TimeFormat:
         if not ({"m", "d"} <= used and used & {"Y", "y"}):
             raise ValueError(f"time format {text!r} has no year, month and day (%Y, %m, %d)")
         self.pattern = pattern
+
+    def from_numbers(self, number: NDArray[np.float64]) -> Parsed:
+        """(N,) numbers to times, NaN to none. Only for formats that are numbers."""
+        ok = np.abs(number) < 4e18 / self.scale
+        us = np.rint(np.where(ok, number, 0) * self.scale).astype(np.int64)
+        if self.text != "excel":
+            return Parsed(np.where(ok, us, 0), ok, ok)
+        us = (us + 500) // 1000 * 1000 - _EXCEL_EPOCH  # a serial date is exact to some microseconds only
+        return Parsed(np.where(ok, us, 0), np.zeros(len(ok), bool), ok)
 
     def parse(self, cells: pa.Array) -> Parsed:
         """(N,) texts to times. A day that its month does not have is no time."""
@@ -100,10 +111,8 @@ class TimeFormat:
             return Parsed(np.zeros(n, np.int64), np.zeros(n, bool), ok)
 
         if self.scale:
-            number = pc.cast(pc.struct_field(found, "n"), pa.float64()).fill_null(0).to_numpy()
-            fits = np.abs(number) < 1e18 / self.scale
-            us = np.rint(np.where(fits, number, 0) * self.scale).astype(np.int64)
-            return Parsed(us, ok & fits, ok & fits)
+            number = pc.cast(pc.struct_field(found, "n"), pa.float64()).fill_null(np.nan).to_numpy()
+            return self.from_numbers(number)
         fields = {f.name: pc.struct_field(found, f.name) for f in found.type}
 
         def number_of(name: str, default: int = 0) -> Micros:
@@ -154,11 +163,17 @@ def _apply_zone(us: Micros, cells: pa.Array | None) -> tuple[Micros, Mask]:
 
 
 def parse(cells: pa.Array, formats: list[TimeFormat]) -> Parsed:
-    """(N,) texts, or Arrow timestamps, to times; of several formats the first that fits a cell."""
+    """(N,) texts, numbers or Arrow timestamps to times; of several formats the first that fits a cell."""
     if pa.types.is_timestamp(cells.type):
         ok = cells.is_valid().to_numpy(zero_copy_only=False)
         us = cells.cast(pa.timestamp("us", cells.type.tz), safe=False).cast(pa.int64()).fill_null(0)
         return Parsed(us.to_numpy(), np.full(len(cells), cells.type.tz is not None) & ok, ok)
+    if pa.types.is_floating(cells.type) or pa.types.is_integer(cells.type):
+        for format in formats:
+            if format.scale:
+                return format.from_numbers(
+                    cells.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
+                )
     if not pa.types.is_string(cells.type):
         cells = cells.cast(pa.string())
     out = formats[0].parse(cells)

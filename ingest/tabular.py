@@ -191,6 +191,8 @@ class _Sheet:
     def __init__(self, path: Path, source: Source) -> None:
         self.malformed: list[Malformed] = []
         self._decimal = source.decimal
+        pattern = source.time.formats[0]
+        self._date = pattern if "%" in pattern else "%Y-%m-%d %H:%M:%S.%f"
         try:
             with calamine.CalamineWorkbook.from_path(path) as book:
                 names = book.sheet_names
@@ -231,7 +233,7 @@ class _Sheet:
     def _text(self, cell: Any) -> str:
         """A cell of a column of mixed kinds as if it had been typed."""
         if isinstance(cell, datetime.datetime):
-            return cell.isoformat(" ")
+            return cell.strftime(self._date)
         if isinstance(cell, float):
             return (str(int(cell)) if cell.is_integer() else repr(cell)).replace(".", self._decimal)
         return str(cell)

@@ -64,7 +64,7 @@ _PASSING = (
     duckdb.OutOfMemoryException,
     duckdb.InterruptException,
 )
-"""Failures of a write that may be over later."""
+"""Failures that may be over later."""
 
 _open_files: set[Path] = set()
 _open_files_lock = threading.Lock()
@@ -181,9 +181,7 @@ class DuckStore:
                 return self._append(con, batch)
             except duckdb.Error as error:
                 self._give_up(con)
-                if isinstance(error, _PASSING):
-                    raise StoreUnavailable(f"nothing was stored in {self.path}: {_line(error)}") from error
-                raise StoreError(f"nothing was stored in {self.path}: {_line(error)}") from error
+                raise _failed(f"nothing was stored in {self.path}", error) from error
 
     def _writer(self) -> duckdb.DuckDBPyConnection:
         if self._closed:
@@ -262,7 +260,7 @@ class DuckStore:
         except duckdb.OutOfMemoryException as error:
             raise StoreError(f"{self.path}: too much was asked for at once; ask for less time") from error
         except duckdb.Error as error:
-            raise StoreUnavailable(f"cannot read {self.path}: {_line(error)}") from error
+            raise _failed(f"cannot read {self.path}", error) from error
         finally:
             cursor.close()
             with self._state:
@@ -404,6 +402,11 @@ def _unusable(path: Path, error: duckdb.Error) -> StoreError | StoreUnavailable:
     return StoreError(f"cannot open {path}, which is damaged, no DuckDB file, or not writable: {text}")
 
 
+def _failed(what: str, error: duckdb.Error) -> StoreError | StoreUnavailable:
+    kind = StoreUnavailable if isinstance(error, _PASSING) else StoreError
+    return kind(f"{what}: {_line(error)}")
+
+
 def _line(error: duckdb.Error) -> str:
     """The first line of what DuckDB says: the rest is advice to programmers, and stack traces."""
     return str(error).strip().splitlines()[0]
@@ -422,7 +425,10 @@ def _fetch(
 
 
 def _naive(when: np.datetime64) -> Any:
-    return as_datetime(when).replace(tzinfo=None)
+    try:
+        return as_datetime(when).replace(tzinfo=None)
+    except ValueError as error:
+        raise StoreError(f"{when} is no instant between the years 1 and 9999") from error
 
 
 @contextmanager

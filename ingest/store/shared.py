@@ -6,6 +6,7 @@ command line. Only the user who runs Twuin may connect (mode 0600).
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -20,6 +21,8 @@ from ingest.store import protocol as p
 from waterworks.errors import StoreError, StoreUnavailable
 from waterworks.ports import ReadingStore
 from waterworks.reading import AppendResult, Changes, Gap, Latest, ReadingBatch, Window
+
+log = logging.getLogger(__name__)
 
 MAX_CLIENTS = 128
 """Connections that the owner keeps open at a time."""
@@ -131,6 +134,11 @@ class StoreServer:
                     p.send(sock, self._answer(request))
                 except (StoreError, StoreUnavailable) as error:
                     p.send(sock, p.pack_error(error))
+                except OSError:
+                    raise
+                except Exception as error:  # a mistake of ours: the client must not take us for dead
+                    log.exception("the shared store failed at %s", type(request).__name__)
+                    p.send(sock, p.Failed(f"the reading store's owner failed: {error!r}", passing=False))
         except StoreError as error:  # no words of ours: say so, and hang up
             with suppress(OSError, StoreError):
                 p.send(sock, p.pack_error(error))

@@ -44,7 +44,8 @@ def main() -> int:
             wall = time.perf_counter() - began
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             print(
-                f"{what}: {wall:.1f} s ({time.process_time() - cpu:.1f} s of CPU), {report.read / wall / 1e6:.2f} M readings/s, "
+                f"{what}: {wall:.1f} s (CPU {time.process_time() - cpu:.1f} s), "
+                f"{report.read / wall / 1e6:.2f} M readings/s, "
                 f"{report.stored} stored, {report.duplicates} known, peak {peak:.0f} MB"
             )
         store.close()

@@ -262,6 +262,14 @@ class TestWindow:
         assert (window.times.astype(np.int64) // 60_000_000).tolist() == [b * 7 for b in bins]
         np.testing.assert_allclose(window.values, expected, rtol=1e-12, atol=1e-15)
 
+    def test_an_instant_that_is_none_is_refused(self, store: ReadingStore) -> None:
+        store.append(batch(("a", 0, 1.0)))
+        with pytest.raises(StoreError, match="no instant"):
+            store.window(["a"], T0, np.datetime64("+99999-01-01", "us"))
+        with pytest.raises(StoreError, match="not above 0"):
+            store.window(["a"], T0, FAR, step=np.timedelta64(0, "s"))
+        assert len(store.window(["a"], T0, FAR).times) == 1
+
     def test_what_it_gives_may_be_written_to(self, store: ReadingStore) -> None:
         store.append(batch(("a", 0, 1.0)))
         window = store.window(["a"], T0, FAR)

@@ -320,6 +320,17 @@ class TestSharing:
         client.close()
         owner.close()
 
+    def test_a_mistake_of_the_owner_is_told_and_does_not_look_like_its_death(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        owner, client = open_store(tmp_path), open_store(tmp_path)
+        monkeypatch.setattr(DuckStore, "names", lambda self: 1 // 0)
+        with pytest.raises(StoreError, match="ZeroDivisionError"):
+            client.names()
+        assert not client.owner
+        client.close()
+        owner.close()
+
     def test_an_owner_that_hangs_makes_the_store_unavailable(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

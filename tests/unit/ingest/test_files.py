@@ -295,6 +295,19 @@ class TestSheet:
         ]
         assert lines_of(tally) == [(6, Reason.WRONG_TYPE)]
 
+    def test_dates_of_excel_beside_dates_that_are_text(self, read: Read, tmp_path: Path) -> None:
+        path = tmp_path / "x.xlsx"
+        book = openpyxl.Workbook()
+        sheet = book.create_sheet("Data")
+        sheet.append(["t", "flow", "p m"])
+        sheet.append([np.datetime64("2026-02-01T10:30").item(), 3.6, 1])
+        sheet.append(["13/02/2026 11:00", 3.6, 1])
+        book.save(path)
+        mapping = WIDE.replace('column = "t"', 'column = "t", format = "%d/%m/%Y %H:%M"')
+        rows, tally = read(path, mapping, more='sheet = "Data"')
+        assert [t for _, t, _, _ in rows[::2]] == ["2026-02-01T10:30:00", "2026-02-13T11:00:00"]
+        assert not tally.refused
+
     def test_a_file_that_is_no_sheet(self, read: Read) -> None:
         with pytest.raises(DataFileError, match=r"x\.xlsx: cannot be read as a sheet"):
             read(b"PK\x03\x04 nonsense", name="x.xlsx")

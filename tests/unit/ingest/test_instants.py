@@ -100,6 +100,19 @@ class TestParse:
         assert parsed.ok.tolist() == [True, True, True, False]
         assert parsed.us[:3].tolist() == [us("2026-02-01"), us("2026-12-31"), us("2026-05-06")]
 
+    def test_days_as_excel_counts_them_are_local(self) -> None:
+        # 2026-11-21 is day 46347 of Excel; 10:05 is 0.42013888888888889 of a day
+        for cells in (pa.array([46347.42013888889, None]), pa.array(["46347.42013888889", ""])):
+            parsed = parse(cells, [TimeFormat("excel")])
+            assert parsed.ok.tolist() == [True, False] and not parsed.zoned.any()
+            assert parsed.us.tolist() == [us("2026-11-21T10:05"), 0]
+
+    @pytest.mark.parametrize("kind", [pa.int64(), pa.float64()])
+    def test_numbers_in_typed_columns(self, kind: pa.DataType) -> None:
+        parsed = parse(pa.array([1763719500000, None], kind), [TimeFormat("iso"), TimeFormat("unix_ms")])
+        assert parsed.ok.tolist() == [True, False]
+        assert parsed.us[0] == 1763719500_000_000
+
     def test_arrow_timestamps_keep_their_zone(self) -> None:
         when = datetime(2026, 11, 21, 10, 5, tzinfo=UTC)
         zoned = parse(pa.array([when, None], pa.timestamp("ns", "Asia/Jakarta")), [TimeFormat("iso")])

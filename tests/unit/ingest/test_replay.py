@@ -182,6 +182,16 @@ def test_it_ends_when_told_to(file: Path, mapping: Mapping, site: Site, listenin
     assert not report.complete and 0 < report.readings < 75 and len(shares) == 1
 
 
+def test_a_file_sorted_by_sensor_is_sent_by_time(
+    tmp_path: Path, mapping: Mapping, site: Site, listening: type[Listening]
+) -> None:
+    rows = [f"2026-01-0{day},{name},1,," for name in ("D1-IN", "TANK") for day in (3, 1, 2)]
+    (tmp_path / "x.csv").write_text("\n".join(["t,id,v,u,q", *rows]) + "\n")
+    replay([tmp_path / "x.csv"], mapping, site, BrokerOptions())
+    times = [json.loads(p)["series"][0]["times"][0] for _, p in listening.sent_to]
+    assert len(times) == 6 and times == sorted(times)
+
+
 @pytest.mark.parametrize("speed", [0.0, -1.0, math.nan])
 def test_a_speed_is_above_nothing(file: Path, mapping: Mapping, site: Site, speed: float) -> None:
     with pytest.raises(ValueError, match="not above 0"):
