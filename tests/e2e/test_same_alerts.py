@@ -1,0 +1,227 @@
+"""Live, replayed and backfilled, the same data end in the same alerts; sent again they change nothing."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from firmware_sim.broker_address import BrokerAddress
+from firmware_sim.files import write_files
+from firmware_sim.live import run_fleet
+from firmware_sim.scenario import parse_scenario
+from firmware_sim.town import demo_site_folder
+from ingest.broker import start_broker
+from ingest.link import BrokerOptions
+from ingest.mapping import load_mapping
+from ingest.replay import replay
+from twuin.app import Parts, build, every_alert, make_monitor, make_views, start_ingest, start_monitor
+from twuin.file_jobs import run_backfill
+from twuin.settings import Settings, load
+from waterworks.site import Site
+from waterworks.site_folder import read_site
+
+pytestmark = pytest.mark.servers
+
+START = np.datetime64("2026-03-01T17:00:00", "us")  # midnight in the town
+DAYS = 20
+SCENARIO = """
+name = "same"
+seed = 7
+
+[[leak]]
+id = "burst"
+pipe = "P2040"
+start = "+16d 09:00"
+end = "+18d 15:00"
+flow_m3h = 9
+
+# A logger that is away for half a day and then sends what it kept: late data, across the burst.
+[[fault]]
+id = "away"
+kind = "offline"
+device = "D2-P3-LOG"
+start = "+16d 03:00"
+end = "+16d 16:00"
+
+# An inlet meter that does the same: the DMA's inflow itself comes late.
+[[fault]]
+id = "meter"
+kind = "offline"
+device = "D4-INLET"
+start = "+12d 03:00"
+end = "+12d 09:00"
+"""
+
+
+@pytest.fixture(scope="module")
+def town() -> Site:
+    return read_site(demo_site_folder())
+
+
+@pytest.fixture(scope="module")
+def recorded(town: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the readings of the scenario, as ``twuin simulate --out`` writes them."""
+    folder = tmp_path_factory.mktemp("recorded") / "out"
+    write_files(town, parse_scenario(SCENARIO), folder, START, START + np.timedelta64(DAYS, "D"))
+    return folder
+
+
+def settings(folder: Path, port: int = 1883) -> Settings:
+    return load(
+        None,
+        {
+            "site": demo_site_folder(),
+            "data_dir": folder,
+            "mqtt": {"port": port},
+            "clock": {"kind": "data"},
+            "monitor": {"poll_s": 0.2},
+        },
+    )
+
+
+@contextmanager
+def watching(folder: Path) -> Iterator[tuple[Parts, int]]:
+    """Broker, ingest and monitor at work, as ``twuin serve`` runs them; and the broker's port."""
+    broker = start_broker(folder / "broker", 0)
+    try:
+        parts = build(settings(folder, broker.port))
+        with closing(parts):
+            start_ingest(parts)
+            start_monitor(parts)
+            assert parts.consumer is not None
+            wait(lambda: parts.consumer is not None and parts.consumer.stats.connected)
+            yield parts, broker.port
+            parts.jobs.finish()
+    finally:
+        broker.stop()
+
+
+def wait(ready: Any, patience_s: float = 120.0) -> None:
+    end = time.monotonic() + patience_s
+    while not ready():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.1)
+
+
+def settle(parts: Parts, readings: int) -> None:
+    """Wait until ``readings`` have come and the monitor has seen them all."""
+    consumer = parts.consumer
+    assert consumer is not None
+    wait(lambda: consumer.stats.stored + consumer.stats.duplicates >= readings)
+
+
+def alerts_after_all(parts: Parts) -> list[dict[str, Any]]:
+    """All alerts as people see them, once every reading is analysed."""
+    monitor = parts.monitor or make_monitor(parts)
+    monitor.catch_up(final=True)
+    alerts = [comparable(a.model_dump(mode="json")) for a in every_alert(make_views(parts))]
+    return [a for a in alerts if clockless(a)]
+
+
+def comparable(alert: dict[str, Any]) -> dict[str, Any]:
+    """Without what counts the steps on the way there."""
+    return {k: v for k, v in alert.items() if k != "version"}
+
+
+def clockless(alert: dict[str, Any]) -> bool:
+    """Whether the alert is about the readings alone. That a sensor says nothing *now* is for the clock to
+    tell: a device that was away and sends later what it kept was silent for who looked on, not afterwards.
+    """
+    return not (alert["kind"] == "silent" and alert["reason"] == "withdrawn")
+
+
+def assert_same(alerts: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    """The same alerts in the same order; says which fields of which alert differ."""
+    assert [(a["kind"], a["subject"], a["id"]) for a in alerts] == [
+        (a["kind"], a["subject"], a["id"]) for a in expected
+    ]
+    for alert, wanted in zip(alerts, expected, strict=True):
+        differing = {k: (alert[k], wanted[k]) for k in wanted if not same(alert[k], wanted[k])}
+        assert not differing
+
+
+def same(value: Any, wanted: Any) -> bool:
+    """Equal; numbers to nine digits, because threads of the linear algebra may add up in another order."""
+    if isinstance(wanted, dict):
+        return value.keys() == wanted.keys() and all(same(value[k], wanted[k]) for k in wanted)
+    if isinstance(wanted, list):
+        return len(value) == len(wanted) and all(map(same, value, wanted))
+    if isinstance(wanted, float):
+        return math.isclose(value, wanted, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(value == wanted)
+
+
+def stored(parts: Parts) -> int:
+    """Number of measured readings in the store."""
+    names = [s.id for s in parts.site.sensors]
+    window = parts.store.window(names, START - np.timedelta64(1, "D"), START + np.timedelta64(DAYS + 1, "D"))
+    return int(np.isfinite(window.values).sum())
+
+
+def test_live_replay_and_backfill_end_in_the_same_alerts(town: Site, recorded: Path, tmp_path: Path) -> None:
+    files = [recorded / "readings.parquet"]
+    mapping = recorded / "mapping.toml"
+
+    backfilled = settings(tmp_path / "backfill")
+    report = run_backfill(backfilled, files, mapping, progress=lambda share: None)
+    with closing(build(backfilled)) as parts:
+        expected = alerts_after_all(parts)
+        readings = stored(parts)
+    assert report["stored"] == readings > 100_000
+    leaks = [a for a in expected if a["kind"] == "leak"]
+    assert [a["dma"] for a in leaks] == ["D2"], "the burst, the whole burst and nothing but the burst"
+    assert leaks[0]["ended"] is not None
+
+    with watching(tmp_path / "replay") as (parts, port):
+        options = BrokerOptions(port=port)
+        sent = replay(files, load_mapping(mapping), town, options, speed=math.inf)
+        assert sent.readings == readings
+        settle(parts, readings)
+    with closing(build(settings(tmp_path / "replay"))) as parts:
+        assert_same(alerts_after_all(parts), expected)
+        assert stored(parts) == readings
+
+    with watching(tmp_path / "live") as (parts, port):
+        fleet = run_fleet(
+            town,
+            parse_scenario(SCENARIO),
+            BrokerAddress("127.0.0.1", port),
+            None,
+            threading.Event(),
+            start=START,
+            end=START + np.timedelta64(DAYS, "D"),
+        )
+        assert fleet.readings == readings
+        settle(parts, readings)
+    with closing(build(settings(tmp_path / "live"))) as parts:
+        assert_same(alerts_after_all(parts), expected)
+        assert stored(parts) == readings
+
+
+def test_the_same_file_twice_adds_no_reading_and_no_alert(town: Site, recorded: Path, tmp_path: Path) -> None:
+    files = [recorded / "readings.parquet"]
+    mapping = recorded / "mapping.toml"
+    chosen = settings(tmp_path)
+    run_backfill(chosen, files, mapping, progress=lambda share: None)
+    with closing(build(chosen)) as parts:
+        before = alerts_after_all(parts)
+        readings = stored(parts)
+    assert before
+
+    again = run_backfill(chosen, files, mapping, progress=lambda share: None)
+    assert (again["stored"], again["replaced"], again["duplicates"]) == (0, 0, readings)
+    with watching(tmp_path) as (parts, port):
+        replay(files, load_mapping(mapping), town, BrokerOptions(port=port), speed=math.inf)
+        settle(parts, readings)
+        assert parts.consumer is not None and parts.consumer.stats.stored == 0
+    with closing(build(chosen)) as parts:
+        assert_same(alerts_after_all(parts), before)
+        assert stored(parts) == readings
