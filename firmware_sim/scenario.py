@@ -54,7 +54,7 @@ def load_scenario(path: Path | str) -> Scenario:
 
     Raises ScenarioError with every problem that shows without knowing the site.
     """
-    if isinstance(path, str) and re.fullmatch(r"[\w-]+", path) and not Path(path).exists():
+    if isinstance(path, str) and re.fullmatch(r"[\w-]+", path) and not Path(path).is_file():
         with as_file(files("firmware_sim") / "scenarios" / f"{path}.toml") as packaged:
             if not packaged.exists():
                 known = sorted(p.stem for p in packaged.parent.glob("*.toml"))
