@@ -43,7 +43,8 @@ def main(sensors: int = 100, commits: int = 10_000, before: int = 0) -> None:
         print(
             f"{what}: {count} commits of {sensors}, median {np.median(took):.2f} ms, "
             f"99 % {np.percentile(took, 99):.1f}, longest {took.max():.0f}; "
-            f"file {path.stat().st_size / 1e6:.1f} MB, log {wal.stat().st_size / 1e6 if wal.exists() else 0:.1f} MB"
+            f"file {path.stat().st_size / 1e6:.1f} MB, "
+            f"log {wal.stat().st_size / 1e6 if wal.exists() else 0:.1f} MB"
         )
 
     with tempfile.TemporaryDirectory() as folder:
