@@ -127,12 +127,14 @@ def fit_day(
     """Split a day's residual (J, S) into ``share * expected + offset``, least squares weighted by 1/scale^2.
 
     persistence (S,): how many slots' worth of noise count as one observation. ``share`` is drawn to 0 as a
-    normal variable of standard deviation ``prior`` (days differ by some 5 %), ``offset`` is free. NaN
-    residuals carry no weight; fewer than three quarters of the slots give NaN.
+    normal variable of standard deviation ``prior`` (days differ by some 5 %), ``offset`` is free. Residuals
+    are cut at four of their scales, so that one wild hour is no offset; NaN carries no weight; fewer than
+    three quarters of the slots give NaN.
     """
     ok = np.isfinite(residual) & np.isfinite(expected)
     w = np.where(ok, 1.0 / (scale * scale), 0.0) / persistence
-    r = np.where(ok, residual, 0.0)
+    with np.errstate(invalid="ignore"):
+        r = np.where(ok, np.clip(residual, -4 * scale, 4 * scale), 0.0)
     p = np.where(ok, expected, 0.0)
     s0, sp, spp = w.sum(0), (w * p).sum(0), (w * p * p).sum(0) + 1.0 / prior**2
     sr, srp = (w * r).sum(0), (w * r * p).sum(0)

@@ -15,8 +15,8 @@ from scipy.stats import norm
 
 from analytics.baseline import fit_day, left_out_residuals, other_kind, profile, slot_scale
 from analytics.cusum import accumulate, change_point, threshold
-from analytics.events import Event, interpolate_spread
-from analytics.noise import detrended, lag_one, robust_scale, scale_of_means
+from analytics.events import Event
+from analytics.noise import detrended, lag_one, nanmedian, robust_scale, scale_of_means
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -29,9 +29,9 @@ class Options(NamedTuple):
     weeks: how much past the baseline is made of. min_days: measured days before anything is expected.
     level_gain: share of a day's change of demand that the level takes over. years: mean years between
     false alarms of each of the four tests of an area on noise as assumed. fast_k: half the sudden change
-    looked for, in standard deviations of an innovation; slow_k likewise of a day's offset. cut: no single
-    innovation counts for more than this. confirm_s: a sudden change must have lasted this long [s]
-    and for three blocks in a row.
+    looked for, in standard deviations of an innovation; slow_k likewise of a day's offset. fast_cut,
+    slow_cut: no single innovation or day counts for more than this. confirm_s: a sudden change must have
+    lasted this long [s] and for three blocks in a row.
     follow_s: time constant with which the size of an event is followed [s]. window_s: the present size is
     the mean excess over this [s].
     confidence: an alarm needs this much, by the spread of means as it was. low_share: missing inflow is an
@@ -40,11 +40,12 @@ class Options(NamedTuple):
 
     weeks: int = 8
     min_days: int = 7
-    level_gain: float = 0.1
+    level_gain: float = 0.2
     years: float = 10.0
     fast_k: float = 1.0
     slow_k: float = 0.5
-    cut: float = 5.0
+    fast_cut: float = 8.0
+    slow_cut: float = 5.0
     confirm_s: float = 5400.0
     follow_s: float = 2 * 86400.0
     window_s: float = 3 * 86400.0
@@ -119,6 +120,7 @@ class Detector:
         self._phi = np.zeros(areas)
         self._sigma = np.full(areas, np.nan)
         self._caution = np.ones(areas)
+        self._typical = np.full(areas, np.nan)
         self._limits = np.array([[self.fast_h], [self.fast_h], [self.slow_h], [self.slow_h]])
         self._alarmed = np.full(areas, np.nan)  # statistic over threshold of alarms in the present block
 
@@ -237,6 +239,7 @@ class Detector:
         self._expect = np.where(self.armed, self.levels[d] * shape, np.nan)
         residual = self._past(self._row["residual"], first, d, clean=True)
         self._scale = np.where(self.armed, slot_scale(residual, self._expect, other, self.per_hour), np.nan)
+        self._typical = nanmedian(self._scale)
         self._caution = 1.0 + 7.0 / np.maximum(measured, 1)
 
         b = self.blocks
@@ -299,7 +302,7 @@ class Detector:
         spread = robust_scale(daily, tail=True) * np.sqrt((1 + rho) / (1 - rho)) * caution
         with np.errstate(invalid="ignore", divide="ignore"):
             z = np.where(n >= self.options.min_days, self.offsets[d] / spread, np.nan)
-        z = np.clip(z, -self.options.cut, self.options.cut)
+        z = np.clip(z, -self.options.slow_cut, self.options.slow_cut)
         for i, side in enumerate((1, -1)):
             self.sums[2 + i] = accumulate(self.sums[2 + i], side * z, self.options.slow_k)
             self.zero["slow"][i][self.sums[2 + i] <= 0] = d + 1
@@ -334,7 +337,7 @@ class Detector:
         with np.errstate(invalid="ignore", divide="ignore"):
             innovation = np.where(np.isfinite(before), z - self._phi * before, z * np.sqrt(1 - self._phi**2))
             innovation = innovation / (self._sigma * self._caution)
-        innovation = np.clip(innovation, -self.options.cut, self.options.cut)
+        innovation = np.clip(innovation, -self.options.fast_cut, self.options.fast_cut)
         for i, side in enumerate((1, -1)):
             self.sums[i] = accumulate(self.sums[i], side * innovation, self.options.fast_k)
             with np.errstate(invalid="ignore"):
@@ -344,11 +347,12 @@ class Detector:
             for s in np.flatnonzero((self.sums[i] > self.fast_h) & (self.runs[i] >= self.confirm)):
                 self._alarm(int(s), side, int(self.zero["fast"][i][s]) - 2, fast=True)
         self.sums = np.minimum(self.sums, self._limits * 2)  # what did not count as an alarm may pass
+        youngest = {e.area: e for e in self.events if e.end is None}
         for e in self.events:
             if e.end is None:
                 if e.doubt is not None:
                     self._weigh(e)
-                elif e.detected < b:
+                elif e.detected < b and e is youngest[e.area]:
                     self._follow(e)
                 if e.end is None:
                     self._note(e)
@@ -361,13 +365,20 @@ class Detector:
 
     def _standard(self, s: int, a: int, b: int) -> Floats:
         block = self._block
-        z: Floats = (block["residual"][a:b, s] - block["known"][a:b, s]) / block["scale"][a:b, s]
-        return z
+        z = (block["residual"][a:b, s] - block["known"][a:b, s]) / block["scale"][a:b, s]
+        cut: Floats = np.clip(z, -8.0, 8.0)
+        return cut  # one wild hour shall not say when a week's excess began
 
-    def _spread(self, s: int, before: int) -> tuple[Ints, Floats]:
-        """How much means over one block to two weeks varied before a block: lengths and deviations."""
-        lengths = np.unique(np.geomspace(1, max(2, 14 * 86400 / self.block_s), 12).astype(np.int64))
-        past = self.clean[max(0, before - self.window_blocks) : before, s]
+    def _spread(self, s: int, before: int, blocks: int | None = None) -> tuple[Ints, Floats]:
+        """How much standardised means over some lengths varied before a block: lengths, deviations.
+
+        blocks: the length that is asked for; None: from one block to two weeks.
+        """
+        most = blocks or max(2, 14 * 86400 // self.block_s)
+        past = self._standard(s, max(0, before - self.window_blocks), before)
+        lengths = np.unique(np.geomspace(1, most, 12).astype(np.int64))
+        if blocks is not None and len(past) // blocks >= 8:
+            lengths = np.array([blocks])
         return lengths, scale_of_means(past, lengths)
 
     def _alarm(self, s: int, side: int, earliest: int, *, fast: bool) -> None:
@@ -387,8 +398,8 @@ class Detector:
         if b - start < self.confirm or not np.isfinite(clean).any():
             return
         size = float(np.nanmean(clean))
-        lengths, spread = self._spread(s, start)
-        sure = _confidence(size, interpolate_spread(lengths, spread, b - start), (b - start) * self.block_s)
+        mean = _mean_or_zero(self._standard(s, start, b))
+        sure = _confidence(mean, self._spread(s, start, b - start)[1][-1], (b - start) * self.block_s)
         if side * size <= 0 or not sure >= self.options.confidence:
             return
         self.sums[:, s] = 0.0
@@ -408,6 +419,7 @@ class Detector:
         if side < 0 and not self._cut_off(s, start, size):
             return
         self._alarmed[s] = statistic / limit
+        lengths, spread = self._spread(s, start)
         event = Event(
             area=s,
             side=side,
@@ -511,8 +523,7 @@ class Detector:
         if not np.isfinite(residual):
             return
         scale = block["scale"][b, e.area]
-        typical = float(np.nanmedian(self._scale[:, e.area]))
-        weight = float(np.clip((typical / scale) ** 2, 0.25, 4.0))  # quiet hours say more
+        weight = float(np.clip((self._typical[e.area] / scale) ** 2, 0.25, 4.0))  # quiet hours say more
         e.weight += weight
         gain = max(weight / e.weight, 1.0 - np.exp(-weight * self.block_s / self.options.follow_s))
         bound = 3.0 * scale + 0.5 * abs(e.now)
@@ -544,11 +555,13 @@ class Detector:
         e.flow = float(np.nanmean(recent))
         # The baseline itself is known only as well as the days it is made of allow.
         widen = np.sqrt(1.0 + 2.0 / max(e.days_known, 1))
-        half = 1.6449 * widen * e.spread_of(int(np.isfinite(recent).sum()))
+        scale = self._block["scale"][e.start : last, e.area]
+        half = 1.6449 * widen * e.spread_of(int(np.isfinite(recent).sum())) * float(np.nanmean(scale[-w:]))
         e.low, e.high = e.flow - half, e.flow + half
         course = e.course(e.start, last)
         e.volume = float(max(0.0, e.side * np.where(finite, excess, course).sum()) * self.block_s)
-        e.confidence = _confidence(float(np.nanmean(excess)), widen * e.spread_of(n), n * self.block_s)
+        mean = float(np.nanmean(np.clip(excess / scale, -8.0, 8.0)))
+        e.confidence = _confidence(mean, widen * e.spread_of(n), n * self.block_s)
 
     def _note(self, e: Event) -> None:
         """Keep the size for working out the place: hourly for a day from detection, then daily.
@@ -557,7 +570,7 @@ class Detector:
         """
         age = (self.blocks - 1 - e.detected) * self.block_s
         every = 3600 if age < 86400 else 86400
-        if age % every < self.block_s and e.end is None:
+        if age % every < self.block_s and e.doubt is None:
             self._estimate(e)
             e.noted = self.blocks
             e.noted_flow, e.noted_sigma = e.flow, (e.high - e.low) / (2 * 1.6449)
@@ -583,7 +596,14 @@ class Detector:
             self.runs.copy(),
             [e.copy() for e in self.events],
             {name: z.copy() for name, z in self.zero.items()},
-            (self._expect, self._scale, self._phi, self._sigma, self._caution),  # replaced, never changed
+            (
+                self._expect,
+                self._scale,
+                self._typical,
+                self._phi,
+                self._sigma,
+                self._caution,
+            ),  # replaced, never changed
         )
 
     def changed_since(self) -> int:
@@ -619,7 +639,7 @@ class Detector:
             self._sum_known(column, 0)
         today = self.row_of[self.days - 1]
         today[today >= self.rows] = -1
-        self._expect, self._scale, self._phi, self._sigma, self._caution = s.today
+        self._expect, self._scale, self._typical, self._phi, self._sigma, self._caution = s.today
         self.kept_day = self.days
         return self.rows
 
@@ -645,13 +665,13 @@ class Detector:
 
 
 def _confidence(mean: float, spread: float, lasted_s: float) -> float:
-    """Chance that noise alone would not show such a mean excess once in a month.
+    """Chance that noise alone would not show such a mean excess once in a year.
 
-    One less the normal tail beyond mean / spread, times the number of such stretches in 30 days.
+    One less the normal tail beyond mean / spread, times the number of such stretches in 365 days.
     """
     if not spread > 0:
         return 0.0
-    chance = norm.sf(abs(mean) / spread) * max(1.0, 30 * 86400 / lasted_s)
+    chance = norm.sf(abs(mean) / spread) * max(1.0, 365 * 86400 / lasted_s)
     return float(1.0 - min(1.0, chance))
 
 

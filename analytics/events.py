@@ -18,9 +18,9 @@ class Event:
     end decided. end: first block after it, None while it lasts; closed: the block whose end decided that;
     doubt: block from which on it may be over, while that is being decided.
     track: (block, flow) steps of its size [m3/s], signed, from that block on. lengths, spread: standard
-    deviation of a mean residual over so many blocks, before the event [m3/s]. Estimates as of the last
-    update: flow, low, high [m3/s] (90 % interval), volume [m3], confidence [0..1]. noted: block by which
-    the place was last worth working out anew, noted_flow and noted_sigma [m3/s] the size known then.
+    deviation of the mean standardised residual over so many blocks, before the event [-]. Estimates as
+    of the last update: flow, low, high [m3/s] (90 % interval), volume [m3], confidence [0..1]. noted: block
+    by which the place was last worth working out anew, noted_flow and noted_sigma [m3/s] the size then.
     """
 
     area: int
@@ -60,16 +60,18 @@ class Event:
 
     def course(self, first: int, last: int) -> Floats:
         """Flow in blocks [first, last), signed [m3/s]; 0 outside the event."""
-        out = np.zeros(max(0, last - first))
-        for i, (block, flow) in enumerate(self.track):
-            until = self.track[i + 1][0] if i + 1 < len(self.track) else last
-            out[max(block - first, 0) : max(until - first, 0)] = flow
+        if last <= first or not self.track:
+            return np.zeros(max(0, last - first))
+        steps = np.array(self.track)
+        block = np.arange(first, last)
+        at = np.searchsorted(steps[:, 0], block, "right") - 1
+        out = np.where(at >= 0, steps[np.maximum(at, 0), 1], 0.0)
         if self.end is not None:
-            out[max(self.end - first, 0) :] = 0.0
+            out[block >= self.end] = 0.0
         return out
 
     def spread_of(self, blocks: int) -> float:
-        """Standard deviation of a mean over so many blocks [m3/s]."""
+        """Standard deviation of a mean over so many blocks [-]."""
         return interpolate_spread(self.lengths, self.spread, blocks)
 
 

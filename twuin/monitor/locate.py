@@ -11,7 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.ranking import nearest_sensors, pipe_probabilities, seasonal_residual, shrunk_covariance
-from analytics.sensitivity import Linear, head_response, leak_response, pipe_slope
+from analytics.sensitivity import (
+    LEAST_FLOW,
+    LEAST_SLOPE,
+    Law,
+    Linear,
+    finite_response,
+    head_response,
+    leak_response,
+    pipe_law,
+    pipe_slope,
+)
 from twuin.alerts.model import Suspect
 from twuin.monitor.engine import UNUSABLE
 from twuin.monitor.grid import instant_of, local_time, utc_seconds
@@ -40,6 +50,16 @@ NIGHT_WEIGHT = 3.0
 LEAST_M = 0.02
 """No mean pressure is believed beyond this [m]: resolution and drift of common loggers."""
 
+CANDIDATES = 100
+"""Pipes whose answer to a leak of the real size is worked out."""
+
+FIRST_SIGMA, FIRST_ERROR = 0.5, 0.3
+"""Of the first round: freedom of the leak's size, error of answers, both as shares."""
+
+SECOND_SIGMA, SECOND_ERROR = 0.2, 0.1
+"""Of the second round. A Hazen-Williams C that is 10 % off moves head losses by 1.852 * 10 %, everywhere
+alike (old pipes are rougher than the model says) rather than here and there."""
+
 KEPT = 20
 """Suspects that a finding carries."""
 
@@ -65,60 +85,102 @@ class Span(NamedTuple):
     sigma: float
 
 
-class Signatures:
-    """A network's answers to leaks: (H, M, P) for the hours ``STATE_HOURS``, sensors and pipes [m/(m3/s)].
+@dataclass(frozen=True)
+class State:
+    """One solved state of the network, ready to answer what a leak would do."""
 
-    nodes (M,): indices of the sensors' nodes.
-    """
+    linear: Linear
+    law: Law
+    flow: Floats
+
+
+class Model:
+    """A network's answers to leaks, at the hours ``STATE_HOURS`` of its nominal day."""
 
     def __init__(self, network: Network, states: Callable[[], States]) -> None:
-        self._network, self._states = network, states
+        self._network, self._solve = network, states
+        kind = network.link_kind
+        self.pipes: Ints = np.flatnonzero((kind == LinkKind.PIPE) | (kind == LinkKind.CVPIPE)).astype(
+            np.int64
+        )
+        self.start, self.end = network.start.astype(np.int64), network.end.astype(np.int64)
+        self.fixed = np.asarray(network.node_kind != NodeKind.JUNCTION)
+        self._linear: dict[tuple[int, ...], Floats] = {}
 
     @cached_property
-    def pipes(self) -> Ints:
-        kind = self._network.link_kind
-        return np.flatnonzero((kind == LinkKind.PIPE) | (kind == LinkKind.CVPIPE)).astype(np.int64)
+    def states(self) -> list[State]:
+        solved = self._solve()
+        return [
+            linearise(self._network, head, flow, status)
+            for head, flow, status in zip(solved.head, solved.flow, solved.status, strict=True)
+        ]
 
-    @cached_property
-    def _solved(self) -> States:
-        return self._states()
+    def unit(self, sensors: Ints) -> Floats:
+        """Answers to a small leak in the middle of each pipe, (H, M, P) [m per m3/s]."""
+        key = tuple(sensors.tolist())
+        if key not in self._linear:
+            self._linear[key] = np.stack(
+                [
+                    leak_response(
+                        head_response(s.linear, self.start, self.end, self.fixed, sensors),
+                        self.start,
+                        self.end,
+                        self.pipes,
+                    )
+                    for s in self.states
+                ]
+            )
+        return self._linear[key]
 
-    def of(self, nodes: Ints) -> Floats:
-        network, states = self._network, self._solved
-        fixed = np.asarray(network.node_kind != NodeKind.JUNCTION)
-        start, end = network.start.astype(np.int64), network.end.astype(np.int64)
-        out = np.empty((len(states.head), len(nodes), len(self.pipes)))
-        for k in range(len(states.head)):
-            linear = linearise(network, states.head[k], states.flow[k], states.status[k])
-            response = head_response(linear, start, end, fixed, nodes)
-            out[k] = leak_response(response, start, end, self.pipes)
-        return out
+    def finite(self, sensors: Ints, pipes: Ints, flow: float, weights: Floats) -> Floats:
+        """Answers to a leak of ``flow`` in the middle of ``pipes`` (indices of ``self.pipes``), (M, K) [m].
+
+        weights (H,): of the states; only the three heaviest are asked.
+        """
+        ends = np.stack([self.start[self.pipes[pipes]], self.end[self.pipes[pipes]]])
+        nodes, back = np.unique(ends, return_inverse=True)
+        total = np.zeros((len(sensors), len(nodes)))
+        heaviest = np.argsort(-weights, kind="stable")[:3]
+        for h in heaviest[weights[heaviest] > 0]:
+            s = self.states[int(h)]
+            total += weights[h] * finite_response(
+                s.linear, s.law, s.flow, self.start, self.end, self.fixed, sensors, nodes, flow
+            )
+        total /= weights[heaviest].sum()
+        at = back.reshape(ends.shape)
+        answer: Floats = 0.5 * (total[:, at[0]] + total[:, at[1]])
+        return answer
 
 
-def linearise(network: Network, heads: Floats, flows: Floats, status: NDArray[Any]) -> Linear:
-    """How each link answers to a small change, at one solved state. heads (N,) [m], flows, status (L,).
+def linearise(network: Network, head: Floats, flow: Floats, status: NDArray[Any]) -> State:
+    """How each link answers to a change, at one solved state. head (N,) [m], flow, status (L,).
 
     status as in ``waterworks.hydraulics.Status``. An active PRV (PSV) holds the head downstream (upstream);
     an active flow control valve and a pump that does not run let no change pass. A running pump is given
-    the slope of a curve h = 4/3 H - (H/3) (q/Q)^2 through its working point (H, Q),
-    EPANET's one-point curve.
+    the slope of a curve h = 4/3 H - (H/3) (q/Q)^2 through its working point (H, Q), EPANET's one-point curve.
     """
-    loss = heads[network.start] - heads[network.end]
-    slope = pipe_slope(
-        flows, network.length, network.diameter, network.roughness, network.minor_loss, loss, network.headloss
-    )
     kind = network.link_kind
-    q = np.maximum(np.abs(flows), 1e-6)
-    valve = kind >= LinkKind.PRV
-    slope = np.where(valve, np.maximum(2 * np.abs(loss) / q, 1e-2), slope)
-    slope = np.where(kind == LinkKind.PUMP, np.maximum(2 / 3 * np.abs(loss) / q, 1e-2), slope)
+    loss = head[network.start] - head[network.end]
+    is_pipe = kind <= LinkKind.PIPE
+    law = pipe_law(
+        flow,
+        network.length,
+        np.where(is_pipe, network.diameter, 0.0),
+        network.roughness,
+        network.minor_loss,
+        loss,
+        network.headloss,
+    )
+    q = np.maximum(np.abs(flow), LEAST_FLOW)
+    slope = np.where(is_pipe, pipe_slope(law, flow), np.maximum(2 * np.abs(loss) / q, LEAST_SLOPE))
+    slope = np.where(kind == LinkKind.PUMP, np.maximum(2 / 3 * np.abs(loss) / q, LEAST_SLOPE), slope)
     active = np.asarray(status) == Status.ACTIVE
-    held = np.zeros(len(flows), np.int64)
+    held = np.zeros(len(flow), np.int64)
     held[active & (kind == LinkKind.PRV)] = 1
     held[active & (kind == LinkKind.PSV)] = -1
-    stands = (kind == LinkKind.PUMP) & (flows <= 1e-6)
+    stands = (kind == LinkKind.PUMP) & (flow <= LEAST_FLOW)
     shut = (np.asarray(status) == Status.CLOSED) | (active & (kind == LinkKind.FCV)) | stands
-    return Linear(np.where(shut & (held == 0), np.inf, slope), held)
+    return State(Linear(np.where(shut & (held == 0), np.inf, slope), held), law, flow)
 
 
 class Locator:
@@ -127,11 +189,10 @@ class Locator:
     def __init__(self, site: Site, store: ReadingStore, network: Network | None) -> None:
         self._site, self._store, self._network = site, store, network
         self.sensors = [s for s in site.sensors if s.quantity is Quantity.PRESSURE]
-        self._signatures: Signatures | None = None
+        self._model: Model | None = None
         if network is not None and site.network_file is not None:
             path = site.network_file
-            self._signatures = Signatures(network, lambda: steady_states(path, STATE_HOURS))
-        self._answers: dict[tuple[int, ...], Floats] = {}
+            self._model = Model(network, lambda: steady_states(path, STATE_HOURS))
 
     @cached_property
     def _midpoints(self) -> dict[str, tuple[float, float]]:
@@ -157,26 +218,44 @@ class Locator:
                 use[i].id: round(float(-residual[i]), 3) for i in order[:5] if np.isfinite(residual[i])
             }
         }
-        network, signatures = self._network, self._signatures
-        if network is None or signatures is None:
+        network, model = self._network, self._model
+        if network is None or model is None:
             return Place((), near, {**evidence, "located_by": "sensors"})
         known = [i for i, s in enumerate(use) if s.element in network.node_index]
         if not known:
             place = self._by_length(dma)
             return Place(place.suspects, near, {**evidence, **place.evidence})
-        nodes = tuple(network.node_index[use[i].element] for i in known)
-        if nodes not in self._answers:
-            self._answers[nodes] = signatures.of(np.array(nodes))
-        signature = np.tensordot(weights, self._answers[nodes], axes=1)
-        p = pipe_probabilities(
-            residual[known],
-            covariance[np.ix_(known, known)],
-            signature,
-            max(span.flow, 0.0),
-            max(span.sigma, 0.05 * abs(span.flow)),
-            self._prior(dma),
+        nodes = np.array([network.node_index[use[i].element] for i in known], np.int64)
+        p = self._probabilities(
+            model, nodes, residual[known], covariance[np.ix_(known, known)], weights, self._prior(dma), span
         )
         return Place(self._suspects(p), near, {**evidence, "located_by": "model", "sensors": len(known)})
+
+    def _probabilities(
+        self,
+        model: Model,
+        nodes: Ints,
+        residual: Floats,
+        covariance: Floats,
+        weights: Floats,
+        prior: Floats,
+        span: Span,
+    ) -> Floats:
+        """Probability of each pipe: first by answers to a small leak, then for the best by its real size.
+
+        Head loss grows faster than flow, so that a leak of its own district's size is felt up to twice as
+        much as a small one scaled up, and not everywhere alike; its size is no guide in the first round.
+        """
+        flow = max(span.flow, 1e-9)
+        unit = np.tensordot(weights, model.unit(nodes), axes=1)
+        first = pipe_probabilities(residual, covariance, unit, flow, FIRST_SIGMA * flow, prior, FIRST_ERROR)
+        best = np.argsort(-first, kind="stable")[:CANDIDATES]
+        best = best[prior[best] > 0]
+        answer = model.finite(nodes, best, flow, weights) / flow
+        sigma = max(span.sigma, SECOND_SIGMA * flow)
+        out = np.zeros(len(prior))
+        out[best] = pipe_probabilities(residual, covariance, answer, flow, sigma, prior[best], SECOND_ERROR)
+        return out
 
     def _felt(self, names: list[str], span: Span) -> tuple[Floats, Floats, Floats] | None:
         """Mean pressure residual since the onset (M,), its covariance, weight of each state hour (H,)."""
@@ -221,8 +300,8 @@ class Locator:
 
     def _prior(self, dma: str) -> Floats:
         """Weight of each pipe: its length within the DMA. A site that maps no node to it: of all pipes."""
-        assert self._network is not None and self._signatures is not None
-        network, pipes = self._network, self._signatures.pipes
+        assert self._network is not None and self._model is not None
+        network, pipes = self._network, self._model.pipes
         inside = np.array([self._site.node_dma.get(n) == dma for n in network.node_ids])
         at = inside[network.start[pipes]].astype(float) + inside[network.end[pipes]]
         length = np.maximum(network.length[pipes], 0.1)
@@ -230,19 +309,19 @@ class Locator:
         return weight
 
     def _by_length(self, dma: str) -> Place:
-        if self._signatures is None:
+        if self._model is None:
             return Place((), (), {"located_by": "inflow"})
         prior = self._prior(dma)
         return Place(self._suspects(prior / prior.sum()), (), {"located_by": "inflow"})
 
     def _suspects(self, p: Floats) -> tuple[Suspect, ...]:
-        assert self._network is not None and self._signatures is not None
+        assert self._network is not None and self._model is not None
         best = np.argsort(-p, kind="stable")[:KEPT]
         out = []
         for i in best:
             if p[i] <= 0:
                 break
-            pipe = self._network.link_ids[int(self._signatures.pipes[i])]
+            pipe = self._network.link_ids[int(self._model.pipes[i])]
             lon, lat = self._midpoints.get(pipe, (None, None))
             out.append(Suspect(pipe, float(p[i]), lon, lat))
         return tuple(out)
