@@ -118,6 +118,8 @@ def broker_options(settings: Settings) -> dict[str, Any]:
         "password": mqtt.secret(),
         "tls": mqtt.tls,
         "ca_file": mqtt.ca_file,
+        "cert_file": mqtt.cert_file,
+        "key_file": mqtt.key_file,
     }
 
 
@@ -130,6 +132,7 @@ def start_ingest(parts: Parts) -> None:
             **broker_options(parts.settings),
             name=parts.settings.mqtt.name,
             shared=parts.settings.mqtt.shared,
+            strays=parts.settings.mqtt.strays,
         ),
         parts.site,
         parts.store,

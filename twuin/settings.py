@@ -42,12 +42,18 @@ class MqttSettings(Section):
     password_file: Path | None = Field(None, description="File that holds the password, instead of it")
     tls: bool = Field(False, description="Encrypt the connection")
     ca_file: Path | None = Field(None, description="Certificate authority; empty: the system's")
+    cert_file: Path | None = Field(None, description="Our own certificate, where the broker asks for one")
+    key_file: Path | None = Field(None, description="Key of our own certificate")
     name: str = Field(
         "main",
         pattern="^[A-Za-z0-9_-]{1,40}$",
         description="Name of this ingest process: part of its MQTT client id, so no two may share one",
     )
     shared: bool = Field(False, description="Share the load with other ingest processes of this site")
+    strays: bool = Field(
+        True,
+        description="Keep as rejected what comes for unknown sites; false where a broker serves several sites",
+    )
 
     def secret(self) -> str:
         """The password, from the file where one is named. Raises SettingsError when it cannot be read."""

@@ -9,6 +9,7 @@ missing=""
 command -v mosquitto >/dev/null 2>&1 || missing="$missing mosquitto"
 command -v mosquitto_pub >/dev/null 2>&1 || missing="$missing mosquitto-clients"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 command -v docker-compose >/dev/null 2>&1 || missing="$missing docker-compose"
 # shellcheck disable=SC2086
 [ -z "$missing" ] || apt_install $missing
