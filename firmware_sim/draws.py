@@ -50,7 +50,7 @@ def normal(key: int, counter: ArrayLike) -> Floats:
 
 def block(key: int, counter: int) -> np.random.Generator:
     """A generator for many numbers at once: Philox keyed by the stream, set to block ``counter``."""
-    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, counter % 2**64]))
+    return np.random.Generator(np.random.Philox(key=key, counter=(counter % 2**64) << 192))
 
 
 def knots(key: int, first: int, count: int, width: int) -> Floats:

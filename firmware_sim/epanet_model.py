@@ -7,6 +7,7 @@ junction for a whole stretch of steps, heads and flows come out as whole vectors
 from __future__ import annotations
 
 import ctypes
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -77,6 +78,8 @@ class EpanetModel:
         toolkit.setflowunits(p, toolkit.CMH)
         toolkit.setoption(p, toolkit.PRESS_UNITS, toolkit.METERS)
         toolkit.setoption(p, toolkit.EMITBACKFLOW, 0)
+        # Left to "stop", EPANET ends for good at the first step it cannot balance, such as a full tank's.
+        toolkit.setoption(p, toolkit.UNBALANCED, max(toolkit.getoption(p, toolkit.UNBALANCED), 10))
         toolkit.setoption(p, toolkit.ACCURACY, min(toolkit.getoption(p, toolkit.ACCURACY), ACCURACY))
         self.file, self.step_s = file, step_s
         self.pattern_step_s: int = toolkit.gettimeparam(p, toolkit.PATTERNSTEP)
@@ -279,16 +282,26 @@ class EpanetModel:
             toolkit.setlinkvalue(p, link + 1, toolkit.STATUS, status)
 
     def solve(self, at: str) -> None:
-        """Compute heads and flows of the present instant; ``at`` is what an error calls it."""
+        """Compute heads and flows of the present instant; ``at`` is what an error calls it.
+
+        EPANET's warnings (pressures below zero, pumps beyond their curve) are states of the network like
+        others here and are not passed on.
+        """
         try:
-            toolkit.runH(self.project)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                toolkit.runH(self.project)
         except Exception as error:
             message = f"EPANET cannot solve the network at {at}: {error}"
             raise NetworkError([Problem(self.file.name, None, message)]) from None
 
     def next(self) -> int:
         """Go on by at most one step; how far [s] (less where a tank or a control asks for it)."""
-        return int(toolkit.nextH(self.project))
+        done = int(toolkit.nextH(self.project))
+        if done <= 0:
+            message = "EPANET stands still: the network cannot be solved"
+            raise NetworkError([Problem(self.file.name, None, message)])
+        return done
 
     def node_values(self, what: int) -> Floats:
         """A property of all nodes; the array is overwritten by the next call."""

@@ -198,7 +198,7 @@ class Truth:
         if leaks is not None and len(leaks):
             self._observe_leaks(leaks)
         done = model.next()
-        while 0 < done < self.step_s:
+        while done < self.step_s:
             model.solve(np.datetime_as_string(np.datetime64(at_s + done, "s"), timezone="UTC"))
             done += model.next()
         self._step += 1

@@ -123,7 +123,7 @@ def garbled(payload: bytes, key: int, at: int) -> bytes:
 class Command(NamedTuple):
     """A command as understood: ``interval_s`` is what to set, None where ``error`` says why not."""
 
-    id: Any
+    id: str
     interval_s: float | None
     error: str = ""
 
@@ -134,7 +134,7 @@ def read_command(payload: bytes) -> Command | None:
         said = json.loads(payload)
     except ValueError:
         return None
-    if not isinstance(said, dict) or "id" not in said:
+    if not isinstance(said, dict) or not isinstance(said.get("id"), str):
         return None
     interval = said.get("interval_s")
     if isinstance(interval, bool) or not isinstance(interval, int | float):

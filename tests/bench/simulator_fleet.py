@@ -94,8 +94,9 @@ def main() -> None:
             broker.terminate()
             broker.wait()
     print(
-        f"{report.devices} devices every {options.interval:g} s for {wall:.0f} s: {report.readings} readings in "
-        f"{report.messages} messages, {report.acknowledged} acknowledged, {report.dropped} dropped; "
+        f"{report.devices} devices every {options.interval:g} s for {wall:.0f} s: "
+        f"{report.readings} readings in {report.messages} messages, "
+        f"{report.acknowledged} acknowledged, {report.dropped} dropped; "
         f"CPU {cpu:.1f} s, {cpu / wall:.3f} of a core (connecting and loading the network included)"
     )
 

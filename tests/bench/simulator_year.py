@@ -79,8 +79,9 @@ def main() -> None:
         size = sum(path.stat().st_size for path in report.paths) / 1e6
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
-            f"{options.days} days, {len(site.sensors)} sensors, {report.readings:,} readings to {options.format}: "
-            f"{took:.1f} s (CPU {time.process_time() - cpu:.1f} s), {size:.0f} MB, peak memory {peak:.0f} MB"
+            f"{options.days} days, {len(site.sensors)} sensors, {report.readings:,} readings "
+            f"to {options.format}: {took:.1f} s (CPU {time.process_time() - cpu:.1f} s), "
+            f"{size:.0f} MB, peak memory {peak:.0f} MB"
         )
 
 
