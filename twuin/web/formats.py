@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_currency, format_decimal, format_percent
+from babel.numbers import format_decimal, format_percent, get_currency_symbol
 
 NOTHING = "–"
 """Shown where there is no value."""
@@ -26,6 +26,15 @@ _UNITS = {
 
 # CLDR writes Indonesian clock times with a full stop.
 _CLOCK = {"id": "HH.mm"}
+
+
+# Where the language's own list has only the code: people write rupiah as Rp in English too.
+_SIGNS = {"IDR": "Rp"}
+
+
+def currency_sign(currency: str, code: str) -> str:
+    """What stands before an amount of money: "Rp", "€"."""
+    return _SIGNS.get(currency) or str(get_currency_symbol(currency, code))
 
 
 def zone_names(zone: ZoneInfo, year: int) -> str:
@@ -83,10 +92,8 @@ class Formats:
         """An amount of the site's currency, in whole units."""
         if value is None:
             return NOTHING
-        shown = format_currency(
-            round(value), self.currency, "¤\u00a0#,##0;-¤\u00a0#,##0", self.code, currency_digits=False
-        )
-        return shown.replace("\u00a0\u00a0", "\u00a0")
+        sign = "-" if round(value) < 0 else ""
+        return f"{sign}{currency_sign(self.currency, self.code)}\u00a0{self.number(abs(value), 0)}"
 
     def percent(self, share: float) -> str:
         return format_percent(share, locale=self.code)

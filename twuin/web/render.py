@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse
 import twuin
 from twuin.views.models import SiteOut
 from twuin.web import figures
-from twuin.web.formats import Formats, zone_names
+from twuin.web.formats import Formats, currency_sign, zone_names
 from twuin.web.locales import LANGUAGES, choose, language
 from twuin.web.words import Words
 
@@ -31,6 +31,9 @@ THEMES = ("auto", "light", "dark")
 
 STALE_AFTER = timedelta(minutes=45)
 """Analysis this far behind the site's clock is said so: nine intervals of a five-minute sensor."""
+
+STALE_AFTER_WALL = timedelta(seconds=20)
+"""... plus this on the wall, which readings and analysis may take however fast the site's clock runs."""
 
 
 def static_digest() -> str:
@@ -127,7 +130,7 @@ class Page:
         if self.site is None or self.site.watermark is None:
             return None
         behind = self.site.now - self.site.watermark
-        return behind if behind > STALE_AFTER else None
+        return behind if behind > STALE_AFTER + STALE_AFTER_WALL * self.site.clock_speed else None
 
     @cached_property
     def present(self) -> datetime:
@@ -160,7 +163,7 @@ class Page:
                     "static": f"{self.base}/static/{self.templates.digest}",
                     "timezone": site.timezone if site else "UTC",
                     "zone": zone_names(self.formats.zone, site.now.year) if site else "",
-                    "currency": site.currency if site else "IDR",
+                    "currency": currency_sign(self.formats.currency, self.code),
                     "now": site.now if site else None,
                     "speed": site.clock_speed if site else 1.0,
                     "messages": language(self.code).script_messages,

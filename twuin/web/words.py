@@ -132,7 +132,9 @@ class Words:
             word = _("likely")
         else:
             word = _("possible")
-        return f"{word} ({self.formats.percent(share)})"
+        # No finding is certain: what rounds to 100 % is told as more than 99 %.
+        shown = f">\u00a0{self.formats.percent(0.99)}" if share > 0.99 else self.formats.percent(share)
+        return f"{word} ({shown})"
 
     def state(self, state: str) -> str:
         _ = self.formats.gettext

@@ -75,5 +75,11 @@ def test_each_kind_of_alert_is_told_in_a_sentence_with_its_figures(
 
 
 def test_confidence_is_told_in_words_and_figures() -> None:
-    said = [words("en").confidence(share) for share in (0.97, 0.85, 0.6, 0.3)]
-    assert said == ["almost certain (97%)", "very likely (85%)", "likely (60%)", "possible (30%)"]
+    said = [words("en").confidence(share) for share in (0.999, 0.97, 0.85, 0.6, 0.3)]
+    assert said == [
+        "almost certain (>\u00a099%)",
+        "almost certain (97%)",
+        "very likely (85%)",
+        "likely (60%)",
+        "possible (30%)",
+    ]

@@ -14,6 +14,8 @@ const format = (options) => new Intl.DateTimeFormat(locale, { timeZone: client.t
 const clock = format({ hour: "2-digit", minute: "2-digit" });
 const day = format({ day: "numeric", month: "short" });
 const month = format({ month: "short", year: "numeric" });
+const night = new Intl.DateTimeFormat(locale, { timeZone: "UTC", weekday: "short", day: "numeric", month: "short" });
+const nightTick = new Intl.DateTimeFormat(locale, { timeZone: "UTC", day: "numeric", month: "short" });
 const DAY = 86400;
 
 function ticks(u, splits, axis, space, step) {
@@ -39,7 +41,7 @@ function axes(unit, title) {
       ...common,
       grid: line,
       ticks: { show: false },
-      size: 56,
+      size: innerWidth < 700 ? 44 : 56,
       values: (u, splits) => {
         const step = Math.abs(splits[1] - splits[0]) || 1;
         const digits = step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
@@ -85,7 +87,9 @@ function marksPlugin(marks) {
             ctx.lineTo(x, bbox.top + bbox.height);
             ctx.stroke();
             const width = ctx.measureText(mark.label).width;
-            const right = x + width + 12 * ratio > bbox.left + bbox.width;
+            const room = x + width + 12 * ratio < bbox.left + bbox.width;
+            const before = x - width - 12 * ratio > bbox.left;
+            const right = before && (mark.kind === "onset" || !room);
             const left = right ? x - width - 8 * ratio : x + 8 * ratio;
             const top = bbox.top + (4 + 18 * (row++ % 4)) * ratio;
             ctx.fillStyle = alpha(colour("surface"), 0.85);
@@ -172,6 +176,17 @@ function usual(xs) {
   return steps[Math.floor(steps.length / 2)] ?? 300;
 }
 
+/** A series that comes at longer steps than the others it stands beside: each value holds until the next. */
+function held(xs, values) {
+  const known = xs.filter((x, i) => values[i] != null);
+  const longest = GAP_INTERVALS * usual(known);
+  let last = -1;
+  return values.map((v, i) => {
+    if (v != null) last = i;
+    return last >= 0 && xs[i] - xs[last] < longest ? values[last] : null;
+  });
+}
+
 const from0 = (u, low, high) => {
   const [bottom, top] = uPlot.rangeNum(Math.min(low ?? 0, 0), Math.max(high ?? 1, 0.001), 0.08, true);
   return [low !== null && low >= 0 ? 0 : bottom, top];
@@ -183,9 +198,10 @@ const drawings = {
     const s = withGaps(data, 0);
     const none = s.x.map(() => null);
     const get = (name) => s.values[name] ?? none;
-    const hasLeak = get("leak").some((v) => v > 0);
+    const leaks = held(s.x, get("leak")).map((v) => (v > 0 ? v : null));
+    const hasLeak = leaks.some((v) => v !== null);
     return {
-      data: [s.x, get("high"), get("low"), get("expected"), get("inflow"), ...(hasLeak ? [get("leak")] : [])],
+      data: [s.x, get("high"), get("low"), get("expected"), get("inflow"), ...(hasLeak ? [leaks] : [])],
       empty: get("inflow").every((v) => v === null),
       options: base(figure, unit, {
         scales: { y: { range: from0 }, x: figure.span },
@@ -208,7 +224,7 @@ const drawings = {
 
   cusum(figure, data) {
     const s = withGaps(data, 0);
-    const values = s.values.cusum ?? s.x.map(() => null);
+    const values = held(s.x, s.values.cusum ?? s.x.map(() => null));
     return {
       data: [s.x, values, s.x.map(() => 1)],
       empty: values.every((v) => v === null),
@@ -285,17 +301,20 @@ const drawings = {
 
   nights(figure, data) {
     const unit = _("m³/h");
-    // Noon UTC keeps each night on its own date in every zone near the site's.
-    const x = data.nights.map((n) => Date.parse(`${n}T12:00:00Z`) / 1000);
+    // Nights are dates, not instants: their axis knows no zone.
+    const x = data.nights.map((n) => Date.parse(`${n}T00:00:00Z`) / 1000);
     const pad = x.length < 8 ? 4 * DAY : DAY;
     return {
       data: [x, data.flow, data.usual, data.legitimate],
       empty: data.flow.every((v) => v === null),
       options: base(figure, unit, {
+        axes: axes(unit).map((axis, i) =>
+          i ? axis : { ...axis, values: (u, splits) => splits.map((at) => nightTick.format(at * 1000)), incrs: [1, 2, 7, 14, 28, 91].map((n) => n * DAY) },
+        ),
         tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "UTC"),
         scales: { y: { range: from0 }, x: { range: (u, low, high) => [low - pad, high + pad] } },
         series: [
-          { label: _("Night"), value: (u, at) => (at == null ? "–" : day.format(at * 1000)) },
+          { label: _("Night"), value: (u, at) => (at == null ? "–" : night.format(at * 1000)) },
           { label: _("Night flow"), stroke: colour("water"), fill: alpha(colour("water"), 0.45), width: 1, points: { show: false }, paths: uPlot.paths.bars({ size: [0.7, 24], align: 0 }), value: value(unit) },
           { label: _("Usual"), stroke: colour("ink-2"), width: 2, dash: [6, 4], points: { show: x.length < 3 }, value: value(unit) },
           { label: _("Legitimate use"), stroke: colour("normal"), width: 2, points: { show: x.length < 3 }, value: value(unit) },

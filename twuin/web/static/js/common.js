@@ -25,20 +25,9 @@ export function number(value, digits) {
   return byDigits.get(places).format(value);
 }
 
-const currency = new Intl.NumberFormat(locale, {
-  style: "currency",
-  currency: client.currency,
-  currencyDisplay: "narrowSymbol",
-  minimumFractionDigits: 0,
-  maximumFractionDigits: 0,
-});
-
+/** An amount of the site's currency, in whole units. */
 export function money(value) {
-  return currency
-    .formatToParts(value)
-    .map((part) => part.value)
-    .join("")
-    .replace(/^(\D+?)\s*(?=\d)/, "$1\u00a0");
+  return `${Math.round(value) < 0 ? "-" : ""}${client.currency}\u00a0${number(Math.abs(value), 0)}`;
 }
 
 /** A unit as people write it here. */

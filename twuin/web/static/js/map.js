@@ -85,7 +85,8 @@ function withStates(network, now) {
         properties: {
           ...f.properties,
           state: states.get(f.properties.dma) ?? "none",
-          suspect: weights.get(f.properties.id) ?? 0,
+          suspect: weights.get(f.properties.id)?.rank ?? 0,
+          share: weights.get(f.properties.id)?.share ?? 0,
         },
       })),
   };
@@ -276,7 +277,7 @@ async function drawGl(network) {
     const facts = [["strong", p.id]];
     if (p.diameter_mm) facts.push(["span", _("diameter %(value)s mm", { value: number(p.diameter_mm, 0) })]);
     if (p.length_m) facts.push(["span", _("length %(value)s m", { value: number(p.length_m, 0) })]);
-    if (p.suspect > 0) facts.push(["span", _("suspect: %(share)s of the ranking", { share: `${number(100 * p.suspect, 0)}\u00a0%` })]);
+    if (p.suspect > 0) facts.push(["span", _("suspect: %(share)s of the ranking", { share: `${number(100 * p.share, 0)}\u00a0%` })]);
     say(event.lngLat, popup(facts, dma?.href, dma ? dma.name : ""));
   });
   for (const id of ["sensors", "pipes"]) {

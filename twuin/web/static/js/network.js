@@ -68,11 +68,15 @@ export function pipeMiddles(network) {
   return middles;
 }
 
-/** The highest probability of each suspect pipe over all living alerts. */
+/** Of each suspect pipe its share of the ranking, and its rank: that share beside the likeliest pipe's. */
 export function suspectWeights(alerts) {
   const weights = new Map();
   for (const alert of alerts) {
-    for (const s of alert.suspects) weights.set(s.pipe, Math.max(weights.get(s.pipe) ?? 0, s.probability));
+    const best = Math.max(...alert.suspects.map((s) => s.probability));
+    for (const s of alert.suspects) {
+      const rank = s.probability / best;
+      if (rank > (weights.get(s.pipe)?.rank ?? 0)) weights.set(s.pipe, { rank, share: s.probability });
+    }
   }
   return weights;
 }

@@ -5,7 +5,7 @@ import { _, client, money, number, setSiteNow, siteNow, time } from "./common.js
 const REFRESH_AT_MOST_MS = 2000;
 const REFRESH_AT_LEAST_MS = 60000;
 const DOWN_AFTER_MS = 4000;
-const COUNT_ON_S = 45 * 60; // a counter goes no further beyond what was analysed: then the picture is stale
+const COUNT_ON_S = 45 * 60 + 20 * client.speed; // a counter goes no further beyond what was analysed: then the picture is stale
 
 // Clock and counters
 
