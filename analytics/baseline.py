@@ -49,7 +49,7 @@ def profile(past: Floats, weekday: Ints, today: int, slots_per_hour: int) -> Flo
     level; NaN where missing. weekday (D,): 0 Monday .. 6 Sunday or holiday.
 
     The median of days of the same class (Monday to Friday, Saturday, Sunday), drawn towards the median of
-    all days while there are few (weight n / (n + 1)). Monday to Friday get their own weekday's median
+    all days while there are few (weight n^2 / (n^2 + 1)). Monday to Friday get their own weekday's median
     departure from the class on top, smoothed over two hours and weighted n / (n + 3).
     """
     same = day_class(weekday) == day_class(np.asarray(today))
@@ -59,7 +59,7 @@ def profile(past: Floats, weekday: Ints, today: int, slots_per_hour: int) -> Flo
         expected = own
     else:
         pooled = nanmedian(past)
-        share = n / (n + 1.0)
+        share = n**2 / (n**2 + 1.0)
         expected = np.where(np.isfinite(own), share * np.nan_to_num(own) + (1 - share) * pooled, pooled)
     if today < 5:
         alike = weekday == today

@@ -113,7 +113,7 @@ class Monitor:
         """
         changes = self._store.changes(self._cursor)
         spans = {n: s for n, s in changes.spans.items() if not is_derived(n) and n in self._site.sensor}
-        # Before `latest`: a clock that follows the data must not run ahead of the readings it is held against.
+        # Before `latest`: a clock that follows the data must not run ahead of what it is held against.
         now = self._clock.now()
         latest = self._store.latest([s.id for s in self._watched])
         self._take_back(spans)
