@@ -285,12 +285,12 @@ def every_alert(views: Views) -> list[AlertOut]:
             return found
 
 
-def run_monitor_once(settings: Settings, *, progress: Callable[[float], None]) -> list[dict[str, Any]]:
-    """Analyse all readings there are; the alerts that stand then, newest first."""
+def run_monitor_once(settings: Settings, *, progress: Callable[[float], None]) -> tuple[Site, list[AlertOut]]:
+    """Analyse all readings there are; the site, and the alerts that stand then, newest first."""
     site = read_settings_site(settings)
     prepare_folder(settings.data_dir)
     with Instance(settings.data_dir, "monitor"):
         parts = build(settings, site=site)
         with closing(parts):
             make_monitor(parts).catch_up(final=True, progress=progress)
-            return [out.model_dump(mode="json") for out in every_alert(make_views(parts))]
+            return site, every_alert(make_views(parts))

@@ -52,7 +52,7 @@ class MqttSettings(Section):
     shared: bool = Field(False, description="Share the load with other ingest processes of this site")
     strays: bool = Field(
         True,
-        description="Keep as rejected what comes for unknown sites; false where a broker serves several sites",
+        description="Keep what comes for unknown sites as rejected; false where a broker serves several",
     )
 
     def secret(self) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from twuin.alerts.model import Kind
 from twuin.cli.options import (
     BrokerOption,
     DataOption,
@@ -108,15 +109,20 @@ def monitor(
         return
     settings = settings_from(site=site, data_dir=data_dir, clock={"kind": "data"})
     with progress("Analysing", quiet=as_json) as moved:
-        rows: list[dict[str, Any]] = run_monitor_once(settings, progress=moved)
+        site_read, alerts = run_monitor_once(settings, progress=moved)
     if as_json:
-        print_json(rows)
+        print_json([alert.model_dump(mode="json") for alert in alerts])
         return
-    if not rows:
+    if not alerts:
         out.print("No alerts.")
-    for row in rows:
-        ended = f" to {row['ended']}" if row["ended"] else " and lasting"
-        out.print(
-            f"{row['kind']:<11} {row['subject']:<12} since {row['onset']}{ended}  "
-            f"{row['flow_m3h']:.1f} m3/h  {row['lost_m3']:.0f} m3  [{row['state']}]"
+    for alert in alerts:
+        begun, *rest = (
+            None if when is None else when.astimezone(site_read.timezone).strftime("%Y-%m-%d %H:%M")
+            for when in (alert.onset, alert.ended)
         )
+        line = f"{alert.kind.value:<11} {alert.subject:<12} {begun} - {rest[0] or 'lasting':<16}"
+        if alert.kind is not Kind.SILENT:
+            line += f" {alert.flow_m3h:>8.1f} m3/h {alert.lost_m3:>8.0f} m3"
+        out.print(f"{line}  {alert.state.value}")
+    if alerts:
+        out.print(f"{len(alerts)} alerts; times are {site_read.timezone.key}'s")
