@@ -8,7 +8,8 @@ export function _(message, values = {}) {
   return text.replace(/%\((\w+)\)s/g, (whole, name) => values[name] ?? whole);
 }
 
-const locale = { id: "id-ID", en: "en-GB" }[client.language];
+/** The page's language as the browser formats numbers and dates. */
+export const locale = { id: "id-ID", en: "en-GB" }[client.language];
 const byDigits = new Map();
 
 /** A number with about three figures, or with a fixed count of decimals. */

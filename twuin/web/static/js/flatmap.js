@@ -20,14 +20,32 @@ export function drawFlat(box, network, now) {
   const height = Math.max(300, (north - south) * scale);
   const at = ([lon, lat]) => [(lon - west) * squeeze * scale, (north - lat) * scale];
   const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, class: "flat-map" });
-  const path = (coordinates) => `M${coordinates.map((c) => at(c).map((v) => v.toFixed(1)).join(" ")).join("L")}`;
+  const path = (coordinates) =>
+    `M${coordinates
+      .map((c) =>
+        at(c)
+          .map((v) => v.toFixed(1))
+          .join(" "),
+      )
+      .join("L")}`;
   const lines = network.features.filter((f) => f.geometry.type === "LineString");
-  for (const f of lines) make("path", { d: path(f.geometry.coordinates), class: `pipe state-${f.properties.state}` }, svg);
+  for (const f of lines)
+    make("path", { d: path(f.geometry.coordinates), class: `pipe state-${f.properties.state}` }, svg);
   for (const f of lines.filter((f) => f.properties.suspect > 0)) {
-    const pipe = make("path", { d: path(f.geometry.coordinates), class: "suspect-pipe", "stroke-width": 6 + 12 * f.properties.suspect }, svg);
+    const pipe = make(
+      "path",
+      {
+        d: path(f.geometry.coordinates),
+        class: "suspect-pipe",
+        "stroke-width": 6 + 12 * f.properties.suspect,
+      },
+      svg,
+    );
     make("title", {}, pipe).textContent = f.properties.id;
   }
-  for (const f of network.features.filter((f) => f.geometry.type === "Point" && ["reservoir", "tank"].includes(f.properties.kind))) {
+  for (const f of network.features.filter(
+    (f) => f.geometry.type === "Point" && ["reservoir", "tank"].includes(f.properties.kind),
+  )) {
     const [x, y] = at(f.geometry.coordinates);
     make("circle", { cx: x, cy: y, r: 14, class: "plant" }, svg);
   }

@@ -1,10 +1,10 @@
 // The map: pipes and places of the network, coloured by how their DMA stands. No tiles from elsewhere.
 
-import { _, client, colour, number, onTheme } from "./common.js";
-import { boundsOf, dmaCentres, pipeMiddles, suspectWeights } from "./network.js";
+import { _, client, number, onTheme } from "./common.js";
 import { drawFlat } from "./flatmap.js";
+import { layers, sensorImage, shapeOf } from "./maplooks.js";
+import { boundsOf, dmaCentres, pipeMiddles, suspectWeights } from "./network.js";
 
-const STATES = ["normal", "watch", "leak", "nodata"];
 const box = document.getElementById("map");
 const note = document.querySelector("[data-map-note]");
 
@@ -28,50 +28,6 @@ async function loadNetwork() {
   if (!response.ok) throw new Error(String(response.status));
   return response.json();
 }
-
-/** Shapes by quantity, ink by state, drawn once into images that MapLibre places. */
-function sensorImage(shape, state) {
-  const size = 44;
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = size;
-  const pen = canvas.getContext("2d");
-  pen.translate(size / 2, size / 2);
-  const r = 13;
-  pen.beginPath();
-  if (shape === "flow") {
-    pen.moveTo(0, -r - 3);
-    pen.lineTo(r + 3, 0);
-    pen.lineTo(0, r + 3);
-    pen.lineTo(-r - 3, 0);
-    pen.closePath();
-  } else if (shape === "level") {
-    pen.rect(-r, -r, 2 * r, 2 * r);
-  } else if (shape === "pressure") {
-    pen.arc(0, 0, r, 0, 2 * Math.PI);
-  } else {
-    pen.moveTo(0, -r - 2);
-    pen.lineTo(r + 2, r);
-    pen.lineTo(-r - 2, r);
-    pen.closePath();
-  }
-  pen.lineWidth = 4;
-  pen.strokeStyle = state === "ok" ? colour("surface") : sensorInk(state);
-  pen.fillStyle = state === "ok" ? colour("sensor") : colour("surface");
-  pen.fill();
-  pen.stroke();
-  if (state === "silent") {
-    pen.beginPath();
-    pen.moveTo(-6, -6);
-    pen.lineTo(6, 6);
-    pen.moveTo(6, -6);
-    pen.lineTo(-6, 6);
-    pen.stroke();
-  }
-  return pen.getImageData(0, 0, size, size);
-}
-
-const sensorInk = (state) => colour({ ok: "sensor", suspect: "watch", silent: "leak" }[state] ?? "nodata");
-const shapeOf = (quantity) => (["flow", "pressure", "level"].includes(quantity) ? quantity : "other");
 
 function withStates(network, now) {
   const states = new Map(now.dmas.map((d) => [d.id, d.state]));
@@ -101,52 +57,6 @@ function sensorFeatures(now) {
       properties: { ...s, image: `${shapeOf(s.quantity)}-${s.state}` },
     })),
   };
-}
-
-function layers(outlined) {
-  const byState = ["match", ["get", "state"], ...STATES.flatMap((s) => [s, colour(s)]), colour("pipe")];
-  const width = (thin, wide) => [
-    "interpolate", ["linear"], ["zoom"],
-    11, ["interpolate", ["linear"], ["coalesce", ["get", "diameter_mm"], 100], 50, thin, 500, thin * 3],
-    17, ["interpolate", ["linear"], ["coalesce", ["get", "diameter_mm"], 100], 50, wide, 500, wide * 3],
-  ];
-  const isLine = ["==", ["geometry-type"], "LineString"];
-  return [
-    { id: "ground", type: "background", paint: { "background-color": colour("map") } },
-    { id: "dma-area", type: "fill", source: "network", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": byState, "fill-opacity": 0.14 } },
-    { id: "dma-edge", type: "line", source: "network", filter: ["==", ["geometry-type"], "Polygon"], paint: { "line-color": byState, "line-width": 1.5 } },
-    // A network whose DMAs have no outline gets a glow along their pipes instead.
-    !outlined && {
-      id: "dma-halo", type: "line", source: "network", filter: isLine,
-      layout: { "line-cap": "round", "line-join": "round" },
-      paint: {
-        "line-color": ["match", ["get", "state"], "none", "rgba(0,0,0,0)", byState],
-        "line-width": ["interpolate", ["exponential", 2], ["zoom"], 10, 6, 13, 26, 16, 120],
-        "line-opacity": 0.1,
-      },
-    },
-    { id: "pipes", type: "line", source: "network", filter: isLine, layout: { "line-cap": "round", "line-join": "round" }, paint: { "line-color": byState, "line-width": width(1, 3.5) } },
-    {
-      id: "suspects-casing", type: "line", source: "network", filter: ["all", isLine, [">", ["get", "suspect"], 0]],
-      layout: { "line-cap": "round", "line-join": "round" },
-      paint: { "line-color": colour("surface"), "line-width": ["interpolate", ["linear"], ["get", "suspect"], 0, 8, 1, 16] },
-    },
-    {
-      id: "suspects", type: "line", source: "network", filter: ["all", isLine, [">", ["get", "suspect"], 0]],
-      layout: { "line-cap": "round", "line-join": "round", "line-sort-key": ["get", "suspect"] },
-      paint: {
-        "line-color": colour("suspect"),
-        "line-opacity": ["interpolate", ["linear"], ["get", "suspect"], 0, 0.7, 0.4, 1],
-        "line-width": ["interpolate", ["linear"], ["get", "suspect"], 0, 4, 1, 12],
-      },
-    },
-    {
-      id: "plants", type: "circle", source: "network",
-      filter: ["all", ["==", ["geometry-type"], "Point"], ["in", ["get", "kind"], ["literal", ["reservoir", "tank"]]]],
-      paint: { "circle-radius": 9, "circle-color": colour("water"), "circle-stroke-color": colour("surface"), "circle-stroke-width": 2.5 },
-    },
-    { id: "sensors", type: "symbol", source: "sensors", layout: { "icon-image": ["get", "image"], "icon-size": 0.5, "icon-allow-overlap": true, "icon-padding": 0 } },
-  ].filter(Boolean);
 }
 
 function popup(rows, href, label) {
@@ -237,11 +147,17 @@ async function drawGl(network) {
   function mark() {
     markers.forEach((m) => m.remove());
     markers = [];
-    const add = (element, at, options = {}) => markers.push(new gl.Marker({ element, ...options }).setLngLat(at).addTo(map));
+    const add = (element, at, options = {}) =>
+      markers.push(new gl.Marker({ element, ...options }).setLngLat(at).addTo(map));
     for (const dma of now.dmas) {
       const at = centres.get(dma.id);
       if (!at) continue;
-      const label = marker(`map-dma state-${dma.state}`, dma.href, `${dma.name}: ${dma.stateName}, ${dma.inflow}`, dma.state);
+      const label = marker(
+        `map-dma state-${dma.state}`,
+        dma.href,
+        `${dma.name}: ${dma.stateName}, ${dma.inflow}`,
+        dma.state,
+      );
       const name = document.createElement("span");
       name.textContent = dma.name;
       label.append(name);
@@ -249,7 +165,12 @@ async function drawGl(network) {
     }
     for (const alert of now.alerts) {
       const at = placeOf(alert, now, middles);
-      if (at) add(marker(`map-alert kind-${alert.kind}`, alert.href, `${alert.title}, ${alert.flow}`, alert.kind), at, { anchor: "bottom", offset: [0, -12] });
+      if (at)
+        add(
+          marker(`map-alert kind-${alert.kind}`, alert.href, `${alert.title}, ${alert.flow}`, alert.kind),
+          at,
+          { anchor: "bottom", offset: [0, -12] },
+        );
     }
   }
 
@@ -260,14 +181,33 @@ async function drawGl(network) {
   mark();
   map.once("idle", () => (box.dataset.drawn = "true"));
 
-  const say = (event, content) => new gl.Popup({ maxWidth: "280px", offset: 10 }).setLngLat(event).setDOMContent(content).addTo(map);
+  const say = (event, content) =>
+    new gl.Popup({ maxWidth: "280px", offset: 10 }).setLngLat(event).setDOMContent(content).addTo(map);
   map.on("click", (event) => {
     const { x, y } = event.point;
-    const near = (size, ...ids) => map.queryRenderedFeatures([[x - size, y - size], [x + size, y + size]], { layers: ids })[0];
+    const near = (size, ...ids) =>
+      map.queryRenderedFeatures(
+        [
+          [x - size, y - size],
+          [x + size, y + size],
+        ],
+        { layers: ids },
+      )[0];
     const sensor = near(10, "sensors");
     if (sensor) {
       const s = sensor.properties;
-      say(sensor.geometry.coordinates, popup([["strong", s.name], ["span", `${s.quantityName}: ${s.value}`], ["span", `${s.stateName}, ${s.at}`]], s.href, _("Open the sensor")));
+      say(
+        sensor.geometry.coordinates,
+        popup(
+          [
+            ["strong", s.name],
+            ["span", `${s.quantityName}: ${s.value}`],
+            ["span", `${s.stateName}, ${s.at}`],
+          ],
+          s.href,
+          _("Open the sensor"),
+        ),
+      );
       return;
     }
     const pipe = near(6, "pipes");
@@ -277,7 +217,11 @@ async function drawGl(network) {
     const facts = [["strong", p.id]];
     if (p.diameter_mm) facts.push(["span", _("diameter %(value)s mm", { value: number(p.diameter_mm, 0) })]);
     if (p.length_m) facts.push(["span", _("length %(value)s m", { value: number(p.length_m, 0) })]);
-    if (p.suspect > 0) facts.push(["span", _("suspect: %(share)s of the ranking", { share: `${number(100 * p.share, 0)}\u00a0%` })]);
+    if (p.suspect > 0)
+      facts.push([
+        "span",
+        _("suspect: %(share)s of the ranking", { share: `${number(100 * p.share, 0)}\u00a0%` }),
+      ]);
     say(event.lngLat, popup(facts, dma?.href, dma ? dma.name : ""));
   });
   for (const id of ["sensors", "pipes"]) {
@@ -301,7 +245,9 @@ async function drawGl(network) {
   });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-suspect]");
-    const at = button && (middles.get(button.dataset.suspect) ?? [Number(button.dataset.lon), Number(button.dataset.lat)]);
+    const at =
+      button &&
+      (middles.get(button.dataset.suspect) ?? [Number(button.dataset.lon), Number(button.dataset.lat)]);
     if (!at || !at.every(Number.isFinite)) return;
     map.flyTo({ center: at, zoom: Math.max(map.getZoom(), 16) });
     box.scrollIntoView({ block: "nearest" });

@@ -27,7 +27,11 @@ export function boundsOf(network, now) {
   }
   for (const f of network.features) eachPoint(f.geometry, stretch);
   for (const s of now.sensors) stretch([s.lon, s.lat]);
-  if (!Number.isFinite(low[0])) return [[-1, -1], [1, 1]];
+  if (!Number.isFinite(low[0]))
+    return [
+      [-1, -1],
+      [1, 1],
+    ];
   const margin = Math.max((high[0] - low[0]) * 0.02, (high[1] - low[1]) * 0.02, 0.0005);
   return [
     [low[0] - margin, low[1] - margin],
@@ -63,7 +67,10 @@ export function pipeMiddles(network) {
     let i = 0;
     while (i < lengths.length - 1 && left > lengths[i]) left -= lengths[i++];
     const share = lengths[i] ? left / lengths[i] : 0;
-    middles.set(f.properties.id, [0, 1].map((k) => line[i][k] + (line[i + 1][k] - line[i][k]) * share));
+    middles.set(
+      f.properties.id,
+      [0, 1].map((k) => line[i][k] + (line[i + 1][k] - line[i][k]) * share),
+    );
   }
   return middles;
 }

@@ -111,7 +111,10 @@ for (const element of document.querySelectorAll("[data-live]")) element.dataset.
 
 function alertsShown() {
   return new Map(
-    [...document.querySelectorAll("[data-alerts] [data-alert]")].map((e) => [e.dataset.alert, e.dataset.state]),
+    [...document.querySelectorAll("[data-alerts] [data-alert]")].map((e) => [
+      e.dataset.alert,
+      e.dataset.state,
+    ]),
   );
 }
 
