@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from ingest.store import protocol, shared
+from ingest.store import duck, protocol, shared
 from ingest.store.duck import DuckStore
 from ingest.store.embedded import FILE, SOCKET, open_store
 from waterworks.errors import StoreError, StoreUnavailable
@@ -109,6 +109,32 @@ class TestFile:
         )
         assert "in use by another process" in said
         store.close()
+
+    def test_closing_waits_for_a_call_that_is_under_way(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = DuckStore(tmp_path / FILE)
+        store.append(rows(0, 10))
+        reading, go_on, done = threading.Event(), threading.Event(), threading.Event()
+        fetch = duck._fetch
+
+        def slow(*arguments: Any) -> Any:
+            reading.set()
+            go_on.wait(10)
+            return fetch(*arguments)
+
+        monkeypatch.setattr(duck, "_fetch", slow)
+        seen: list[int] = []
+        reader = threading.Thread(target=lambda: seen.append(len(store.window(["a"], T0, FAR).times)))
+        reader.start()
+        reading.wait(10)
+        closer = threading.Thread(target=lambda: (store.close(), done.set()))
+        closer.start()
+        assert not done.wait(0.2)
+        go_on.set()
+        reader.join()
+        closer.join()
+        assert seen == [10] and done.is_set()
 
     def test_a_folder_where_one_may_not_write_is_named(self, tmp_path: Path) -> None:
         folder = tmp_path / "shut"

@@ -183,8 +183,13 @@ def test_it_ends_when_told_to(file: Path, mapping: Mapping, site: Site, listenin
 
 
 def test_a_file_sorted_by_sensor_is_sent_by_time(
-    tmp_path: Path, mapping: Mapping, site: Site, listening: type[Listening]
+    tmp_path: Path,
+    mapping: Mapping,
+    site: Site,
+    listening: type[Listening],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("ingest.tabular.BLOCK_BYTES", 64)  # a row or two at a time
     rows = [f"2026-01-0{day},{name},1,," for name in ("D1-IN", "TANK") for day in (3, 1, 2)]
     (tmp_path / "x.csv").write_text("\n".join(["t,id,v,u,q", *rows]) + "\n")
     replay([tmp_path / "x.csv"], mapping, site, BrokerOptions())
