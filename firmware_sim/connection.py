@@ -131,6 +131,15 @@ class Connection:
         """Keep alive; call every few seconds."""
         self._client.loop_misc()
 
+    def cut_when_quiet(self) -> None:
+        """In an outage of the scenario: lose the connection once all that left before has arrived.
+
+        What was on its way when a real radio failed would be sent again after the outage; here a run may
+        end before that, and what is said to have left must have.
+        """
+        if self.connected and not self.wanted and not self.in_flight and not self.outbox:
+            self.cut()
+
     def cut(self) -> None:
         """Lose the connection, as a radio does: the broker sends the last will."""
         sock: Any = self._client.socket()

@@ -246,7 +246,7 @@ class _Fleet:
         if on:
             self._unconnected[connection.device.id] = None
         else:
-            connection.cut()
+            connection.cut_when_quiet()
 
     def _sign_of_life(self, connection: Connection, every: int) -> None:
         connection.send_status()
@@ -316,6 +316,7 @@ class _Fleet:
         lost = not connection.connected and not connection.connecting and connection.wanted
         if lost:
             self._unconnected[connection.device.id] = None
+        connection.cut_when_quiet()
 
     def _tend(self) -> None:
         """Keep all connections alive, a few at a time: each is looked after thrice a keep-alive time."""
