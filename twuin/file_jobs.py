@@ -112,9 +112,10 @@ def run_simulation(
     clock = None if math.isinf(speed) else ScaledClock(begin, speed)
     stop = threading.Event()
     devices = len({sensor.device for sensor in site.sensors})
-    say(f"{devices} devices of {site.name} publish to the {address}   (Ctrl-C ends it)")
+    plan = _scenario(scenario, seed)
+    say(f"Connecting {devices} devices of {site.name} to the {address}   (Ctrl-C ends it)")
     with until_stopped(stop):
-        report = run_fleet(site, _scenario(scenario, seed), address, clock, stop, start=begin, end=end)
+        report = run_fleet(site, plan, address, clock, stop, start=begin, end=end)
     return {
         "devices": report.devices,
         "readings": report.readings,

@@ -58,7 +58,7 @@ app.add_typer(site.app, name="site")
 def main() -> None:
     """Run the command; a mistake of the user's ends in one clear line and status 1, never a traceback."""
     try:
-        app()
+        app(prog_name="twuin")
     except TwuinError as e:
         for line in str(e).splitlines():
             err.print(f"[bold red]error:[/] {_plain(line)}")

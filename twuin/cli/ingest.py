@@ -66,7 +66,7 @@ def rejected(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the messages that were not understood, with why, and keep counting them.
+    """List the messages that were not stored, each with the reason, and how many there are.
 
     Nothing that a device sends is dropped silently: what cannot be stored is kept here as it came.
     """

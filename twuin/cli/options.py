@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,14 +59,14 @@ def broker_flags(broker: str | None) -> dict[str, Any]:
     """``HOST[:PORT]`` (an IPv6 address in brackets) as settings. SettingsError when it is neither."""
     if broker is None:
         return {}
-    host, port = broker, ""
-    if broker.startswith("["):
-        host, _, rest = broker[1:].partition("]")
-        port = rest.removeprefix(":")
-    elif broker.count(":") == 1:
-        host, port = broker.split(":")
-    if not host or (port and not port.isdigit()):
+    match = re.fullmatch(
+        r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?|([^\s:\[\]]+)(?::(\d{1,5}))?|((?=(?:.*:){2})[0-9A-Fa-f:.]+)",
+        broker,
+    )
+    if match is None:
         raise SettingsError(f"--broker {broker!r} is not HOST or HOST:PORT, as in 192.0.2.7:1883")
+    host = match[1] or match[3] or match[5]
+    port = match[2] or match[4]
     return {"host": host, "port": int(port) if port else None}
 
 

@@ -1,0 +1,170 @@
+"""The command line: help everywhere, mistakes in one line, JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from firmware_sim.town import demo_site_folder
+from ingest.reasons import Reason
+from ingest.rejected import Rejected, RejectedLog
+from twuin.cli import main
+from twuin.cli.options import broker_flags, moment
+from waterworks.errors import SettingsError
+
+Run = Callable[..., tuple[int, str, str]]
+
+COMMANDS = [
+    [],
+    ["demo"],
+    ["serve"],
+    ["ingest"],
+    ["ingest", "rejected"],
+    ["monitor"],
+    ["backfill"],
+    ["replay"],
+    ["simulate"],
+    ["site"],
+    ["site", "check"],
+    ["site", "import"],
+]
+
+
+@pytest.fixture
+def twuin(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Runs ``twuin`` with arguments in an empty folder: its status, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["twuin", *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return run
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(twuin: Run, command: list[str]) -> None:
+    status, out, _ = twuin(*command, "--help")
+    assert status == 0
+    assert "Usage: twuin" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["serve"], "no site folder: name one with --site"),
+        (["serve", "--site", "nowhere"], "nowhere"),
+        (["serve", "--broker", "x:y:z"], "is not HOST or HOST:PORT"),
+        (["monitor", "--once"], "no site folder"),
+        (["backfill", "x.csv", "--mapping", "none.toml", "--site", demo_site_folder()], "none.toml"),
+        (["replay", "x.csv", "--mapping", "none.toml", "--speed", "fast"], "--speed 'fast'"),
+        (["simulate", "--out", "here"], "--out needs --days"),
+        (["simulate", "--out", "here", "--days", "1", "--format", "xml"], "--format 'xml'"),
+        (["simulate", "--start", "yesterday"], "--start 'yesterday'"),
+        (["simulate", "--scenario", "nothing.toml"], "nothing.toml"),
+        (["ingest", "rejected"], "no rejected messages"),
+        (["site", "import", "none.inp"], "none.inp"),
+        (["--config", "none.toml", "serve"], "none.toml"),
+        (["--log-level", "loud", "serve"], "log_level"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_1(twuin: Run, arguments: list[object], message: str) -> None:
+    status, out, err = twuin(*arguments)
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert status == 1
+    assert len(lines) == 1 and lines[0].startswith("error: "), err
+    assert message in lines[0]
+    assert "Traceback" not in out + err
+
+
+def test_site_check_names_mistakes_for_people_and_scripts(twuin: Run, tmp_path: Path) -> None:
+    assert twuin("site", "check", demo_site_folder())[0] == 0
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    for file in demo_site_folder().iterdir():
+        if file.is_file():
+            (folder / file.name).write_bytes(file.read_bytes())
+    sensors = folder / "sensors.csv"
+    sensors.write_text(sensors.read_text().replace("D1-IN,Inlet,flow,m3/h", "D1-IN,Inlet,flow,furlong"))
+    status, out, _ = twuin("site", "check", folder)
+    assert status == 1
+    assert "sensors.csv:2:" in out and "furlong" in out
+    status, out, _ = twuin("site", "check", folder, "--json")
+    assert status == 1
+    assert [(p["severity"], p["line"]) for p in json.loads(out) if "furlong" in p["message"]] == [
+        ("error", 2)
+    ]
+
+
+def test_rejected_messages_are_listed_counted_and_given_back_as_they_came(twuin: Run, tmp_path: Path) -> None:
+    log = RejectedLog(tmp_path / "rejected.sqlite")
+    log.add(
+        [
+            Rejected(
+                datetime.now(UTC), "twuin/a/b/readings", b"\xffnot json [bold]", Reason.BAD_JSON, "no JSON"
+            )
+        ]
+    )
+    status, out, _ = twuin("ingest", "rejected", "--data-dir", tmp_path)
+    assert status == 0
+    assert "bad_json" in out and "not json [bold]" in out and "1 rejected in all" in out
+    status, out, _ = twuin("ingest", "rejected", "--data-dir", tmp_path, "--json")
+    assert json.loads(out)["counts"] == {"bad_json": 1}
+    number = json.loads(out)["items"][0]["id"]
+    status, out, err = twuin("ingest", "rejected", number + 1, "--data-dir", tmp_path)
+    assert status == 1 and "no rejected message has the number" in err
+
+
+def test_simulated_files_can_be_loaded_and_analysed(twuin: Run, tmp_path: Path) -> None:
+    status, out, err = twuin(
+        "simulate", "--out", "sim", "--days", "2", "--start", "2026-03-02T00:00+07:00", "--json"
+    )
+    assert status == 0, err
+    made = json.loads(out)
+    site = ["--site", demo_site_folder(), "--data-dir", "data"]
+    load = ["backfill", "sim/readings.parquet", "--mapping", "sim/mapping.toml", *site, "--json"]
+    status, out, err = twuin(*load)
+    assert status == 0, err
+    assert json.loads(out)["stored"] == made["readings"] > 10_000
+    status, out, err = twuin(*load)
+    assert (json.loads(out)["stored"], json.loads(out)["duplicates"]) == (0, made["readings"])
+    status, out, err = twuin("monitor", "--once", "--json", *site)
+    assert status == 0, err
+    assert json.loads(out) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("192.0.2.7", "192.0.2.7", None),
+        ("broker:8883", "broker", 8883),
+        ("[2001:db8::1]:1884", "2001:db8::1", 1884),
+        ("[2001:db8::1]", "2001:db8::1", None),
+        ("2001:db8::1", "2001:db8::1", None),
+    ],
+)
+def test_a_broker_is_a_host_with_or_without_a_port(text: str, host: str, port: int | None) -> None:
+    assert broker_flags(text) == {"host": host, "port": port}
+
+
+@pytest.mark.parametrize("text", ["", ":1883", "host:", "host:http", "a b:1"])
+def test_what_is_no_broker_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError):
+        broker_flags(text)
+
+
+def test_a_time_without_its_zone_is_refused() -> None:
+    with pytest.raises(SettingsError, match="zone"):
+        moment("2026-01-31T20:00", "--start")
