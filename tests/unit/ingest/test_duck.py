@@ -125,10 +125,15 @@ class TestFile:
 
         monkeypatch.setattr(duck, "_fetch", slow)
         seen: list[int] = []
+
+        def close() -> None:
+            store.close()
+            done.set()
+
         reader = threading.Thread(target=lambda: seen.append(len(store.window(["a"], T0, FAR).times)))
         reader.start()
         reading.wait(10)
-        closer = threading.Thread(target=lambda: (store.close(), done.set()))
+        closer = threading.Thread(target=close)
         closer.start()
         assert not done.wait(0.2)
         go_on.set()
