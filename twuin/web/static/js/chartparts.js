@@ -190,7 +190,8 @@ export function held(xs, values) {
   });
 }
 
+/** A range that holds zero, with room at the top for the labels of marks. */
 export const from0 = (u, low, high) => {
-  const [bottom, top] = uPlot.rangeNum(Math.min(low ?? 0, 0), Math.max(high ?? 1, 0.001), 0.08, true);
+  const [bottom, top] = uPlot.rangeNum(Math.min(low ?? 0, 0), Math.max(high ?? 1, 0.001), 0.18, true);
   return [low !== null && low >= 0 ? 0 : bottom, top];
 };
