@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
 from firmware_sim.draws import stream, uniform
-from firmware_sim.epanet_model import Hole
+from firmware_sim.holes import Hole
 from firmware_sim.instants import When
 from firmware_sim.leaks import NEVER, Course
 from firmware_sim.scenario import Lines, ScenarioError
@@ -204,8 +204,3 @@ class _Binder:
                 )
                 self.wrong("event", index, "link", message)
         return BoundEvent(event, span)
-
-
-def with_interval(scenario: Scenario, interval_s: float) -> Scenario:
-    """The same scenario with every device sampling each ``interval_s`` [s]."""
-    return replace(scenario, devices=replace(scenario.devices, interval_s=interval_s))
