@@ -9,7 +9,7 @@ from waterworks.ports import ReadingStore
 from waterworks.reading import Gap, Latest, as_datetime
 from waterworks.site import Role, Sensor, Site
 
-INTERVALS = 12
+INTERVALS = 24
 """Missed readings in a row that make a silence."""
 
 LEAST_S = 3 * 3600.0
