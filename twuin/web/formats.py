@@ -113,6 +113,12 @@ class Formats:
         shown = format_datetime(local, f"EEE d MMM{year} {clock}", self.zone, self.code)
         return f"{shown}\u00a0{_zone_name(local)}" if style == "full" else str(shown)
 
+    def night(self, when: datetime) -> str:
+        """The local day that an instant belongs to, as short as ``time``."""
+        local = when.astimezone(self.zone)
+        year = "" if local.year == self.year else " y"
+        return str(format_datetime(local, f"EEE d MMM{year}", self.zone, self.code))
+
     def day(self, day: date) -> str:
         return str(format_date(day, "EEE d MMM y", self.code))
 

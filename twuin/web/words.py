@@ -74,6 +74,7 @@ class Words:
             "dma": alert.dma_name or alert.dma,
             "sensor": alert.subject,
             "onset": self.formats.time(alert.onset),
+            "night": self.formats.night(alert.onset),
             "ended": self.formats.time(alert.ended),
             "flow": self.flow(alert),
             "range": self.interval(alert),
@@ -93,12 +94,12 @@ class Words:
                 )
             case Kind.NIGHT_FLOW if over:
                 text = _(
-                    "From the night of %(onset)s to %(ended)s, the minimum night flow of %(dma)s was "
+                    "From the night of %(night)s to %(ended)s, the minimum night flow of %(dma)s was "
                     "%(flow)s higher than its past nights and its customers explain. It has come down since."
                 )
             case Kind.NIGHT_FLOW:
                 text = _(
-                    "Since the night of %(onset)s, the minimum night flow of %(dma)s has been %(flow)s "
+                    "Since the night of %(night)s, the minimum night flow of %(dma)s has been %(flow)s "
                     "higher than its past nights and its customers explain. Water that runs while people "
                     "sleep is mostly leakage."
                 )

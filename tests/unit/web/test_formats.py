@@ -55,6 +55,7 @@ def test_times_are_local_and_name_their_zone() -> None:
 
 def test_times_of_another_year_name_the_year() -> None:
     when = datetime(2023, 3, 1, 12, 0, tzinfo=UTC)
+    assert formats("en").night(when) == "Wed 1 Mar 2023"
     assert formats("en").time(when, "minute") == "Wed 1 Mar 2023 19:00"
 
 

@@ -66,7 +66,8 @@ def test_each_kind_of_alert_is_told_in_a_sentence_with_its_figures(
         sentence = w.sentence(told)
         sentences.add(sentence)
         assert "%(" not in sentence
-        assert w.formats.time(told.onset) in sentence
+        began = w.formats.night if kind is Kind.NIGHT_FLOW else w.formats.time
+        assert began(told.onset) in sentence
         assert (w.formats.time(end) in sentence) is over
         if kind is not Kind.SILENT:
             assert "Sukun" in sentence and w.formats.quantity(12.4, "m3/h") in sentence

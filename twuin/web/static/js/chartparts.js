@@ -156,7 +156,7 @@ export const value = (unit) => (u, v) => (v == null ? "–" : `${number(v)} ${un
 export function withGaps(series, interval) {
   const xs = series.times.map((t) => Date.parse(t) / 1000);
   const names = Object.keys(series.values);
-  const longest = GAP_INTERVALS * Math.max(series.step_s ?? 0, interval || usual(xs));
+  const longest = GAP_INTERVALS * Math.max(series.step_s ?? 0, interval, usual(xs));
   const out = { x: [], values: Object.fromEntries(names.map((n) => [n, []])), quality: {}, gaps: [] };
   for (const n of Object.keys(series.quality ?? {})) out.quality[n] = [];
   xs.forEach((x, i) => {

@@ -144,7 +144,7 @@ export const drawings = {
     const lows = good.length ? [Math.min(...good), Math.max(...good)] : [null, null];
     const last = s.x.at(-1);
     const end = figure.end / 1000;
-    const interval = Number(figure.element.dataset.interval) || usual(s.x);
+    const interval = Math.max(Number(figure.element.dataset.interval) || 0, usual(s.x));
     if (s.x.length && s.x[0] - figure.start / 1000 > GAP_INTERVALS * Math.max(data.step_s ?? 0, interval)) {
       s.gaps.push([figure.start / 1000, s.x[0]]);
     }

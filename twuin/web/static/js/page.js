@@ -12,7 +12,7 @@ const COUNT_ON_S = 45 * 60 + 20 * client.speed; // a counter goes no further bey
 function tick() {
   const now = siteNow();
   for (const element of document.querySelectorAll("[data-clock]")) {
-    const shown = time(now);
+    const shown = time(now).replace(/ (?=.* )/g, "\u00a0"); // breaks before the hour, nowhere else
     if (element.textContent !== shown) element.textContent = shown;
   }
   for (const element of document.querySelectorAll("[data-count]")) {
