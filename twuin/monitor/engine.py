@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.detector import Detector, Options
+from analytics.detector import Detector
 from analytics.inflow import net_inflow, storage_rate
+from analytics.options import Options
 from analytics.resample import last_in_steps, to_rows
 from twuin.monitor.grid import instant_of, local_time, site_step, utc_seconds
 from waterworks.network import Network

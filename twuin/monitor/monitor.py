@@ -11,9 +11,9 @@ from typing import Protocol
 
 import numpy as np
 
-from analytics.detector import Options
 from analytics.events import Event
 from analytics.night import NightFlow
+from analytics.options import Options
 from twuin.alerts.model import Finding
 from twuin.monitor.engine import Engine
 from twuin.monitor.findings import flow_finding, night_findings, nights

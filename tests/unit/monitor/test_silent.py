@@ -30,7 +30,7 @@ def test_a_silence_is_seen_while_it_lasts_and_when_it_is_over(
     heard = ~((batch.sensor == 3) & (hour > 30) & (hour < 40))
     store, rec = DuckStore(tmp_path / "a.duckdb"), recorder()
     monitor = Monitor(site, store, rec, clock=clock)
-    for until, expected in ((32, []), (36, [("P1", True)]), (60, [("P1", False)])):
+    for until, expected in ((32, []), (37, [("P1", True)]), (60, [("P1", False)])):
         clock.time = START + np.timedelta64(until, "h")
         store.append(batch.take(heard & (hour < until)))
         monitor.catch_up()

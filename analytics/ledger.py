@@ -1,0 +1,294 @@
+"""The book of events: opens, follows, ends and measures them, and keeps what is known of their flow."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from analytics.cusum import change_point
+from analytics.events import Event
+from analytics.noise import scale_of_means
+from analytics.options import Options
+from analytics.record import CUT, Record, mean_or_zero
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+NORMAL_90 = 1.6449
+"""Half width of a 90 % interval in standard deviations."""
+
+
+class Verdict(Enum):
+    """What an alarm turned out to be."""
+
+    DOUBTFUL = 0  # not enough to go by: the test goes on
+    SETTLED = 1  # a change of an event that is known, or no event at all: the test begins anew
+    NEW = 2  # a new event: the test begins anew
+
+
+class Ledger:
+    """Events of all areas over a ``Record``, whose ``known`` and ``offsets`` it keeps in step."""
+
+    def __init__(self, record: Record, options: Options) -> None:
+        self.record, self.options = record, options
+        self.events: list[Event] = []
+        self.dirty = 0  # first block that was changed since somebody took note
+        self.confirm = max(3, int(np.ceil(options.confirm_s / record.block_s)))
+        self.window_blocks = options.weeks * 7 * 86400 // record.block_s
+        self._day_blocks = 86400 // record.block_s
+
+    # -- events come -------------------------------------------------------------------------------
+
+    def alarm(
+        self, area: int, side: int, earliest: int, *, fast: bool, statistic: float, limit: float
+    ) -> Verdict:
+        """A test has alarmed at the end of the last block: since when, how much, and what is it?
+
+        side: +1 too much, -1 too little; earliest: block before which the change is not looked for.
+        """
+        record = self.record
+        b = record.blocks
+        mine = [e for e in self.events if e.area == area]
+        last = max((max(e.start, e.end or 0) for e in mine), default=0)
+        earliest = min(max(earliest, last + 1, 0, b - self.window_blocks), b - 1)
+        change = change_point(record.standard(area, earliest, b), 0, side)
+        start = earliest + change.start
+        n = b - start
+        clean = record.clean(area, start, b)
+        if n < self.confirm or not np.isfinite(clean).any():
+            return Verdict.DOUBTFUL
+        size = float(np.nanmean(clean))
+        mean = mean_or_zero(record.standard(area, start, b))
+        sure = confidence(mean, self._spread(area, start, n)[1][-1], n * record.block_s)
+        if side * size <= 0 or not sure >= self.options.confidence:
+            return Verdict.DOUBTFUL
+        cut_off = -size >= self.options.low_share * abs(record.expected_since(area, start))
+        active = [e for e in mine if e.end is None]
+        opposite = [e for e in active if e.side != side]
+        if opposite:
+            nearest = min(opposite, key=lambda e: abs(abs(e.now) - abs(size)))
+            # Far more than the event itself is another matter (supply cut while a leak runs).
+            if abs(size) <= 2 * nearest.peak or (side < 0 and not cut_off):
+                nearest.doubt = start if nearest.doubt is None else nearest.doubt
+                return Verdict.SETTLED
+        same = [e for e in active if e.side == side]
+        if same and (not fast or start - same[-1].detected < self._day_blocks):
+            self._set(same[-1], start, same[-1].now + size)
+            return Verdict.SETTLED
+        if side < 0 and not cut_off:  # people using less
+            return Verdict.SETTLED
+        lengths, spread = self._spread(area, start)
+        event = Event(
+            area=area,
+            side=side,
+            start=start,
+            detected=b - 1,
+            growing=change.growing,
+            fast=fast,
+            statistic=statistic,
+            limit=limit,
+            days_known=int(np.isfinite(record.offsets[: record.days, area]).sum()),
+            expected=record.expected_since(area, start),
+            lengths=lengths,
+            spread=spread,
+            weight=float(np.isfinite(clean).sum()),
+            track=_ramp(start, b, size, max(1, self._day_blocks)) if change.growing else [(start, size)],
+        )
+        event.peak = abs(event.now)
+        self.events.append(event)
+        self._sum_known(area, start)
+        self._correct_offsets(area, start, event.course(start, b))
+        self.estimate(event)
+        return Verdict.NEW
+
+    def _spread(self, area: int, before: int, blocks: int | None = None) -> tuple[Ints, Floats]:
+        """How much standardised means over some lengths varied before a block: lengths, deviations.
+
+        blocks: the length that is asked for; None: from one block to two weeks.
+        """
+        most = blocks or max(2, 14 * self._day_blocks)
+        past = self.record.standard(area, max(0, before - self.window_blocks), before)
+        lengths = np.unique(np.geomspace(1, most, 12).astype(np.int64))
+        if blocks is not None and len(past) // blocks >= 8:
+            lengths = np.array([blocks])
+        return lengths, scale_of_means(past, lengths)
+
+    # -- and go on ---------------------------------------------------------------------------------
+
+    def known_now(self) -> Floats:
+        """Present flow of known events (S,) [m3/s]."""
+        out = np.zeros(self.record.areas)
+        for e in self.events:
+            if e.end is None:
+                out[e.area] += e.now
+        return out
+
+    def go_on(self, typical: Floats) -> None:
+        """Take the block that has just ended into account. typical (S,): usual noise of a slot [m3/s]."""
+        active = [e for e in self.events if e.end is None]
+        youngest = {e.area: e for e in active}
+        for e in active:
+            if e.doubt is not None:
+                self._weigh(e, e.doubt)
+            elif e.detected < self.record.blocks - 1 and e is youngest[e.area]:
+                self._follow(e, float(typical[e.area]))
+            if e.end is None and e.doubt is None:
+                self._note(e)
+
+    def _weigh(self, e: Event, since: int) -> None:
+        """An event whose excess has fallen is over, smaller, or after all still there.
+
+        Decided once the fall has lasted as long as the event before it, twelve hours at most.
+        """
+        b = self.record.blocks
+        most = max(self.confirm, 12 * 3600 // self.record.block_s)
+        if b - since < int(np.clip(since - e.start, self.confirm, most)):
+            return
+        excess = self.record.clean(e.area, since, b) + e.course(since, b)
+        last = max(e.start, since - 1)
+        before = float(e.course(last, last + 1)[0])
+        e.doubt = None
+        if not np.isfinite(excess).any():
+            return
+        left = float(np.nanmean(excess)) / before if before else 0.0
+        if left < 0.5:
+            self._end(e, since)
+        elif left < 0.85:
+            self._set(e, since, left * before)
+
+    def _follow(self, e: Event, typical: float) -> None:
+        """Let the event's size follow the excess: its mean at first, then with a time constant."""
+        record = self.record
+        b = record.blocks
+        residual = float(record.clean(e.area, b - 1, b)[0])
+        if not np.isfinite(residual):
+            return
+        scale = float(record.block["scale"][b - 1, e.area])
+        weight = float(np.clip((typical / scale) ** 2, 0.25, 4.0))  # quiet hours say more
+        e.weight += weight
+        gain = max(weight / e.weight, 1.0 - np.exp(-weight * record.block_s / self.options.follow_s))
+        bound = 3.0 * scale + 0.5 * abs(e.now)
+        flow = e.now + min(gain, 1.0) * float(np.clip(residual, -bound, bound))
+        e.track.append((b, flow))
+        e.peak = max(e.peak, abs(flow))
+        if e.side * flow < 0.25 * e.peak:
+            # It has faded: since when? Where its excess fell below what it was at most.
+            a = max(e.start + 1, b - 7 * self._day_blocks)
+            fall = record.clean(e.area, a, b) + e.course(a, b) - e.side * e.peak
+            scales = record.block["scale"][a:b, e.area]
+            self._end(e, a + change_point(fall / scales, 0, -e.side).start)
+
+    def _set(self, e: Event, start: int, flow: float) -> None:
+        """The event has another size from ``start`` on."""
+        b, start = self.record.blocks, max(start, e.start)
+        old = e.course(start, b)
+        e.track = [(k, f) for k, f in e.track if k < start] + [(start, flow)]
+        self._sum_known(e.area, start)
+        self._correct_offsets(e.area, start, e.course(start, b) - old)
+        e.weight = float(b - start)
+        e.peak = max(e.peak, abs(flow))
+        self.estimate(e)
+
+    def _end(self, e: Event, end: int) -> None:
+        """The event is over from ``end`` on, which is never before it was known."""
+        b = self.record.blocks
+        end = min(max(end, e.detected + 1), b)
+        old = e.course(end, b)
+        e.end, e.closed = end, b - 1
+        e.track = [(k, f) for k, f in e.track if k < end] or e.track[:1]
+        self._sum_known(e.area, end)
+        self._correct_offsets(e.area, end, -old)
+        self.estimate(e)
+
+    # -- and are measured --------------------------------------------------------------------------
+
+    def estimate(self, e: Event) -> None:
+        """Flow, interval, volume and confidence from the excess itself, up to now or to its end."""
+        record = self.record
+        last = record.blocks if e.end is None else e.end
+        course = e.course(e.start, last)
+        excess = record.clean(e.area, e.start, last) + course
+        n, finite = len(excess), np.isfinite(excess)
+        if not finite.any():
+            return
+        w = min(n, max(1, int(self.options.window_s / record.block_s)))
+        recent = excess[-w:] if finite[-w:].any() else excess[finite][-w:]
+        e.flow = float(np.nanmean(recent))
+        # The baseline itself is known only as well as the days it is made of allow.
+        widen = np.sqrt(1.0 + 2.0 / max(e.days_known, 1))
+        scale = record.block["scale"][e.start : last, e.area]
+        spread = widen * e.spread_of(int(np.isfinite(recent).sum()))
+        half = NORMAL_90 * spread * float(np.nanmean(scale[-w:]))
+        e.low, e.high = e.flow - half, e.flow + half
+        e.volume = float(max(0.0, e.side * np.where(finite, excess, course).sum()) * record.block_s)
+        mean = float(np.nanmean(np.clip(excess / scale, -CUT, CUT)))
+        e.confidence = confidence(mean, widen * e.spread_of(n), n * record.block_s)
+
+    def _note(self, e: Event) -> None:
+        """Keep the size for working out the place: hourly for a day from detection, then daily.
+
+        Fixed by event time, so that the place does not depend on when somebody looked.
+        """
+        record = self.record
+        age = (record.blocks - 1 - e.detected) * record.block_s
+        if age % (3600 if age < 86400 else 86400) < record.block_s:
+            self.estimate(e)
+            e.noted = record.blocks
+            e.noted_flow, e.noted_sigma = e.flow, (e.high - e.low) / (2 * NORMAL_90)
+
+    # -- what they leave in the record -------------------------------------------------------------
+
+    def go_back(self, events: list[Event]) -> None:
+        """Take up earlier events, after the record was taken back."""
+        b = self.record.blocks
+        changed = [e.start for e in self.events if e.closed is None or e.closed >= b]
+        self.dirty = min([self.dirty, b, *changed])
+        self.events = [e.copy() for e in events]
+        known = self.record.block["known"]
+        known[:b] = 0.0
+        for e in self.events:
+            known[:b, e.area] += e.course(0, b)
+
+    def _sum_known(self, area: int, start: int) -> None:
+        """Sum up the known events of an area anew from a block on; always in the same order."""
+        b = self.record.blocks
+        total = np.zeros(b - start)
+        for e in self.events:
+            if e.area == area:
+                total += e.course(start, b)
+        self.record.block["known"][start:b, area] = total
+
+    def _correct_offsets(self, area: int, start: int, course: Floats) -> None:
+        """Take what has just become known of an event off the day offsets that it has raised."""
+        self.dirty = min(self.dirty, start)
+        record = self.record
+        for d in range(record.days - 1, -1, -1):
+            rows = record.row_of[d]
+            blocks = rows[rows >= 0] // record.per_block
+            if not len(blocks):
+                continue
+            at = blocks[(blocks >= start) & (blocks < start + len(course))] - start
+            record.offsets[d, area] -= course[at].sum() / len(blocks)
+            if blocks[0] < start:
+                break
+
+
+def _ramp(start: int, end: int, mean: float, width: int) -> list[tuple[int, float]]:
+    """A rise from 0 with the given mean, in steps of ``width`` blocks: enough not to learn it as demand."""
+    return [
+        (k, mean * (k + min(k + width, end) - 2 * start) / (end - start)) for k in range(start, end, width)
+    ]
+
+
+def confidence(mean: float, spread: float, lasted_s: float) -> float:
+    """Chance that noise alone would not show such a mean excess once in a year.
+
+    One less the normal tail beyond mean / spread, times the number of such stretches in 365 days.
+    """
+    if not spread > 0:
+        return 0.0
+    chance = norm.sf(abs(mean) / spread) * max(1.0, 365 * 86400 / lasted_s)
+    return float(1.0 - min(1.0, chance))
