@@ -16,6 +16,11 @@ from typing import Any
 
 import pytest
 
+from firmware_sim.scenario import load_scenario
+from firmware_sim.town import demo_site_folder
+from waterworks.epanet_file import read_network
+from waterworks.site_folder import read_site
+
 pytestmark = pytest.mark.servers
 
 PATIENCE_S = 240.0
@@ -106,12 +111,8 @@ def test_a_burst_pipe_raises_an_alert_and_the_next_run_remembers_it(demo: Callab
         "page", lambda: urllib.request.urlopen(f"http://127.0.0.1:{first.port}/", timeout=30).status == 200
     )
     alert = first.until("leak alert", lambda: [a for a in first.alerts() if a["kind"] == "leak"])[0]
-    # What the scenario makes leak stands in the scenario alone; here it is read back, not repeated.
-    from firmware_sim.scenario import load_scenario
-    from firmware_sim.town import demo_scenario, demo_site_folder
-    from waterworks.site_folder import read_site
-
-    leak = load_scenario(demo_scenario()).leaks[0]
+    # What leaks stands in the scenario alone; here it is read back, not repeated.
+    leak = load_scenario("demo").leaks[0]
     site = read_site(demo_site_folder())
     assert site.network_file is not None
     assert alert["dma"] in {site.node_dma.get(n, "") for n in ends_of(site.network_file, leak.pipe)}
@@ -139,8 +140,6 @@ def test_a_burst_pipe_raises_an_alert_and_the_next_run_remembers_it(demo: Callab
 
 def ends_of(network_file: Path, pipe: str) -> list[str]:
     """Names of the nodes at both ends of ``pipe``."""
-    from waterworks.epanet_file import read_network
-
     network = read_network(network_file)
     link = network.link_index[pipe]
     return [network.node_ids[network.start[link]], network.node_ids[network.end[link]]]
