@@ -175,79 +175,46 @@ SENSOR_COLUMNS = (
 )  # fmt: skip
 
 
+STREETS = (
+    "Kenanga", "Mawar", "Anggrek", "Cempaka", "Dahlia", "Flamboyan", "Bugenvil", "Teratai", "Sedap Malam",
+    "Kamboja", "Seruni", "Wijayakusuma", "Alamanda", "Soka", "Nusa Indah", "Kecubung", "Cendana", "Tanjung",
+)  # fmt: skip
+"""Streets that the pressure loggers stand in."""
+
+
 def sensors_text(town: Town, network_file: Path) -> str:
     """Inlet meters with a pressure beside each, more pressures spread along the pipes, tank and pump."""
     network = read_network(network_file)
+    zones = {zone.id: zone.name for zone in town_parts.ZONES}
     rows: list[Sequence[object]] = []
+
+    def pressure(sensor: str, name: str, dma: str, node: str, device: str) -> None:
+        rows.append((sensor, name, "pressure", "m", "monitor", dma, "", node, device, 300, 0, 120))
+
     beside: dict[str, list[str]] = {}
     for sensor, dma, from_dma, meter, chamber in town.inlets:
         unit = "L/s" if dma == "D6" else "m3/h"
         low, high = (-15, 60) if unit == "L/s" else (-50, 200)
         device = sensor.replace("-IN", "-INLET")
-        label = "Inlet" if not from_dma else f"Inlet from {from_dma}"
+        label = (
+            f"Meter induk {zones[dma]} {sensor.partition('-IN')[2]}".rstrip()
+        )  # "... 2" where there are two
         rows.append((sensor, label, "flow", unit, "inlet", dma, from_dma, meter, device, 300, low, high))
         beside.setdefault(dma, []).append(chamber)
         if len(beside[dma]) == 1:
-            p = f"{dma}-P1"
-            rows.append(
-                (
-                    p,
-                    "Pressure at inlet",
-                    "pressure",
-                    "m",
-                    "monitor",
-                    dma,
-                    "",
-                    chamber,
-                    device,
-                    300,
-                    0,
-                    120,
-                )
-            )
+            pressure(f"{dma}-P1", f"Tekanan inlet {zones[dma]}", dma, chamber, device)
+    streets = iter(STREETS)
     for dma, inlets in beside.items():
         inside = [
             network.node_index[j.id] for j in town.junctions.values() if j.zone == dma and j.connections
         ]
         chosen = spread(network, inside, PRESSURES_A_DMA - 1, begin=[network.node_index[n] for n in inlets])
         for k, node in enumerate(chosen, 2):
-            name = f"{dma}-P{k}"
-            element = network.node_ids[node]
-            rows.append(
-                (name, "Pressure", "pressure", "m", "monitor", dma, "", element, f"{name}-LOG", 300, 0, 120)
-            )
-    rows.append(
-        (
-            "TANK-1-L",
-            "Level of the hill tank",
-            "level",
-            "m",
-            "monitor",
-            "D6",
-            "",
-            "TANK-1",
-            "TANK-1",
-            300,
-            0,
-            6,
-        )
-    )
-    rows.append(
-        (
-            "PUMP-1-Q",
-            "Flow of the hill pump",
-            "flow",
-            "L/s",
-            "monitor",
-            "D6",
-            "",
-            "MPS1",
-            "PUMP-1",
-            300,
-            -5,
-            40,
-        )
-    )
+            sensor = f"{dma}-P{k}"
+            pressure(sensor, f"Tekanan Jl. {next(streets)}", dma, network.node_ids[node], f"{sensor}-LOG")
+    tank, pump = ("monitor", "D6", "", "TANK-1", "TANK-1"), ("monitor", "D6", "", "MPS1", "PUMP-1")
+    rows.append(("TANK-1-L", "Muka air reservoir bukit", "level", "m", *tank, 300, 0, 6))
+    rows.append(("PUMP-1-Q", "Debit pompa bukit", "flow", "L/s", *pump, 300, -5, 40))
     return _csv(SENSOR_COLUMNS, sorted(rows, key=lambda r: str(r[0])))
 
 
