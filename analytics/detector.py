@@ -215,7 +215,7 @@ class Detector:
             block["scale"][a:b] = np.where(fresh, scale.mean(axis=0), block["scale"][a:b])
         z = (block["residual"][a:b] - block["known"][a:b]) / block["scale"][a:b]
         phi = lag_one(z)
-        sigma = robust_scale(z[1:] - phi * z[:-1], tail=True)
+        sigma = np.fmax(robust_scale(z[1:] - phi * z[:-1], tail=True), np.sqrt(1 - phi**2))
         self._day = Day(expected, scale, nanmedian(scale), phi, sigma, caution(measured))
 
     def _arm(self, past: Floats, first: int, new: Bools) -> None:

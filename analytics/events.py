@@ -18,8 +18,8 @@ class Event:
     end decided. end: first block after it, None while it lasts; closed: the block whose end decided that;
     doubt: block from which on it may be over, while that is being decided.
     track: (block, flow) steps of its size [m3/s], signed, from that block on. lengths, spread: standard
-    deviation of the mean standardised residual over so many blocks, before the event [-]. Estimates as
-    of the last update: flow, low, high [m3/s] (90 % interval), volume [m3], confidence [0..1]. noted: block
+    deviation of the mean standardised residual over so many blocks, before the event [-]; single: of
+    single blocks. Estimates as of the last update: flow, low, high [m3/s] (90 % interval), volume [m3], confidence [0..1]. noted: block
     by which the place was last worth working out anew, noted_flow and noted_sigma [m3/s] the size then.
     """
 
@@ -35,6 +35,7 @@ class Event:
     expected: float
     lengths: NDArray[np.int64]
     spread: Floats
+    single: float = 1.0
     end: int | None = None
     closed: int | None = None
     doubt: int | None = None

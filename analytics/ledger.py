@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from analytics.cusum import change_point
 from analytics.events import Event
-from analytics.noise import scale_of_means
+from analytics.noise import robust_scale, scale_of_means
 from analytics.options import Options
 from analytics.record import CUT, Record, mean_or_zero
 
@@ -47,6 +47,10 @@ class Ledger:
     ) -> Verdict:
         """A test has alarmed at the end of the last block: since when, how much, and what is it?
 
+        The noise of some hours allows for habits that may shift; most days they do not, and values stay
+        smaller than their noise. How means vary is then taken up to where single values have deviation 1,
+        or quiet hours without such allowance would be judged by the others' calm.
+
         side: +1 too much, -1 too little; earliest: block before which the change is not looked for.
         """
         record = self.record
@@ -62,7 +66,8 @@ class Ledger:
             return Verdict.DOUBTFUL
         size = float(np.nanmean(clean))
         mean = mean_or_zero(record.standard(area, start, b))
-        sure = confidence(mean, self._spread(area, start, n)[1][-1], n * record.block_s)
+        _, spread, single = self._spread(area, start, n)
+        sure = confidence(mean, spread[-1] / min(1.0, single), n * record.block_s)
         if side * size <= 0 or not sure >= self.options.confidence:
             return Verdict.DOUBTFUL
         cut_off = -size >= self.options.low_share * abs(record.expected_since(area, start))
@@ -80,7 +85,7 @@ class Ledger:
             return Verdict.SETTLED
         if side < 0 and not cut_off:  # people using less
             return Verdict.SETTLED
-        lengths, spread = self._spread(area, start)
+        lengths, spread, single = self._spread(area, start)
         event = Event(
             area=area,
             side=side,
@@ -94,6 +99,7 @@ class Ledger:
             expected=record.expected_since(area, start),
             lengths=lengths,
             spread=spread,
+            single=single,
             weight=float(np.isfinite(clean).sum()),
             track=_ramp(start, b, size, max(1, self._day_blocks)) if change.growing else [(start, size)],
         )
@@ -104,8 +110,9 @@ class Ledger:
         self.estimate(event)
         return Verdict.NEW
 
-    def _spread(self, area: int, before: int, blocks: int | None = None) -> tuple[Ints, Floats]:
-        """How much standardised means over some lengths varied before a block: lengths, deviations.
+    def _spread(self, area: int, before: int, blocks: int | None = None) -> tuple[Ints, Floats, float]:
+        """How much standardised means over some lengths varied before a block: lengths, deviations, and the
+        deviation of single blocks.
 
         blocks: the length that is asked for; None: from one block to two weeks.
         """
@@ -114,7 +121,8 @@ class Ledger:
         lengths = np.unique(np.geomspace(1, most, 12).astype(np.int64))
         if blocks is not None and len(past) // blocks >= 8:
             lengths = np.array([blocks])
-        return lengths, scale_of_means(past, lengths)
+        single = float(robust_scale(past, tail=True))
+        return lengths, scale_of_means(past, lengths), single
 
     # -- and go on ---------------------------------------------------------------------------------
 
@@ -225,7 +233,7 @@ class Ledger:
         e.low, e.high = e.flow - half, e.flow + half
         e.volume = float(max(0.0, e.side * np.where(finite, excess, course).sum()) * record.block_s)
         mean = float(np.nanmean(np.clip(excess / scale, -CUT, CUT)))
-        e.confidence = confidence(mean, widen * e.spread_of(n), n * record.block_s)
+        e.confidence = confidence(mean, widen * e.spread_of(n) / min(1.0, e.single), n * record.block_s)
 
     def _note(self, e: Event) -> None:
         """Keep the size for working out the place: hourly for a day from detection, then daily.
