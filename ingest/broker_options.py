@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import paho.mqtt.client as paho
+
 from waterworks.errors import BrokerError
 
 _NOT_AUTHORISED = (0x86, 0x87)  # MQTT 5.0, section 3.2.2.2; paho gives the codes of 3.1.1 in these terms
@@ -53,6 +55,24 @@ def taken_over(options: BrokerOptions, client_id: str) -> str:
         f"another client took over our session at {options.where} under the same client id {client_id!r}: "
         "give each ingest process its own name (mqtt.name)"
     )
+
+
+def identify(client: paho.Client, options: BrokerOptions) -> None:
+    """Give ``client`` the user name, password and certificates of ``options``.
+
+    Raises BrokerError when the certificates cannot be used.
+    """
+    if options.username:
+        client.username_pw_set(options.username, options.password or None)
+    if options.tls:
+        try:
+            client.tls_set(
+                ca_certs=None if options.ca_file is None else str(options.ca_file),
+                certfile=None if options.cert_file is None else str(options.cert_file),
+                keyfile=None if options.key_file is None else str(options.key_file),
+            )
+        except (OSError, ValueError) as e:
+            raise BrokerError(f"certificates for {options.where} cannot be used: {e}") from e
 
 
 def unreachable(options: BrokerOptions, e: Exception) -> BrokerError:

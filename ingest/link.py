@@ -19,7 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from ingest.broker_options import BrokerOptions as BrokerOptions
-from ingest.broker_options import TakenOver, refused, taken_over, unreachable, who
+from ingest.broker_options import TakenOver, identify, refused, taken_over, unreachable, who
 from ingest.topics import Subscription
 from waterworks.errors import BrokerError
 
@@ -256,17 +256,7 @@ def _make_client(options: BrokerOptions, client_id: str) -> _Client:
         reconnect_on_failure=False,
         manual_ack=True,
     )
-    if options.username:
-        client.username_pw_set(options.username, options.password or None)
-    if options.tls:
-        try:
-            client.tls_set(
-                ca_certs=None if options.ca_file is None else str(options.ca_file),
-                certfile=None if options.cert_file is None else str(options.cert_file),
-                keyfile=None if options.key_file is None else str(options.key_file),
-            )
-        except (OSError, ValueError) as e:
-            raise BrokerError(f"certificates for {options.where} cannot be used: {e}") from e
+    identify(client, options)
     return client
 
 

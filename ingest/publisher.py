@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
-import ssl
 import threading
 import time
 from types import TracebackType
@@ -15,7 +13,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ingest.link import BrokerOptions
+from ingest.broker_options import BrokerOptions, identify, refused, unreachable
 from waterworks.errors import BrokerError
 
 MAX_IN_FLIGHT = 100
@@ -69,17 +67,7 @@ class Publisher:
         client.max_inflight_messages_set(self._in_flight)
         client.max_queued_messages_set(0)
         client.reconnect_delay_set(1, 8)
-        if o.username:
-            client.username_pw_set(o.username, o.password or None)
-        if o.tls:
-            try:
-                client.tls_set(
-                    ca_certs=None if o.ca_file is None else str(o.ca_file),
-                    certfile=None if o.cert_file is None else str(o.cert_file),
-                    keyfile=None if o.key_file is None else str(o.key_file),
-                )
-            except (OSError, ValueError) as error:
-                raise BrokerError(f"certificates for {o.where} cannot be used: {error}") from error
+        identify(client, o)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -89,13 +77,8 @@ class Publisher:
         o = self.broker
         try:
             self._client.connect(o.host, o.port, o.keepalive_s)
-        except socket.gaierror as error:
-            raise BrokerError(f"no {o.where}: host name {o.host!r} is not known") from error
-        except ssl.SSLError as error:
-            raise BrokerError(f"{o.where}: no TLS connection ({error.reason or error})") from error
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise BrokerError(f"no {o.where}: {reason}; is it running, and is this its port?") from error
+            raise unreachable(o, error) from error
         self._client.loop_start()
         with self._state:
             up = self._state.wait_for(lambda: self._connected or self._failure is not None, CONNECT_S)
@@ -169,10 +152,7 @@ class Publisher:
     def _on_connect(self, _c: Any, _u: Any, _flags: Any, reason: ReasonCode, _p: Any) -> None:
         with self._state:
             if reason.is_failure:
-                self._failure = BrokerError(
-                    f"{self.broker.where} refuses the connection ({reason}): check mqtt.username, the "
-                    "password and mqtt.version"
-                )
+                self._failure = refused(self.broker, reason.value, str(reason))
             else:
                 self._connected = True
                 self.reconnects += 1
