@@ -18,7 +18,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-WEEKDAYS, SATURDAY, SUNDAY = 0, 1, 2
+SHIFT_H = 0.25
+"""By how much habits shift unannounced [h], as a standard deviation."""
+
+DAY_OFF = 0.25
+"""How much of the way to the other kind of day a day may go unannounced, as a standard deviation."""
 
 
 def day_class(weekday: Ints) -> Ints:
@@ -98,8 +102,8 @@ def slot_scale(residual: Floats, expected: Floats, other: Floats, slots_per_hour
 
     Robust over days, averaged over the neighbouring two hours, never below half of the day's median nor
     0.2 % of the mean of ``expected`` (J, S): no hour is as quiet as a run of equal readings may look.
-    To it comes what nobody tells the detector: habits shifted by half an hour (half an hour times the
-    slope of the expected course), and a day off that stands in no calendar (half the difference from
+    To it comes what nobody tells the detector: habits that shift (``SHIFT_H`` times the slope of the
+    expected course), and days off that stand in no calendar (``DAY_OFF`` times the difference from
     ``other`` (J, S), the course of the other kind of day; NaN adds nothing).
     """
     scale = smooth_circular(robust_scale(residual), 2 * slots_per_hour + 1)
@@ -108,8 +112,8 @@ def slot_scale(residual: Floats, expected: Floats, other: Floats, slots_per_hour
     least = np.fmax(0.5 * middle, 0.002 * np.abs(course).mean(axis=0))
     scale = np.fmax(np.where(np.isfinite(scale), scale, middle), np.maximum(least, 1e-9))
     smooth = smooth_circular(course, slots_per_hour | 1)
-    shift = 0.25 * slots_per_hour * np.abs(np.roll(smooth, -1, axis=0) - np.roll(smooth, 1, axis=0))
-    off = 0.5 * np.nan_to_num(np.abs(expected - other))
+    shift = 0.5 * SHIFT_H * slots_per_hour * np.abs(np.roll(smooth, -1, axis=0) - np.roll(smooth, 1, axis=0))
+    off = DAY_OFF * np.nan_to_num(np.abs(expected - other))
     noise: Floats = np.sqrt(scale**2 + shift**2 + off**2)
     return noise
 

@@ -19,8 +19,9 @@ class Event:
     doubt: block from which on it may be over, while that is being decided.
     track: (block, flow) steps of its size [m3/s], signed, from that block on. lengths, spread: standard
     deviation of the mean standardised residual over so many blocks, before the event [-]; single: of
-    single blocks. Estimates as of the last update: flow, low, high [m3/s] (90 % interval), volume [m3], confidence [0..1]. noted: block
-    by which the place was last worth working out anew, noted_flow and noted_sigma [m3/s] the size then.
+    single blocks. Estimates as of the last update: flow, low, high [m3/s] (90 % interval), volume [m3],
+    confidence [0..1]. noted: block by which the place was last worth working out anew, noted_flow and
+    noted_sigma [m3/s] the size then.
     """
 
     area: int
