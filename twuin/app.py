@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
@@ -20,7 +20,6 @@ from twuin.alerts.service import AlertService
 from twuin.api import api_router, install_errors, install_guards
 from twuin.db import open_alert_store
 from twuin.instance import Instance, prepare_folder
-from twuin.monitor import Monitor
 from twuin.process import Jobs, address, listen, serve_web, until_stopped
 from twuin.settings import ClockSettings, Settings
 from twuin.views.models import AlertOut
@@ -34,6 +33,9 @@ from waterworks.ports import Clock, ReadingStore
 from waterworks.reading import instant
 from waterworks.site import Site
 from waterworks.site_folder import read_site
+
+if TYPE_CHECKING:
+    from twuin.monitor import Monitor
 
 Say = Callable[[str], None]
 """Tells the person at the terminal one line."""
@@ -152,6 +154,8 @@ def start_monitor(parts: Parts) -> None:
 
 def make_monitor(parts: Parts) -> Monitor:
     """The monitor of this site, not yet running."""
+    from twuin.monitor import Monitor  # brings SciPy with it: the page need not wait for that
+
     return Monitor(
         parts.site,
         parts.store,
