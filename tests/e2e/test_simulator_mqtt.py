@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import shutil
 import subprocess
@@ -80,6 +81,7 @@ class Broker:
         self._config.write_text(
             f"listener {port} 127.0.0.1\nallow_anonymous true\nlog_type none\nmax_queued_messages 0\n"
             f"persistence true\npersistence_location {folder}/\n"
+            f"user {getpass.getuser()}\n"  # as root it would become one who may not write there
         )
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
