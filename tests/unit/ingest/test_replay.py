@@ -212,7 +212,9 @@ def test_a_bad_file_is_told_before_anyone_connects(tmp_path: Path, mapping: Mapp
 def test_no_broker_is_one_clear_line(
     file: Path, mapping: Mapping, site: Site, free_port: Callable[[], int]
 ) -> None:
-    with pytest.raises(BrokerError, match=r"no MQTT broker 127\.0\.0\.1:\d+: connection refused; is it running"):
+    with pytest.raises(
+        BrokerError, match=r"no MQTT broker 127\.0\.0\.1:\d+: connection refused; is it running"
+    ):
         replay([file], mapping, site, BrokerOptions(port=free_port()))
 
 
