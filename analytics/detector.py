@@ -15,9 +15,9 @@ from analytics.baseline import fit_day, left_out_residuals, other_kind, profile,
 from analytics.cusum import accumulate, threshold
 from analytics.events import Event
 from analytics.ledger import Ledger, Verdict
-from analytics.noise import detrended, lag_one, nanmedian, robust_scale
+from analytics.noise import day_level, detrended, lag_one, nanmedian, robust_scale
 from analytics.options import Options
-from analytics.record import Record, mean_of_most
+from analytics.record import CALMEST, Record, mean_of_most
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -214,8 +214,10 @@ class Detector:
         if fresh.any():  # blocks from before the first expectation
             block["scale"][a:b] = np.where(fresh, scale.mean(axis=0), block["scale"][a:b])
         z = (block["residual"][a:b] - block["known"][a:b]) / block["scale"][a:b]
+        if len(z):
+            z = z - np.nan_to_num(day_level(z, 86400 // record.block_s))
         phi = lag_one(z)
-        sigma = np.fmax(robust_scale(z[1:] - phi * z[:-1], tail=True), np.sqrt(1 - phi**2))
+        sigma = np.fmax(robust_scale(z[1:] - phi * z[:-1], tail=True), CALMEST * np.sqrt(1 - phi**2))
         self._day = Day(expected, scale, nanmedian(scale), phi, sigma, caution(measured))
 
     def _arm(self, past: Floats, first: int, new: Bools) -> None:

@@ -10,9 +10,9 @@ from scipy.stats import norm
 
 from analytics.cusum import change_point
 from analytics.events import Event
-from analytics.noise import robust_scale, scale_of_means
+from analytics.noise import day_level, robust_scale, scale_of_means
 from analytics.options import Options
-from analytics.record import CUT, Record, mean_or_zero
+from analytics.record import CALMEST, CUT, Record, mean_or_zero
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -48,7 +48,7 @@ class Ledger:
         """A test has alarmed at the end of the last block: since when, how much, and what is it?
 
         The noise of some hours allows for habits that may shift; most days they do not, and values stay
-        smaller than their noise. How means vary is then taken up to where single values have deviation 1,
+        smaller than their noise. How means vary is then taken up to where single values have ``CALMEST``,
         or quiet hours without such allowance would be judged by the others' calm.
 
         side: +1 too much, -1 too little; earliest: block before which the change is not looked for.
@@ -65,9 +65,7 @@ class Ledger:
         if n < self.confirm or not np.isfinite(clean).any():
             return Verdict.DOUBTFUL
         size = float(np.nanmean(clean))
-        mean = mean_or_zero(record.standard(area, start, b))
-        _, spread, single = self._spread(area, start, n)
-        sure = confidence(mean, spread[-1] / min(1.0, single), n * record.block_s)
+        sure = self._sure(area, start, fast=fast)
         if side * size <= 0 or not sure >= self.options.confidence:
             return Verdict.DOUBTFUL
         cut_off = -size >= self.options.low_share * abs(record.expected_since(area, start))
@@ -110,14 +108,34 @@ class Ledger:
         self.estimate(event)
         return Verdict.NEW
 
-    def _spread(self, area: int, before: int, blocks: int | None = None) -> tuple[Ints, Floats, float]:
+    def _sure(self, area: int, start: int, *, fast: bool) -> float:
+        """Confidence that the excess since a block is none of noise's own.
+
+        What is sudden must stand out from the day before as well, and is held against how values stray
+        from their level of the week; what is slow is held against all that they did.
+        """
+        record = self.record
+        b = record.blocks
+        mean = mean_or_zero(record.standard(area, start, b))
+        if fast:
+            before = mean_or_zero(record.standard(area, max(0, start - self._day_blocks), start))
+            mean -= np.sign(mean) * max(0.0, np.sign(mean) * before)
+        _, spread, single = self._spread(area, start, b - start, level=not fast)
+        return confidence(mean, spread[-1] / min(1.0, single / CALMEST), (b - start) * record.block_s)
+
+    def _spread(
+        self, area: int, before: int, blocks: int | None = None, *, level: bool = True
+    ) -> tuple[Ints, Floats, float]:
         """How much standardised means over some lengths varied before a block: lengths, deviations, and the
         deviation of single blocks.
 
-        blocks: the length that is asked for; None: from one block to two weeks.
+        blocks: the length that is asked for; None: from one block to two weeks. level: with the slow
+        movement of the level; without it only what strays around it.
         """
         most = blocks or max(2, 14 * self._day_blocks)
         past = self.record.standard(area, max(0, before - self.window_blocks), before)
+        if not level and len(past):
+            past = past - np.nan_to_num(day_level(past[:, None], self._day_blocks)[:, 0])
         lengths = np.unique(np.geomspace(1, most, 12).astype(np.int64))
         if blocks is not None and len(past) // blocks >= 8:
             lengths = np.array([blocks])
@@ -233,7 +251,9 @@ class Ledger:
         e.low, e.high = e.flow - half, e.flow + half
         e.volume = float(max(0.0, e.side * np.where(finite, excess, course).sum()) * record.block_s)
         mean = float(np.nanmean(np.clip(excess / scale, -CUT, CUT)))
-        e.confidence = confidence(mean, widen * e.spread_of(n) / min(1.0, e.single), n * record.block_s)
+        e.confidence = confidence(
+            mean, widen * e.spread_of(n) / min(1.0, e.single / CALMEST), n * record.block_s
+        )
 
     def _note(self, e: Event) -> None:
         """Keep the size for working out the place: hourly for a day from detection, then daily.

@@ -91,3 +91,18 @@ def detrended(values: Floats, width: int = 15) -> Floats:
     padded = np.pad(values, ((half, half), (0, 0)), constant_values=np.nan)
     windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)
     return values - nanmedian(windows, axis=-1)
+
+
+def day_level(values: Floats, per_day: int, days: int = 7) -> Floats:
+    """Slow level of series (T, S): median over ``days`` (odd) of the medians of pieces of a day, (T, S).
+
+    What is left without it is how values stray from day to day and hour to hour: weeks with a leak that
+    nobody has seen yet, or with another use of water, do not count as noise. Pieces count from the end.
+    """
+    rows, areas = values.shape
+    pieces = -(-rows // per_day)
+    padded = np.full((pieces * per_day, areas), np.nan)
+    padded[pieces * per_day - rows :] = values
+    middles = nanmedian(padded.reshape(pieces, per_day, areas), axis=1)
+    level = middles - detrended(middles, days)
+    return np.repeat(level, per_day, axis=0)[pieces * per_day - rows :]

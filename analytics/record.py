@@ -14,6 +14,10 @@ BLOCK_S = 1800
 CUT = 8.0
 """Standardised values beyond this count as this: one wild hour shall not say when a week's excess began."""
 
+CALMEST = 0.7
+"""Standardised values are not believed to have a smaller deviation than this: the noise that they are
+measured by allows for shifts of habit, which hours without such allowance do not share."""
+
 
 class Record:
     """Arrays that grow, with S areas as columns. Only the first ``rows``, ``blocks``, ``days`` are filled.
