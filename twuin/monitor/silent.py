@@ -16,7 +16,7 @@ LEAST_S = 3 * 3600.0
 """Shorter silences are nobody's alert [s]: devices buffer, networks fail."""
 
 LIVE_S = 86400.0
-"""A site of which nothing is newer than this is being looked at, not operated [s]."""
+"""Readings that came later than this after they were taken were loaded, not heard [s]."""
 
 
 def silence_limit(sensor: Sensor) -> np.timedelta64:
@@ -63,13 +63,15 @@ class Silences:
         for name, gaps in self._gaps.items():
             sensor = self._site.sensor[name]
             out += [_finding(sensor, gap.start, gap.end, gap.end) for gap in gaps]
-        present = [latest[n].time for n in self._newest if n in latest]
+        present = sorted((latest[n] for n in self._newest if n in latest), key=lambda r: r.time)
         if not present:
             return out
         # Second newest: one clock that is ahead does not make all others silent.
-        front = sorted(present)[-2 if len(present) > 2 else -1]
-        live = now - front < np.timedelta64(round(LIVE_S * 1e6), "us")
-        reference = now if live else front
+        front = present[-2 if len(present) > 2 else -1]
+        # Past data are looked at, not operated: there the present is where they end. But when a site in
+        # operation goes silent as a whole, for however long, then that is what it is.
+        loaded = front.received - front.time > np.timedelta64(round(LIVE_S * 1e6), "us")
+        reference = front.time if loaded else now
         for name in self._newest:
             sensor = self._site.sensor[name]
             if name in latest and reference - latest[name].time > silence_limit(sensor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,4 +55,19 @@ def test_old_data_are_no_silence_of_everything(
     store.append(batch.take((batch.sensor != 4) | (hour < 50)))
     Monitor(site, store, rec, clock=clock).catch_up(final=True)  # the clock shows the year after
     assert silent(rec) == [("P2", True)]
+    store.close()
+
+
+def test_a_site_that_falls_silent_as_a_whole_stays_silent_for_as_long_as_it_does(
+    site: Site, tmp_path: Path, readings: Readings, recorder: Any, clock: Any
+) -> None:
+    batch = readings(days=2, leak=0.0)
+    heard = replace(batch, received=batch.time + np.timedelta64(5, "s"))  # in operation, not loaded
+    store, rec = DuckStore(tmp_path / "a.duckdb"), recorder()
+    store.append(heard)
+    watched = sorted(s.id for s in site.sensors)
+    for days, expected in ((2, []), (3, watched), (30, watched)):
+        clock.time = START + np.timedelta64(days, "D")
+        Monitor(site, store, rec, clock=clock).catch_up()
+        assert sorted(name for name, lasting in silent(rec) if lasting) == expected
     store.close()
