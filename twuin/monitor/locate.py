@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,12 +26,15 @@ from analytics.sensitivity import (
 from twuin.alerts.model import Suspect
 from twuin.monitor.engine import UNUSABLE
 from twuin.monitor.grid import instant_of, local_time, utc_seconds
+from waterworks.errors import NetworkError
 from waterworks.geo import pipe_midpoints
 from waterworks.hydraulics import States, Status, steady_states
 from waterworks.network import LinkKind, Network, NodeKind
 from waterworks.ports import ReadingStore
 from waterworks.site import Site
 from waterworks.units import Quantity
+
+log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -226,9 +230,13 @@ class Locator:
             place = self._by_length(dma)
             return Place(place.suspects, near, {**evidence, **place.evidence})
         nodes = np.array([network.node_index[use[i].element] for i in known], np.int64)
-        p = self._probabilities(
-            model, nodes, residual[known], covariance[np.ix_(known, known)], weights, self._prior(dma), span
-        )
+        measured = residual[known], covariance[np.ix_(known, known)]
+        try:
+            p = self._probabilities(model, nodes, *measured, weights, self._prior(dma), span)
+        except NetworkError as e:  # a model that cannot be solved must not cost the alert
+            log.warning("no pipes are ranked: %s", e)
+            self._model = None
+            return Place((), near, {**evidence, "located_by": "sensors", "model_trouble": str(e)})
         return Place(self._suspects(p), near, {**evidence, "located_by": "model", "sensors": len(known)})
 
     def _probabilities(
