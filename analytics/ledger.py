@@ -78,7 +78,7 @@ class Ledger:
                 nearest.doubt = start if nearest.doubt is None else nearest.doubt
                 return Verdict.SETTLED
         same = [e for e in active if e.side == side]
-        if same and (not fast or start - same[-1].detected < self._day_blocks):
+        if same and (not fast or self._grows(same[-1], start, size)):
             self._set(same[-1], start, same[-1].now + size)
             return Verdict.SETTLED
         if side < 0 and not cut_off:  # people using less
@@ -107,6 +107,13 @@ class Ledger:
         self._correct_offsets(area, start, event.course(start, b))
         self.estimate(event)
         return Verdict.NEW
+
+    def _grows(self, e: Event, at: int, by: float) -> bool:
+        """Whether a rise is the event's own: within a day of its detection, or by less than half of it
+        while it grew by a quarter within five days."""
+        earlier = float(e.course(at - 5 * self._day_blocks, at - 5 * self._day_blocks + 1)[0])
+        growing = abs(e.now) > 1.25 * abs(earlier)
+        return at - e.detected < self._day_blocks or (growing and abs(by) < 0.5 * abs(e.now))
 
     def _sure(self, area: int, start: int, *, fast: bool) -> float:
         """Confidence that the excess since a block is none of noise's own.
