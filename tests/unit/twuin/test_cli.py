@@ -97,7 +97,7 @@ def test_site_check_names_mistakes_for_people_and_scripts(twuin: Run, tmp_path: 
         if file.is_file():
             (folder / file.name).write_bytes(file.read_bytes())
     sensors = folder / "sensors.csv"
-    sensors.write_text(sensors.read_text().replace("D1-IN,Inlet,flow,m3/h", "D1-IN,Inlet,flow,furlong"))
+    sensors.write_text(sensors.read_text().replace("flow,m3/h", "flow,furlong", 1))
     status, out, _ = twuin("site", "check", folder)
     assert status == 1
     assert "sensors.csv:2:" in out and "furlong" in out
