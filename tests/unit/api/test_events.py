@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -64,7 +64,7 @@ def listen(base: str) -> Iterator[Callable[..., Iterator[Event]]]:
 
     def start(last_id: str | None = None) -> Iterator[Event]:
         headers = {} if last_id is None else {"Last-Event-ID": last_id}
-        client = httpx.Client(timeout=10)
+        client = httpx2.Client(timeout=10)
         context = client.stream("GET", f"{base}/events", headers=headers)
         response = context.__enter__()
         opened.append((context, client))
@@ -159,7 +159,7 @@ def test_too_many_streams_are_turned_away_and_places_become_free(
     streams = [listen() for _ in range(3)]
     for stream in streams:
         until(stream, "watermark")
-    with httpx.Client() as client:
+    with httpx2.Client() as client:
         answer = client.get(f"{base}/events")
         assert answer.status_code == 503
         assert answer.headers["retry-after"] == "30"
@@ -168,7 +168,7 @@ def test_too_many_streams_are_turned_away_and_places_become_free(
 def test_a_client_that_leaves_makes_room(base: str) -> None:
     for _ in range(8):
         for _attempt in range(100):
-            with httpx.Client(timeout=10) as client, client.stream("GET", f"{base}/events") as response:
+            with httpx2.Client(timeout=10) as client, client.stream("GET", f"{base}/events") as response:
                 if response.status_code == 200:
                     next(response.iter_lines())
                     break
