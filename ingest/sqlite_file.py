@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,22 @@ from waterworks.errors import StoreError, StoreUnavailable
 
 _WAIT_S = 10.0  # for another process's transaction; ours take milliseconds
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def use_wal(db: sqlite3.Connection, wait_s: float) -> None:
+    """Put a file into WAL mode, waiting for other processes that are just making it.
+
+    SQLite's own timeout does not hold here: it calls a file locked at once while another one writes to it.
+    """
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as e:
+            if e.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+        time.sleep(0.01)
 
 
 class SqliteFile:
@@ -28,7 +45,7 @@ class SqliteFile:
         self._lock = threading.RLock()
         with self._errors():
             self._db = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
+            use_wal(self._db, _WAIT_S)
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
 

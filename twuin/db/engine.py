@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from ingest.sqlite_file import use_wal
 from waterworks.errors import SettingsError, StoreError, StoreUnavailable
 
 BUSY_MS = 10_000
@@ -45,10 +46,10 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.isolation_level = (
             None  # transactions begin where the next hook says, not where sqlite3 does
         )
+        use_wal(connection, BUSY_MS / 1e3)
         cursor = connection.cursor()
         for pragma in (
             f"busy_timeout = {BUSY_MS}",
-            "journal_mode = WAL",
             "synchronous = FULL",  # what a person did is there after a power cut
             "foreign_keys = ON",
         ):

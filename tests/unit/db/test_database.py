@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -139,3 +140,14 @@ def test_a_file_that_another_holds_is_unavailable_not_broken(
 def test_a_url_that_cannot_work_says_what_would(url: str, hint: str) -> None:
     with pytest.raises(SettingsError, match=hint):
         open_alert_store(url)
+
+
+def test_a_file_that_another_process_is_just_making_is_waited_for(path: Path, url: str) -> None:
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")  # not in WAL mode yet: SQLite would not wait for it by itself
+    done = threading.Timer(0.2, lambda: other.execute("ROLLBACK"))
+    done.start()
+    fill(url)
+    done.join()
+    assert open_alert_store(url).cursor("town") == 1
+    other.close()

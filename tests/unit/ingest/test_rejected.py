@@ -133,3 +133,17 @@ def test_a_file_that_is_no_log_is_named(tmp_path: Path) -> None:
         RejectedLog(tmp_path / "r.sqlite")
     with pytest.raises(StoreError, match="nowhere"):
         RejectedLog(tmp_path / "nowhere" / "r.sqlite")
+
+
+def test_a_file_that_another_process_is_just_making_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "rejected.sqlite"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")  # not in WAL mode yet: SQLite would not wait for it by itself
+    done = threading.Timer(0.2, lambda: other.execute("ROLLBACK"))
+    done.start()
+    log = RejectedLog(path)
+    done.join()
+    log.add([entry()])
+    assert log.counts() == {"bad_json": 1}
+    log.close()
+    other.close()
