@@ -29,12 +29,14 @@ def dma_states(
     *,
     now: np.datetime64,
     mark: np.datetime64,
+    analysed: bool,
     clock_speed: float,
 ) -> list[DmaState]:
     """``dmas`` as they stand, in their order, from three reads of the store however many there are.
 
     alerts: those that are not closed. now: the site's clock, by which silence is judged. mark: up to
-    where readings were analysed; flows, nights and the last 24 hours are those before it.
+    where readings were analysed; flows, nights and the last 24 hours are those before it. analysed: whether
+    any were: nothing is normal that nobody has looked at.
     """
     if not dmas:
         return []
@@ -62,7 +64,7 @@ def dma_states(
             DmaState(
                 id=dma.id,
                 name=dma.name,
-                state=_state(own, inlets_of(site, dma.id), latest, now, clock_speed),
+                state=_state(own, inlets_of(site, dma.id), latest, now, clock_speed, analysed),
                 connections=dma.connections,
                 inflow_m3h=m3h(inflow),
                 expected_m3h=m3h(expected),
@@ -118,12 +120,14 @@ def _state(
     latest: dict[str, Latest],
     now: np.datetime64,
     clock_speed: float,
+    analysed: bool,
 ) -> str:
     lasting = {a.finding.kind for a in alerts if a.finding.ended is None}
     if Kind.LEAK in lasting:
         return "leak"
     # Net inflow is known only where every inlet is.
-    if not inlets or any(s.id not in latest or is_quiet(s, latest[s.id], now, clock_speed) for s in inlets):
+    heard = all(s.id in latest and not is_quiet(s, latest[s.id], now, clock_speed) for s in inlets)
+    if not inlets or not heard or not analysed:
         return "nodata"
     return "watch" if Kind.NIGHT_FLOW in lasting else "normal"
 

@@ -40,7 +40,12 @@ class SiteOut(Model):
     timezone: str
     now: datetime = Field(description="The present on the site's clock (in a demo or replay not the wall's)")
     clock_speed: float = Field(description="Site seconds per second; 1 in operation")
+    clock: str = Field("wall", description="wall, scaled (a demo's pace), data (the newest reading)")
     watermark: datetime | None = Field(description="Up to here the readings have been analysed")
+    stale_after_s: float | None = Field(
+        None, description="Analysis further behind `now` does not keep up; null where the clock follows data"
+    )
+    catching_up: bool = Field(False, description="Past readings are being worked off, faster than time goes")
     has_network: bool
     currency: str
     bounds: tuple[float, float, float, float] | None = Field(description="west, south, east, north")

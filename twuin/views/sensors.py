@@ -15,7 +15,7 @@ QUIET_INTERVALS = 3
 QUIET_FLOOR_S = 900.0
 """but never before this [s of the site's clock], for devices that send in batches,"""
 
-QUIET_WALL_S = 5.0
+QUIET_WALL_S = 20.0
 """and this [s on the wall], which a reading may need to arrive however fast the site's clock runs."""
 
 
@@ -32,12 +32,13 @@ def sensor_out(
     *,
     now: np.datetime64,
     clock_speed: float,
+    judged: bool = True,
 ) -> SensorOut:
-    """A sensor with its newest reading, in the unit that people read."""
+    """A sensor with its newest reading, in the unit that people read. judged: it can be silent."""
     if latest is None:
         state = "nodata"
     elif is_quiet(s, latest, now, clock_speed):
-        state = "silent"
+        state = "silent" if judged else "nodata"
     else:
         state = "suspect" if latest.quality else "ok"
     lon, lat = (None, None) if position is None else position

@@ -32,6 +32,7 @@ from twuin.views.models import (
     Series,
     SiteOut,
 )
+from twuin.views.pace import Progress, clock_kind, stale_after_s
 from twuin.views.sensors import sensor_out
 from waterworks import geo
 from waterworks.errors import NotFound, TwuinError
@@ -66,9 +67,10 @@ class Views:
     """Read models of ``site``. Safe to use from several threads; lookups raise NotFound.
 
     watermark: up to where the monitor of this process has analysed; where there is none (None), the
-    newest derived inflow stands for it. clock_speed: site seconds per second. parts: health of the parts
-    that run here, each a dict with "status" (ok, degraded, down) and "detail". ingest: counters of the
-    consumer, None where none runs here. rejected: log of rejected messages. devices: log of their status.
+    newest derived inflow stands for it. clock_speed: site seconds per second. clock_is: wall, scaled or
+    data, None: told from the clock itself. parts: health of the parts that run here, each a dict with
+    "status" (ok, degraded, down) and "detail". ingest: counters of the consumer, None where none runs
+    here. rejected: log of rejected messages. devices: log of their status.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Views:
         devices: DeviceLog | None = None,
         watermark: Callable[[], datetime | None] = lambda: None,
         clock_speed: float = 1.0,
+        clock_is: str | None = None,
         parts: Callable[[], dict[str, dict[str, Any]]] = dict,
         ingest: Callable[[], Stats | None] = lambda: None,
     ) -> None:
@@ -95,6 +98,8 @@ class Views:
         self._devices = devices
         self._own_watermark = watermark
         self._clock_speed = clock_speed
+        self._clock_is = clock_is or clock_kind(clock, clock_speed)
+        self._progress = Progress(clock_speed)
         self._parts = parts
         self._ingest = ingest
 
@@ -102,13 +107,17 @@ class Views:
 
     def site(self) -> SiteOut:
         """The site as a whole, and what time it is there."""
+        mark, past = self.watermark(), self._clock_is == "data"
         return SiteOut(
             id=self._site.id,
             name=self._site.name,
             timezone=self._site.timezone.key,
             now=self.now(),
             clock_speed=self._clock_speed,
-            watermark=self.watermark(),
+            clock=self._clock_is,
+            watermark=mark,
+            stale_after_s=None if past else stale_after_s(self._site, self._clock_speed),
+            catching_up=self._progress.leaping(mark),
             has_network=self._network is not None,
             currency=self._site.monitor.currency,
             bounds=self._bounds,
@@ -171,6 +180,7 @@ class Views:
             dmas,
             now=now,
             mark=now if mark is None else instant(mark),
+            analysed=mark is not None,
             clock_speed=self._clock_speed,
         )
 
@@ -221,19 +231,28 @@ class Views:
 
     def sensors(self) -> list[SensorOut]:
         """All sensors, in the site's order."""
-        latest = self._store.latest([s.id for s in self._site.sensors])
-        now = self._clock.now()
-        return [
-            sensor_out(s, latest.get(s.id), self._positions.get(s.id), now=now, clock_speed=self._clock_speed)
-            for s in self._site.sensors
-        ]
+        return self._sensors_out(self._site.sensors)
 
     def sensor(self, id: str) -> SensorOut:
         """One sensor. Raises NotFound."""
-        s = self._find_sensor(id)
-        latest = self._store.latest([id]).get(id)
+        return self._sensors_out([self._find_sensor(id)])[0]
+
+    def _sensors_out(self, sensors: Sequence[Sensor]) -> list[SensorOut]:
+        latest = self._store.latest([s.id for s in sensors])
         now = self._clock.now()
-        return sensor_out(s, latest, self._positions.get(id), now=now, clock_speed=self._clock_speed)
+        # As long as past readings are only being loaded, nobody can say who is silent.
+        judged = not self._site.dmas or self.watermark() is not None
+        return [
+            sensor_out(
+                s,
+                latest.get(s.id),
+                self._positions.get(s.id),
+                now=now,
+                clock_speed=self._clock_speed,
+                judged=judged,
+            )
+            for s in sensors
+        ]
 
     def sensor_series(
         self,
