@@ -30,7 +30,7 @@ from waterworks.epanet_file import read_network
 from waterworks.errors import SettingsError, TwuinError
 from waterworks.network import Network
 from waterworks.ports import Clock, ReadingStore
-from waterworks.reading import instant
+from waterworks.reading import as_datetime, instant
 from waterworks.site import Site
 from waterworks.site_folder import read_site
 
@@ -289,12 +289,16 @@ def every_alert(views: Views) -> list[AlertOut]:
             return found
 
 
-def run_monitor_once(settings: Settings, *, progress: Callable[[float], None]) -> tuple[Site, list[AlertOut]]:
-    """Analyse all readings there are; the site, and the alerts that stand then, newest first."""
+def run_monitor_once(
+    settings: Settings, *, progress: Callable[[float], None]
+) -> tuple[Site, tuple[datetime, datetime] | None, list[AlertOut]]:
+    """Analyse all readings there are: the site, from when to when they are, the alerts, newest first."""
     site = read_settings_site(settings)
     prepare_folder(settings.data_dir)
     with Instance(settings.data_dir, "monitor"):
         parts = build(settings, site=site)
         with closing(parts):
             make_monitor(parts).catch_up(final=True, progress=progress)
-            return site, every_alert(make_views(parts))
+            extent = parts.store.extent([sensor.id for sensor in site.sensors])
+            measured = None if extent is None else (as_datetime(extent[0]), as_datetime(extent[1]))
+            return site, measured, every_alert(make_views(parts))

@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -101,6 +102,7 @@ def first_evening(site: Site, today: datetime) -> datetime:
 def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[str], None]) -> None:
     """Run the demo until it is stopped."""
     folder = settings.data_dir
+    refuse_foreign(folder)
     prepare_folder(folder)
     site = read_site(demo_site_folder())
     with ExitStack() as stack:
@@ -113,6 +115,7 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
         if progress is None:
             began = first_evening(site, datetime.now(UTC)).isoformat()
             progress = Progress(began=began, reached=began)
+            progress.write(kept)
         clock = TownClock(datetime.fromisoformat(progress.reached), speed)
 
         say("Twuin demo: a simulated hillside town. Starting ...")
@@ -127,11 +130,32 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
         start_ingest(parts)
 
         # The monitor waits for the past weeks: half a past would look like sensors gone silent.
-        town = Town(settings, progress, kept, clock, broker.port, say, ready=lambda: start_monitor(parts))
+        town = Town(
+            settings,
+            progress,
+            kept,
+            clock,
+            broker.port,
+            say,
+            ready=lambda: start_monitor(parts),
+            zone=site.timezone,
+        )
         parts.jobs.start("town", town.run)
         say(f"Open {address(sock)}   (Ctrl-C ends it; the next run goes on from here)")
         serve_web(web_app(parts), sock, stop)
         say("Stopping ...")
+
+
+def refuse_foreign(folder: Path) -> None:
+    """SettingsError unless ``folder`` is new, empty or a demo's. (An empty --data-dir is the current one.)"""
+    if (folder / "demo.json").exists() or not folder.is_dir():
+        return
+    started = ("*.lock", "*.sock", "broker")  # all that a demo leaves which could not start
+    if any(not any(path.match(name) for name in started) for path in folder.iterdir()):
+        raise SettingsError(
+            f"data folder {folder.resolve()} holds other things than a demo's data: "
+            "choose an empty or a new one with --data-dir"
+        )
 
 
 def forget(folder: Path) -> None:
@@ -154,32 +178,50 @@ class Town:
         broker_port: int,
         say: Callable[[str], None],
         ready: Callable[[], None],
+        zone: ZoneInfo,
     ) -> None:
         self._ready = ready
+        self._zone = zone
         self._settings = settings
         self._progress = progress
         self._kept = kept
         self._clock = clock
         self._port = broker_port
         self._say = say
+        self._said: set[str] = set()
 
     def run(self, stop: threading.Event) -> None:
-        """Work until ``stop``; raises SettingsError when the town's process fails."""
+        """Work until ``stop``; raises SettingsError when the town's process fails. May be run again then."""
         if not self._progress.history:
-            self._say(
+            self._tell(
                 f"Living through the town's last {HISTORY_DAYS} days, so that Twuin knows what is usual ..."
             )
             if not self._child(stop, "history"):
                 return
             self._progress.history = True
             self._progress.write(self._kept)
-        self._clock.go()
-        self._ready()
-        self._say(
-            f"The town lives at {self._clock.speed:g} times our time from now on. "
-            "Within two minutes a pipe will burst; watch the page."
-        )
+        if self._clock.origin is None:
+            self._clock.go()
+            self._ready()
+            self._tell(self._outlook())
         self._child(stop, "live")
+
+    def _tell(self, line: str) -> None:
+        """Say it once, however often the work has to begin again."""
+        if line not in self._said:
+            self._said.add(line)
+            self._say(line)
+
+    def _outlook(self) -> str:
+        """What a person may expect to see."""
+        pace = f"The town lives at {self._clock.speed:g} times our time from now on. "
+        if instant(datetime.fromisoformat(self._progress.began)) == self._clock.start:
+            return pace + "Within two minutes a pipe will burst; watch the page."
+        reached = as_datetime(self._clock.start).astimezone(self._zone)
+        return (
+            f"{pace}It is {reached:%Y-%m-%d %H:%M} there, where the last run ended. "
+            "To see the pipe burst again, start over with --fresh."
+        )
 
     def _child(self, stop: threading.Event, what: str) -> bool:
         """Run one stage to its end (True) or until ``stop`` (False)."""

@@ -77,7 +77,7 @@ def main(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    log.configure("warning")
+    log.configure("error")  # its warnings are for who writes scenarios
     try:
         main(Job(**json.loads(sys.argv[1])))
     except TwuinError as e:

@@ -107,7 +107,7 @@ def run_simulation(
     address = BrokerAddress(
         mqtt["host"], mqtt["port"], mqtt["username"], mqtt["password"], mqtt["tls"], mqtt["ca_file"]
     )
-    begin = WallClock().now() if start is None else instant(start)
+    begin = _begin(start, days, speed)
     end = None if days is None else begin + _days(days)
     clock = None if math.isinf(speed) else ScaledClock(begin, speed)
     stop = threading.Event()
@@ -126,6 +126,20 @@ def run_simulation(
         "start": _iso(report.start),
         "end": _iso(report.end),
     }
+
+
+def _begin(start: datetime | None, days: float | None, speed: float) -> np.datetime64:
+    """When a run over MQTT begins. Times that run ahead of the present would be rejected as future ones."""
+    if start is not None:
+        return instant(start)
+    if speed <= 1:
+        return WallClock().now()
+    if days is None:
+        raise SettingsError(
+            "--speed above 1 needs --days, or a --start in the past: devices that begin now and run ahead "
+            "of the clock send times of the future, which ingest rejects"
+        )
+    return WallClock().now() - _days(days)
 
 
 def run_simulation_to_files(

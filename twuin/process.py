@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
+import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -19,6 +22,9 @@ from waterworks.errors import SettingsError, TwuinError
 
 log = logging.getLogger("twuin")
 
+FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 60.0
+"""Before a job that failed is started again."""
+
 
 @dataclass
 class Jobs:
@@ -28,20 +34,26 @@ class Jobs:
     threads: list[threading.Thread] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
 
-    def start(self, name: str, work: Callable[[threading.Event], Any], *, again_s: float = 5.0) -> None:
+    def start(self, name: str, work: Callable[[threading.Event], Any]) -> None:
+        """Run ``work`` in a thread; after a failure again, ever later, up to ``LONGEST_WAIT_S``."""
+
         def supervise() -> None:
+            again_s = FIRST_WAIT_S
             while not self.stop.is_set():
+                began = time.monotonic()
                 try:
                     work(self.stop)
                     self.failures.pop(name, None)
                     return
                 except TwuinError as e:
+                    again_s = FIRST_WAIT_S if time.monotonic() - began > LONGEST_WAIT_S else again_s
                     self.failures[name] = str(e)
                     log.error("%s stopped: %s; trying again in %g s", name, e, again_s)
                 except Exception as e:  # a defect of ours: the other jobs go on, and it shows in health
                     self.failures[name] = f"{type(e).__name__}: {e}"
                     log.error("%s failed; trying again in %g s\n%s", name, again_s, traceback.format_exc())
                 self.stop.wait(again_s)
+                again_s = min(2 * again_s, LONGEST_WAIT_S)
 
         thread = threading.Thread(target=supervise, name=name, daemon=True)
         thread.start()
@@ -107,7 +119,10 @@ def until_stopped(stop: threading.Event) -> Iterator[None]:
 
     def on_signal(number: int, frame: Any) -> None:
         if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            # Nothing acknowledged is lost: stores are durable, and our children end with us.
+            sys.stderr.write("\nStopped at once.\n")
+            sys.stderr.flush()
+            os._exit(130)
         stop.set()
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -183,6 +183,30 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(demo: Callable[..., D
     assert "cannot be written" in line and "--data-dir" in line
 
 
+def test_a_folder_with_other_things_in_it_is_left_alone(demo: Callable[..., Demo], tmp_path: Path) -> None:
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    (folder / "chapter.txt").write_text("years of work")
+    line = fails_with_one_line(demo("--fresh", folder=folder))
+    assert "holds other things" in line
+    assert [path.name for path in folder.iterdir()] == ["chapter.txt"]
+
+
+def test_a_second_interrupt_ends_it_at_once_with_one_line(demo: Callable[..., Demo]) -> None:
+    running = demo()
+    running.until("page", lambda: running.get("/api/v1/site"))
+    below = running.until("children", lambda: children(running.process.pid))
+    running.process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(30) in (0, 130)
+    assert "Traceback" not in running.words()
+    end = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in below) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not [pid for pid in below if Path(f"/proc/{pid}").exists()], "children outlived the demo"
+
+
 def test_a_second_instance_is_one_clear_line(demo: Callable[..., Demo]) -> None:
     first = demo()
     first.until("page", lambda: first.get("/api/v1/site"))

@@ -104,7 +104,8 @@ def simulate(
         str, typer.Option("--format", help="With --out: parquet, csv, or battle (as in BattLeDIM 2020).")
     ] = "parquet",
     start: Annotated[
-        str | None, typer.Option("--start", help="Time to begin at, with its zone. Default: now.")
+        str | None,
+        typer.Option("--start", help="Time to begin at, with its zone. Default: so that it ends now."),
     ] = None,
     days: Annotated[
         float | None,

@@ -109,20 +109,24 @@ def monitor(
         return
     settings = settings_from(site=site, data_dir=data_dir, clock={"kind": "data"})
     with progress("Analysing", quiet=as_json) as moved:
-        site_read, alerts = run_monitor_once(settings, progress=moved)
+        watched, measured, alerts = run_monitor_once(settings, progress=moved)
     if as_json:
         print_json([alert.model_dump(mode="json") for alert in alerts])
         return
-    if not alerts:
-        out.print("No alerts.")
+    if measured is None:
+        out.print(f"There are no readings of {watched.name} in {settings.data_dir}.", markup=False)
+        return
     for alert in alerts:
         begun, *rest = (
-            None if when is None else when.astimezone(site_read.timezone).strftime("%Y-%m-%d %H:%M")
+            None if when is None else when.astimezone(watched.timezone).strftime("%Y-%m-%d %H:%M")
             for when in (alert.onset, alert.ended)
         )
         line = f"{alert.kind.value:<11} {alert.subject:<12} {begun} - {rest[0] or 'lasting':<16}"
         if alert.kind is not Kind.SILENT:
             line += f" {alert.flow_m3h:>8.1f} m3/h {alert.lost_m3:>8.0f} m3"
         out.print(f"{line}  {alert.state.value}")
-    if alerts:
-        out.print(f"{len(alerts)} alerts; times are {site_read.timezone.key}'s")
+    first, last = (when.astimezone(watched.timezone).strftime("%Y-%m-%d %H:%M") for when in measured)
+    out.print(
+        f"{len(alerts) or 'No'} alerts in readings from {first} to {last} ({watched.timezone.key}). "
+        "A DMA's first 7 measured days only teach what is usual."
+    )

@@ -73,6 +73,7 @@ def test_every_command_explains_itself(twuin: Run, command: list[str]) -> None:
         (["simulate", "--out", "here"], "--out needs --days"),
         (["simulate", "--out", "here", "--days", "1", "--format", "xml"], "--format 'xml'"),
         (["simulate", "--start", "yesterday"], "--start 'yesterday'"),
+        (["simulate", "--speed", "300"], "--speed above 1 needs --days"),
         (["simulate", "--scenario", "nothing.toml"], "nothing.toml"),
         (["ingest", "rejected"], "no rejected messages"),
         (["site", "import", "none.inp"], "none.inp"),
@@ -106,6 +107,18 @@ def test_site_check_names_mistakes_for_people_and_scripts(twuin: Run, tmp_path: 
     assert [(p["severity"], p["line"]) for p in json.loads(out) if "furlong" in p["message"]] == [
         ("error", 2)
     ]
+
+
+def test_monitor_says_what_it_could_judge(twuin: Run) -> None:
+    status, out, err = twuin("monitor", "--once", "--site", demo_site_folder(), "--data-dir", "data")
+    assert status == 0, err
+    assert "There are no readings of Kota Wening" in out
+    twuin("simulate", "--out", "sim", "--days", "1", "--start", "2026-03-02T00:00+07:00")
+    site = ["--site", demo_site_folder(), "--data-dir", "data"]
+    twuin("backfill", "sim/readings.parquet", "--mapping", "sim/mapping.toml", *site)
+    status, out, err = twuin("monitor", "--once", *site)
+    assert "No alerts in readings from 2026-03-02 00:00 to 2026-03-0" in out and "(Asia/Jakarta)" in out
+    assert "first 7 measured days only teach" in out
 
 
 def test_rejected_messages_are_listed_counted_and_given_back_as_they_came(twuin: Run, tmp_path: Path) -> None:
