@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 """Tells the person at the terminal one line."""
 
+SETTLE_S = 3.0
+"""Where the clock follows the data: after so long without a reading, no more are waited for [s]."""
+
 
 def read_settings_site(settings: Settings) -> Site:
     """The site that the settings name. SettingsError when they name none, SiteError when it is wrong."""
@@ -149,7 +152,8 @@ def start_monitor(parts: Parts) -> None:
     """Run the monitor in a thread of its own."""
     monitor = parts.monitor = make_monitor(parts)
     poll_s = parts.settings.monitor.poll_s
-    parts.jobs.start("monitor", lambda stop: monitor.run(stop, poll_s=poll_s))
+    settle_s = SETTLE_S if isinstance(parts.clock, DataClock) else None
+    parts.jobs.start("monitor", lambda stop: monitor.run(stop, poll_s, settle_s=settle_s))
 
 
 def make_monitor(parts: Parts) -> Monitor:

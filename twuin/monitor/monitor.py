@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -90,12 +91,17 @@ class Monitor:
         """How far it is. Safe from any thread."""
         return self._status
 
-    def run(self, stop: threading.Event, poll_s: float = 1.0) -> None:
-        """Keep up with the store until ``stop``. A store that does not answer is asked again, ever rarer."""
-        pause = poll_s
+    def run(self, stop: threading.Event, poll_s: float = 1.0, *, settle_s: float | None = None) -> None:
+        """Keep up with the store until ``stop``. A store that does not answer is asked again, ever rarer.
+
+        settle_s: for past data: when nothing new came for so long [s], what there is counts as all there is.
+        """
+        pause, cursor, since = poll_s, -1, 0.0
         while not stop.is_set():
             try:
-                self.catch_up()
+                if self._cursor != cursor:
+                    cursor, since = self._cursor, time.monotonic()
+                self.catch_up(final=settle_s is not None and time.monotonic() - since >= settle_s)
                 pause = poll_s
             except StoreUnavailable as e:
                 pause = min(max(2 * pause, 1.0), MAX_BACKOFF_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from twuin.alerts.model import Finding, Kind
 from twuin.alerts.service import AlertService
 from twuin.monitor import Monitor
 from waterworks.errors import StoreUnavailable
-from waterworks.reading import ReadingBatch, Window
+from waterworks.reading import ReadingBatch, Window, as_datetime
 from waterworks.series import Derived, derived
 from waterworks.site import Site
 
@@ -237,3 +238,32 @@ def test_a_store_that_does_not_answer_is_asked_again(
     assert not thread.is_alive()
     assert [f.kind for f in rec.findings] == [Kind.LEAK]
     assert len(failures) == 2
+
+
+def test_past_data_are_analysed_to_their_end_and_what_comes_later_still_counts(
+    site: Site, tmp_path: Path, readings: Readings, recorder: Any, clock: Any
+) -> None:
+    batch = readings(days=30, leak=10.0)
+    store, rec, stop = DuckStore(tmp_path / "a.duckdb"), recorder(), threading.Event()
+    half = batch.time < batch.time[0] + np.timedelta64(20, "D")
+    store.append(batch.take(half))
+    monitor = Monitor(site, store, rec, clock=clock)
+    thread = threading.Thread(target=monitor.run, args=(stop, 0.01), kwargs={"settle_s": 0.1})
+    thread.start()
+
+    def reaches(end: np.datetime64) -> None:
+        patience = time.monotonic() + 60
+        while monitor.status().watermark != as_datetime(end):
+            assert time.monotonic() < patience, monitor.status()
+            time.sleep(0.05)
+
+    step = np.timedelta64(900, "s")
+    reaches(batch.time[half].max() + step)
+    store.append(batch.take(~half))
+    reaches(batch.time.max() + step)
+    stop.set()
+    thread.join(30)
+    alone = recorder()
+    Monitor(site, store, alone, clock=clock).catch_up(final=True)
+    assert rec.findings == alone.findings
+    store.close()
