@@ -14,5 +14,5 @@ def configure(level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Their routine lines say nothing to a person who watches water.
-    for noisy in ("uvicorn.access", "alembic", "amqtt", "transitions", "httpx", "asyncio"):
+    for noisy in ("uvicorn.access", "uvicorn.error", "alembic", "amqtt", "transitions", "httpx", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
