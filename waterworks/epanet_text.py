@@ -29,10 +29,7 @@ def lines(path: Path) -> list[Line]:
     Bytes that are not UTF-8 are kept as surrogates: EPANET itself takes any encoding.
     Raises NetworkError when the file cannot be read.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
-    except OSError as e:
-        raise NetworkError([Problem(path.name, None, f"cannot be read: {e.strerror or e}")]) from None
+    text = _bytes(path).decode("utf-8-sig", "surrogateescape")
     found = []
     section = ""
     for number, raw in enumerate(text.split("\n"), 1):
@@ -47,6 +44,54 @@ def lines(path: Path) -> list[Line]:
     return found
 
 
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as e:
+        raise NetworkError([Problem(path.name, None, f"cannot be read: {e.strerror or e}")]) from None
+
+
+# EPANET itself knows a section by the first letters of its name.
+_NETWORK = re.compile(rb"^[ \t]*\[(?:JUNC|RESE|TANK|PIPE|PUMP|VALV)", re.I | re.M)
+_END = re.compile(rb"^[ \t]*\[END", re.I | re.M)
+_EXPORT = "in EPANET, File > Export > Network writes one (.inp)"
+
+
+def ends(path: Path) -> bool:
+    """Whether ``path`` has the heading [END]. EPANET can do without it, but all that writes its files sets
+    it last: where it is missing, the file may have been cut off.
+    """
+    return _END.search(_bytes(path)) is not None
+
+
+def no_network(path: Path) -> Problem | None:
+    """Why ``path`` cannot be an EPANET file at all, None where it may be one."""
+    raw = _bytes(path)
+    if not raw.strip():
+        return Problem(path.name, None, f"is empty, and should be an EPANET file: {_EXPORT}")
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return Problem(path.name, 1, "is UTF-16, which EPANET does not read: save it as UTF-8")
+    if _NETWORK.search(raw.removeprefix(b"\xef\xbb\xbf")) is None:
+        return Problem(
+            path.name,
+            None,
+            f"is no EPANET file: no section [JUNCTIONS], [RESERVOIRS] or [PIPES] is in it; {_EXPORT}",
+        )
+    return None
+
+
+def _cut_off(path: Path, text: list[Line]) -> list[Problem]:
+    """A word about a file without [END], to stand before what EPANET misses in it."""
+    if ends(path) or not text:
+        return []
+    last = text[-1]
+    message = (
+        f"stops here, in [{last.section}], without the [END] with which EPANET files close: it seems to be "
+        "cut off, and what else is said of it may follow from that; export or copy it anew"
+    )
+    return [Problem(path.name, last.number, message)]
+
+
 _ERROR = re.compile(r"^\s*Error (\d+): (.*?)\s*$")
 _IN_SECTION = re.compile(r" in (?:\[?(\w+)\]? section|following line of \[?(\w+)\]? section)[: ]*", re.I)
 _WITH_ID = re.compile(r"with ID:?\s+(\S+)")
@@ -59,6 +104,8 @@ def problems(path: Path, report: str) -> list[Problem]:
     EPANET quotes the offending line below its message but not its number; errors come in the order of
     the file, so each quotation is looked for from where the one before was found.
     """
+    if none := no_network(path):
+        return [none]
     said = list(_errors(report))
     text = lines(path)
     found: list[Problem] = []
@@ -82,13 +129,13 @@ def problems(path: Path, report: str) -> list[Problem]:
         plain = _IN_SECTION.sub("", message).rstrip(" :")
         plain = plain.replace(": section contents ignored.", "; take the section out")
         found.append(Problem(path.name, number, f"{plain}{where} (EPANET error {code})"))
-    if said and path.read_bytes()[:3] == b"\xef\xbb\xbf":
+    if said and _bytes(path)[:3] == b"\xef\xbb\xbf":
         mark = "begins with a byte order mark, which EPANET takes for text: save it as UTF-8 without one"
         return [Problem(path.name, 1, mark)]
     named = [p for p, (code, _, _) in zip(found, said, strict=True) if code not in _SUMMARY]
     if len(named) >= 10:
         named.append(Problem(path.name, None, "EPANET stops at ten errors: there may be more below"))
-    return named or found
+    return [*(_cut_off(path, text) if found else ()), *(named or found)]
 
 
 def line_of(text: list[Line], element: str) -> int | None:

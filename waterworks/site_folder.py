@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from waterworks import geo, zones
+from waterworks import epanet_text, geo, zones
 from waterworks.epanet_file import read_network
 from waterworks.errors import NetworkError, Problem, Severity, SiteError
 from waterworks.network import Network, NodeKind
@@ -18,6 +18,7 @@ from waterworks.site_tables import once, read_dmas, read_sensors
 from waterworks.site_toml import Head, read_head
 from waterworks.tables import Problems, read_table, suggestion
 from waterworks.units import Quantity
+from waterworks.wording import counted
 
 SITE_FILE = "site.toml"
 DMAS_FILE = "dmas.csv"
@@ -61,6 +62,16 @@ def _read(folder: Path) -> tuple[Site | None, list[Problem]]:
     return (None if any(p.severity is Severity.ERROR for p in found) else site), found
 
 
+def _wrong(about: Problems) -> bool:
+    return any(p.severity is Severity.ERROR for p in about.found)
+
+
+def _skipped(about: Problems, lines: dict[str, int]) -> bool:
+    """Whether the heading or a row without an id is wrong: ``lines`` may then not hold all that there are."""
+    known = set(lines.values())
+    return any(p.line is not None and p.line not in known for p in about.found)
+
+
 class _Reader:
     """One pass over one folder. ``lines`` remembers where each DMA and sensor was written."""
 
@@ -84,13 +95,19 @@ class _Reader:
         ]
 
     def site(self) -> Site | None:
-        head = None
+        """The site, None where a table cannot be read. What only follows from a mistake is not told."""
+        said = None
         if (self.folder / SITE_FILE).is_file():
-            head = read_head(self.folder / SITE_FILE, self.about_site)
-        head = head or Head()
+            said = read_head(self.folder / SITE_FILE, self.about_site)
+        head = said or Head()
         dmas = read_dmas(self.folder / DMAS_FILE, self.about_dmas, self.dma_line)
-        known = set(self.dma_line) if dmas is not None else None
+        known = set(self.dma_line) if dmas and not _skipped(self.about_dmas, self.dma_line) else None
         sensors = read_sensors(self.folder / SENSORS_FILE, self.about_sensors, self.sensor_line, known)
+        lacking = (
+            not sensors
+            or len(sensors) < len(self.sensor_line)
+            or _skipped(self.about_sensors, self.sensor_line)
+        )
         network_file, network = self.network(head)
         node_dma: dict[str, str] = {}
         if network is not None:
@@ -98,19 +115,20 @@ class _Reader:
             nodes_csv = (self.folder / NODES_FILE).is_file()
             if nodes_csv:
                 node_dma = self.nodes(network, known)
-            elif not bad:
+            elif not bad and not lacking:
                 node_dma = self.inferred(network, sensors or [])
-            if not bad:
+            if not any(_wrong(p) for p in (self.about_dmas, self.about_sensors, self.about_nodes)):
                 self.coverage(network, node_dma, sensors or [])
-            self.coordinates(network, head, sensors or [])
-        elif network_file is None:
+            if said is not None and not _wrong(self.about_site):
+                self.coordinates(network, head, sensors or [])
+        elif network_file is None and said is not None:
             for s in sensors or []:
                 if s.role is Role.STORAGE and s.tank_area_m2 is None:
                     self.about_sensors.error(
                         self.sensor_line[s.id],
                         f"storage level {s.id} has no tank_area_m2, and there is no network to take it from",
                     )
-        if sensors is not None and dmas is not None:
+        if sensors is not None and not lacking:
             self.inlets(sensors)
         if dmas is None or sensors is None:
             return None
@@ -141,10 +159,14 @@ class _Reader:
                 return path, None
             return None, None
         try:
-            return path, read_network(path)
+            network = read_network(path)
+            if not epanet_text.ends(path):
+                message = "has no [END] as its last line: if it was cut off, something is missing in it"
+                self.about_network.append(Problem(path.name, None, message, Severity.WARNING))
         except NetworkError as e:
             self.about_network.extend(e.problems)
             return path, None
+        return path, network
 
     def elements(self, network: Network, sensors: list[Sensor]) -> bool:
         """Whether any sensor's element is not in the network, or not of the kind that it measures."""
@@ -238,7 +260,8 @@ class _Reader:
             total = float(network.base_demand[used].sum())
             self.about_dmas.warning(
                 None,
-                f"{len(outside)} junctions with {share / total:.0%} of the demand lie in no DMA ({some})",
+                f"{counted(len(outside), 'junction')} with {share / total:.0%} of the demand "
+                f"{'lies' if len(outside) == 1 else 'lie'} in no DMA ({some})",
             )
 
     def coordinates(self, network: Network, head: Head, sensors: list[Sensor]) -> None:
@@ -272,9 +295,8 @@ class _Reader:
 
     def inlets(self, sensors: list[Sensor]) -> None:
         metered = {d for s in sensors if s.role is Role.INLET for d in (s.dma, s.from_dma) if d}
-        refused = len(sensors) < len(self.sensor_line)
         for dma, line in self.dma_line.items():
-            if dma not in metered and not refused:
+            if dma not in metered:
                 self.about_dmas.error(
                     line, f"DMA {dma} has no inlet: give it at least one flow meter with role inlet"
                 )

@@ -106,11 +106,7 @@ class _Reader:
         try:
             zoneinfo.ZoneInfo(zone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            near = suggestion(zone, sorted(zoneinfo.available_timezones()))
-            self.problems.error(
-                self.line("timezone"),
-                f"unknown timezone {zone!r}{near or ': use a name such as Asia/Jakarta, Asia/Makassar, UTC'}",
-            )
+            self.problems.error(self.line("timezone"), f"unknown timezone {zone!r}{_zone_hint(zone)}")
             return "UTC"
         return zone
 
@@ -188,6 +184,38 @@ class _Reader:
             )
             return MonitorOptions().currency
         return value
+
+
+_INDONESIA = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura"}
+
+
+def _zone_hint(zone: str) -> str:
+    """What to write instead. In Asia most wrong names are towns that have no zone of their own, and the
+    zone whose name looks most like the town's is seldom the town's: Malang's is not Manila's.
+    """
+    if zone.upper() in _INDONESIA:
+        return f": write {_INDONESIA[zone.upper()]}"
+    names = sorted(zoneinfo.available_timezones())
+    typed = zone.lower()
+    allowed = 1 if len(zone.rpartition("/")[2]) <= 6 else 2
+    distance, near = min((_edits(typed, n.lower()), n) for n in names if abs(len(n) - len(zone)) <= 2)
+    if distance <= allowed:
+        return f": did you mean {near!r}?"
+    own = ", ".join(f"{n} ({short})" for short, n in _INDONESIA.items())
+    if typed.startswith(("asia/", "indonesia")) or "/" not in zone:
+        return f": in Indonesia use {own}; elsewhere a name such as Asia/Singapore or UTC"
+    return suggestion(zone, names) or f": use a name such as {own}, UTC"
+
+
+def _edits(a: str, b: str) -> int:
+    """The least number of letters to put in, take out or change (Levenshtein)."""
+    before = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        row = [i]
+        for j, y in enumerate(b, 1):
+            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (x != y)))
+        before = row
+    return before[-1]
 
 
 def _is_number(value: Any) -> bool:

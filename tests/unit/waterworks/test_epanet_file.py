@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from firmware_sim.town import demo_site_folder
 from waterworks.epanet_file import opened, read_network
 from waterworks.errors import NetworkError
 from waterworks.hydraulics import steady_states
@@ -215,9 +216,46 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
         read_network(tmp_path / "none.inp")
 
 
-def test_text_that_is_no_epanet_file_is_refused(network_file: Callable[[str], Path]) -> None:
-    with pytest.raises(NetworkError):
-        read_network(network_file("Dear colleague,\nfind the network attached.\n"))
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "some.inp: is empty, and should be an EPANET file"),
+        (b"\r\n \n", "some.inp: is empty, and should be an EPANET file"),
+        (b"Dear colleague,\nfind the [network] attached.\n", "some.inp: is no EPANET file: no section"),
+        (b"# Twuin\n\n[settings](docs/settings.md)\n", "some.inp: is no EPANET file: no section"),
+        (bytes(range(256)) * 20, "some.inp: is no EPANET file: no section"),
+        ("[JUNCTIONS]\n a 5\n".encode("utf-16"), "some.inp:1: is UTF-16, which EPANET does not read"),
+    ],
+    ids=["empty", "blank", "letter", "readme", "bytes", "utf-16"],
+)
+def test_what_is_no_epanet_file_is_said_to_be_none(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "some.inp"
+    path.write_bytes(content)
+    with pytest.raises(NetworkError) as e:
+        read_network(path)
+    (problem,) = e.value.problems
+    assert str(problem).startswith(message)
+    if problem.line is None:
+        assert "Export" in problem.message  # what would be right
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+def test_a_file_that_was_cut_off_is_said_to_be(tmp_path: Path, share: float) -> None:
+    whole = (demo_site_folder() / "network.inp").read_bytes()
+    path = tmp_path / "some.inp"
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(NetworkError) as e:
+        read_network(path)
+    first, *others = e.value.problems
+    assert "cut off" in first.message and "[END]" in first.message
+    assert first.line == path.read_bytes().rstrip().count(b"\n") + 1
+    assert others  # EPANET's own words are still told
+
+
+def test_mistakes_in_a_whole_file_are_not_put_down_to_a_cut(network_file: Callable[[str], Path]) -> None:
+    with pytest.raises(NetworkError) as e:
+        read_network(network_file(BROKEN))
+    assert not any("cut off" in p.message for p in e.value.problems)
 
 
 def test_reading_and_solving_leave_no_file_behind(

@@ -246,6 +246,65 @@ def test_mistakes_of_the_epanet_file_come_with_its_lines(folder: Any) -> None:
     )
 
 
+def test_a_network_file_without_its_end_is_a_doubt(folder: Any) -> None:
+    folder.change("network.inp", "[END]\n", "")
+    ((file, _, message),) = warnings(folder)
+    assert file == "network.inp" and "cut off" in message
+    assert read_site(folder.path).node_dma == {"b": "D1", "c": "D1", "d": "D2"}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("sensors.csv", b"", "is empty"),
+        ("sensors.csv", b"id,quantity,unit,dma,device\n", "has no sensor"),
+        ("sensors.csv", "id,quantity\n".encode("utf-16"), "is UTF-16"),
+        ("dmas.csv", b"", "is empty"),
+        ("dmas.csv", b"id,connections\n", "has no DMA"),
+        ("dmas.csv", "id,connections\n".encode("utf-16"), "is UTF-16"),
+        ("dmas.csv", b"id,connections\nD 1,100\nD2,50\n", "id 'D 1' may hold only"),
+        ("network.inp", b"", "is empty"),
+        ("site.toml", b"id =\n", "is not TOML"),
+    ],
+)
+def test_what_only_follows_from_a_mistake_is_not_told(
+    folder: Any, file: str, content: bytes, message: str
+) -> None:
+    folder.write(file, content)
+    ((where, _, said),) = [(p.file, p.line, p.message) for p in check_site(folder.path)]
+    assert where == file
+    assert message in said
+
+
+def test_a_refused_meter_is_told_without_what_its_absence_does_to_the_dmas(folder: Any) -> None:
+    folder.change("sensors.csv", "F2,flow,L/s", "F2,flow,furlong")
+    ((file, line, message, _),) = [(p.file, p.line, p.message, p.severity) for p in check_site(folder.path)]
+    assert (file, line) == ("sensors.csv", 3)
+    assert "furlong" in message
+
+
+@pytest.mark.parametrize(
+    ("zone", "hint"),
+    [
+        ("Asia/Malang", "Asia/Jakarta (WIB), Asia/Makassar (WITA), Asia/Jayapura (WIT)"),
+        ("Asia/Bali", "Asia/Jakarta (WIB), Asia/Makassar (WITA), Asia/Jayapura (WIT)"),
+        ("Surabaya", "Asia/Jakarta (WIB), Asia/Makassar (WITA), Asia/Jayapura (WIT)"),
+        ("WITA", ": write Asia/Makassar"),
+        ("Asia/Jakrata", "did you mean 'Asia/Jakarta'?"),
+        ("Asia/Singapur", "did you mean 'Asia/Singapore'?"),
+        ("asia/makasar", "did you mean 'Asia/Makassar'?"),
+        ("Europe/Roma", "did you mean 'Europe/Rome'?"),
+        ("Europe/Berlino", "did you mean 'Europe/Berlin'?"),
+    ],
+)
+def test_an_unknown_time_zone_comes_with_those_that_it_may_be(folder: Any, zone: str, hint: str) -> None:
+    folder.change("site.toml", "Asia/Jakarta", zone)
+    file, line, message = only_error(folder)
+    assert (file, line) == ("site.toml", 3)
+    assert message.startswith(f"unknown timezone {zone!r}")
+    assert hint in message
+
+
 def test_an_unmetered_link_round_a_meter_is_named(folder: Any) -> None:
     folder.change("network.inp", " up d t", " round c d 50 50 130\n up d t")
     file, line, said = only_error(folder)
@@ -293,7 +352,7 @@ def test_a_sensor_far_from_its_network_is_pointed_out(folder: Any) -> None:
 
 def test_demand_outside_all_dmas_is_pointed_out(folder: Any) -> None:
     folder.change("network.inp", " a 10 0", " a 10 5")
-    assert any("1 junctions with 50% of the demand lie in no DMA (a)" in m for _, _, m in warnings(folder))
+    assert any("1 junction with 50% of the demand lies in no DMA (a)" in m for _, _, m in warnings(folder))
 
 
 def test_a_site_without_network_works_on_meters_alone(folder: Any) -> None:

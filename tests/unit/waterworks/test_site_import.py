@@ -98,6 +98,34 @@ def test_the_report_states_what_was_assumed_and_the_table_repeats_it(tmp_path: P
         assert site.dma[dma.id].pressure_m == pytest.approx(dma.pressure_m, abs=4)
 
 
+def test_numbers_in_other_units_than_the_file_says_are_told_first(folder: Any, tmp_path: Path) -> None:
+    inp = tmp_path / "wrong.inp"
+    text = (folder.path / "network.inp").read_text()
+    inp.write_text(text)
+    assert not any("units" in n for n in import_site(inp, tmp_path / "right").notes)
+    inp.write_text(text.replace("Units LPS", "Units MGD"))  # inches for millimetres, feet for metres
+    notes = import_site(inp, tmp_path / "inches").notes
+    assert notes[0].startswith("WARNING: are the units right? the file says Units MGD")
+    assert "1 pipe is wider than 5 m (main: 5.1 m)" in notes[0]
+    inp.write_text(text.replace(" 1.5\n", " 15000\n"))
+    notes = import_site(inp, tmp_path / "many").notes
+    assert re.search(r"DMA \S+ would have 1,\d{3},\d{3} connections", notes[0])
+    assert "mean pressure of DMA" in notes[0]
+    inp.write_text(re.sub(r" (\d+) 130\n", lambda m: f" {int(m[1]) / 1000} 130\n", text))
+    assert "half of the pipes are at most 0.1 mm wide" in import_site(inp, tmp_path / "metres").notes[0]
+
+
+def test_one_of_a_kind_is_told_in_the_singular(folder: Any, tmp_path: Path) -> None:
+    inp = tmp_path / "one.inp"
+    text = (folder.path / "network.inp").read_text()
+    inp.write_text(re.sub(r" t 40.*\n| up d t.*\n", "", text))
+    said = " | ".join(import_site(inp, tmp_path / "made").notes)
+    assert "1 inlet meter on the links" in said
+    inp.write_text(text)
+    said = " | ".join(import_site(inp, tmp_path / "other").notes)
+    assert "1 tank level" in said and "1 tank levels" not in said
+
+
 def test_an_american_file_gets_american_units(folder: Any, tmp_path: Path) -> None:
     folder.change("network.inp", "Units LPS", "Units GPM")
     (tmp_path / "gpm.inp").write_bytes((folder.path / "network.inp").read_bytes())
