@@ -6,10 +6,10 @@ underscores between levels (``TWUIN_MQTT__HOST``). Nothing is read before ``load
 
 from __future__ import annotations
 
-import difflib
 import os
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,9 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings.exceptions import SettingsError as UnreadableVariable
 
+from twuin.settings_words import explain, explain_environment, setting_names
 from waterworks.errors import SettingsError
 
 DEFAULT_FILE = Path("twuin.toml")
@@ -46,7 +48,6 @@ class MqttSettings(Section):
     key_file: Path | None = Field(None, description="Key of our own certificate")
     name: str = Field(
         "main",
-        pattern="^[A-Za-z0-9_-]{1,40}$",
         description="Name of this ingest process: part of its MQTT client id, so no two may share one",
     )
     shared: bool = Field(False, description="Share the load with other ingest processes of this site")
@@ -54,6 +55,13 @@ class MqttSettings(Section):
         True,
         description="Keep what comes for unknown sites as rejected; false where a broker serves several",
     )
+
+    @field_validator("name")
+    @classmethod
+    def _fits_a_client_id(cls, name: str) -> str:
+        if not re.fullmatch("[A-Za-z0-9_-]{1,40}", name):
+            raise ValueError("give 1 to 40 letters (A to Z), digits, '_' and '-'")
+        return name
 
     def secret(self) -> str:
         """The password, from the file where one is named. Raises SettingsError when it cannot be read."""
@@ -63,6 +71,12 @@ class MqttSettings(Section):
             return self.password_file.read_text(encoding="utf-8").strip()
         except OSError as e:
             raise SettingsError(f"mqtt.password_file {self.password_file}: {e.strerror}") from e
+        except UnicodeDecodeError:
+            # "from None": what was read is not to be shown
+            raise SettingsError(
+                f"mqtt.password_file {self.password_file} is not UTF-8: write the password alone into a "
+                "text file"
+            ) from None
 
 
 class WebSettings(Section):
@@ -78,8 +92,12 @@ class WebSettings(Section):
 class MonitorSettings(Section):
     """How the monitor works through the readings."""
 
-    lateness_s: float = Field(900.0, ge=0, description="How late a reading may come before time moves on [s]")
-    poll_s: float = Field(1.0, gt=0, description="How often to look for new readings [s]")
+    lateness_s: float = Field(
+        900.0, ge=0, allow_inf_nan=False, description="How late a reading may come before time moves on [s]"
+    )
+    poll_s: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="How often to look for new readings [s]"
+    )
 
 
 class ClockSettings(Section):
@@ -90,7 +108,7 @@ class ClockSettings(Section):
     kind: Literal["wall", "data", "scaled"] = Field("wall", description="wall, data or scaled")
     start: datetime | None = Field(None, description="Scaled: the time shown at `origin`, with its zone")
     origin: datetime | None = Field(None, description="Scaled: the wall time at which `start` is shown")
-    speed: float = Field(1.0, gt=0, description="Scaled: seconds shown per second")
+    speed: float = Field(1.0, gt=0, allow_inf_nan=False, description="Scaled: seconds shown per second")
 
     @field_validator("start", "origin")
     @classmethod
@@ -150,16 +168,11 @@ def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
     try:
         return Loaded(**_without_none(flags or {}))
     except ValidationError as e:
-        lines = []
-        for error in e.errors():
-            name = ".".join(str(part) for part in error["loc"]) or "settings"
-            if error["type"] == "extra_forbidden":
-                near = difflib.get_close_matches(name, list(_names(Settings)), n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                lines.append(f"no setting is called {name!r}{hint}")
-            else:
-                lines.append(f"setting {name} = {error['input']!r}: {error['msg']}")
-        raise SettingsError("\n".join(lines)) from None
+        lines = [explain(error, Settings) for error in e.errors()]
+        raise SettingsError("\n".join(dict.fromkeys(lines))) from None
+    except UnreadableVariable as e:
+        field = re.search(r'field "(\w+)"', str(e))
+        raise SettingsError(explain_environment(field[1] if field else "", Settings)) from None
 
 
 def _check_readable(file: Path) -> None:
@@ -184,24 +197,9 @@ def _without_none(flags: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    for name, info in model.model_fields.items():
-        kind = info.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _names(kind, f"{prefix}{name}.")
-        else:
-            yield prefix + name
-
-
 def describe() -> list[tuple[str, str, str]]:
     """(name, default, help) of every setting, for the reference in docs/."""
-
-    def walk(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
-        for name, info in model.model_fields.items():
-            kind = info.annotation
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                yield from walk(kind, f"{prefix}{name}.")
-            else:
-                yield prefix + name, str(info.get_default(call_default_factory=False)), info.description or ""
-
-    return list(walk(Settings, ""))
+    return [
+        (name, str(info.get_default(call_default_factory=False)), info.description or "")
+        for name, info in setting_names(Settings)
+    ]

@@ -47,11 +47,25 @@ def test_settings_cannot_be_changed_after_loading() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("web = 5\n", "setting web is a table of settings, not one value: write [web] on a line of its own"),
+        ("[[web]]\nport = 1\n", "setting web is a table of settings"),
+        ("port = 5\n", "no setting is called 'port'; did you mean 'mqtt.port' or 'web.port'?"),
         ("[web]\nprot = 1\n", "no setting is called 'web.prot'; did you mean 'web.port'?"),
-        ('[web]\nport = "many"\n', "setting web.port = 'many'"),
+        ('[web]\nport = "many"\n', "setting web.port = 'many': give a whole number from 0 to 65535"),
+        ("[web]\nport = 1.5\n", "setting web.port = 1.5: give a whole number from 0 to 65535"),
+        ("[web]\nhost = 5\n", "setting web.host = 5: give a text, in quotes"),
+        ("[web]\nallowed_hosts = [1]\n", 'give a list of texts, as in ["a", "b"]'),
+        ('[mqtt]\ntls = "maybe"\n', "setting mqtt.tls = 'maybe': give true or false"),
+        ("[mqtt]\nversion = 4\n", "setting mqtt.version = 4: give '3.1.1' or '5'"),
+        ('[clock]\nkind = "moon"\n', "setting clock.kind = 'moon': give 'wall', 'data' or 'scaled'"),
+        ("[clock]\nspeed = 0\n", "setting clock.speed = 0: give a number above 0"),
+        ('[clock]\nstart = "yesterday"\n', "give a time with its zone, as in 2026-01-31T20:00:00+07:00"),
+        ("[monitor]\nlateness_s = -1\n", "setting monitor.lateness_s = -1: give a number of 0 or more"),
+        ("[monitor]\npoll_s = inf\n", "setting monitor.poll_s = inf: give a number above 0"),
+        ("site = 5\n", "setting site = 5: give a path, in quotes"),
         ("[web]\nport = 70000\n", "setting web.port = 70000"),
         ("= 3\n", "is not valid TOML"),
-        ('[mqtt]\nname = "no blanks"\n', "setting mqtt.name"),
+        ('[mqtt]\nname = "no blanks"\n', "setting mqtt.name = 'no blanks': give 1 to 40 letters"),
         ("[clock]\nstart = 2026-01-01T00:00:00\n", "give the time a zone"),
     ],
 )
@@ -60,6 +74,67 @@ def test_a_wrong_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, mes
         load(write(tmp_path, text))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("TWUIN_WEB__PORT", "x", "setting web.port = 'x' (TWUIN_WEB__PORT in the environment): give a whole"),
+        ("TWUIN_WEB", "5", "setting web is a table of settings"),
+        ("TWUIN_WEB__ALLOWED_HOSTS", "a,b", "TWUIN_WEB__ALLOWED_HOSTS in the environment): give JSON, as in"),
+    ],
+)
+def test_a_wrong_variable_of_the_environment_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[mqtt]\npassword = 5317\n",
+        '[mqtt]\npassword = ["5317"]\n',
+        'mqtt = "user:5317@broker"\n',
+        '[[mqtt]]\npassword = "5317"\n',
+        '[mqtt]\npasword = "5317"\n',
+        'database = ["postgresql://user:5317@host/twuin"]\n',
+    ],
+)
+def test_a_mistake_never_shows_a_password(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(write(tmp_path, text))
+    assert "5317" not in str(caught.value)
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TWUIN_MQTT", '{"password": "5317"'),
+        ("TWUIN_MQTT", '["5317"]'),
+        ("TWUIN_MQTT__PASSWORD__OF", "5317"),
+    ],
+)
+def test_a_mistake_in_the_environment_never_shows_a_password(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert "5317" not in str(caught.value)
+
+
+def test_a_password_file_that_is_no_text_is_refused_without_its_content(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"pa55\xff\xfe")
+    with pytest.raises(SettingsError, match="is not UTF-8") as caught:
+        load(None, {"mqtt": {"password_file": secret}}).mqtt.secret()
+    assert "pa55" not in str(caught.value)
 
 
 def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
