@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from twuin.cli.options import JsonOption, err, out, print_json, settings_from
+from waterworks.wording import counted
 
 app = typer.Typer(no_args_is_help=True, help="Check a site folder, or make one from an EPANET file.")
 
@@ -33,10 +35,10 @@ def check(
         if not errors:
             site = read_site(folder)
             network = "a network model" if site.network_file else "no network model"
-            found = f"{len(site.dmas)} DMAs, {len(site.sensors)} sensors, {network}"
+            found = f"{counted(len(site.dmas), 'DMA')}, {counted(len(site.sensors), 'sensor')}, {network}"
             out.print(f"{folder}: {site.name}, {found}: no mistakes", markup=False)
         else:
-            err.print(f"{len(errors)} mistakes to mend in {folder}", markup=False)
+            err.print(f"{counted(len(errors), 'mistake')} to mend in {folder}", markup=False)
     if errors:
         raise typer.Exit(1)
 
@@ -65,4 +67,5 @@ def import_(
         return
     for note in report.notes:
         out.print(f"- {note}", markup=False)
-    out.print(f"Made {target}. Look through its files, then run: twuin site check {target}", markup=False)
+    then = f"twuin site check {shlex.quote(str(target))}"
+    out.print(f"Made {target}. Look through its files, then run: {then}", markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -99,8 +100,9 @@ def test_site_check_names_mistakes_for_people_and_scripts(twuin: Run, tmp_path: 
             (folder / file.name).write_bytes(file.read_bytes())
     sensors = folder / "sensors.csv"
     sensors.write_text(sensors.read_text().replace("flow,m3/h", "flow,furlong", 1))
-    status, out, _ = twuin("site", "check", folder)
+    status, out, err = twuin("site", "check", folder)
     assert status == 1
+    assert "1 mistake to mend" in err
     assert "sensors.csv:2:" in out and "furlong" in out
     status, out, _ = twuin("site", "check", folder, "--json")
     assert status == 1
@@ -119,6 +121,13 @@ def test_monitor_says_what_it_could_judge(twuin: Run) -> None:
     status, out, err = twuin("monitor", "--once", *site)
     assert "No alerts in readings from 2026-03-02 00:00 to 2026-03-0" in out and "(Asia/Jakarta)" in out
     assert "first 7 measured days only teach" in out
+
+
+def test_site_import_names_a_next_command_that_can_be_pasted(twuin: Run, tmp_path: Path) -> None:
+    status, out, _ = twuin("site", "import", demo_site_folder() / "network.inp", "--out", "Kota Wening")
+    assert status == 0
+    _, _, command = out.rstrip().rpartition("then run: ")
+    assert twuin(*shlex.split(command)[1:])[0] == 0
 
 
 def test_rejected_messages_are_listed_counted_and_given_back_as_they_came(twuin: Run, tmp_path: Path) -> None:
