@@ -98,9 +98,10 @@ def map_data(
     }
 
 
-def nights_data(nights: Sequence[NightFlow]) -> dict[str, Any]:
-    """The series of a night flow chart: dates and flows [m3/h]."""
+def nights_data(nights: Sequence[NightFlow], reference_m3h: float | None = None) -> dict[str, Any]:
+    """The series of a night flow chart: dates and flows [m3/h]; what an alert is measured against."""
     return {
+        "reference": reference_m3h,
         "nights": [n.night.isoformat() for n in nights],
         "flow": [n.night_flow_m3h for n in nights],
         "usual": [n.usual_m3h for n in nights],

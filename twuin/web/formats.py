@@ -58,7 +58,10 @@ def decimals(value: float) -> int:
 
 @dataclass(frozen=True)
 class Formats:
-    """Formatting in one language, for one site's zone and currency. Times of another ``year`` name theirs."""
+    """Formatting in one language, for one site's zone and currency. Times of another ``year`` name theirs.
+
+    year: the present one; 0 where every time names its year.
+    """
 
     code: str
     gettext: Callable[[str], str]
@@ -112,6 +115,10 @@ class Formats:
         year = "" if local.year == self.year else " y"
         shown = format_datetime(local, f"EEE d MMM{year} {clock}", self.zone, self.code)
         return f"{shown}\u00a0{_zone_name(local)}" if style == "full" else str(shown)
+
+    def year_of(self, when: datetime) -> str:
+        """The local year of an instant."""
+        return str(when.astimezone(self.zone).year)
 
     def night(self, when: datetime) -> str:
         """The local day that an instant belongs to, as short as ``time``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Annotated
 from urllib.parse import parse_qs, quote
@@ -15,20 +16,27 @@ from starlette.responses import RedirectResponse, Response
 from twuin.alerts.lifecycle import CLOSING, TransitionRefused
 from twuin.alerts.model import Kind, Reason, State
 from twuin.alerts.service import AlertService, StaleAlert
-from twuin.views.models import AlertOut
+from twuin.views.models import AlertOut, NightFlow
 from twuin.views.views import Views
 from twuin.web.figures import dma_marks, map_data
 from twuin.web.locales import LANGUAGES
 from twuin.web.render import ACTOR_COOKIE, LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Page, Templates
 from twuin.web.security import local_path, same_origin
 
-RANGES = {"1d": 1, "7d": 7, "28d": 28, "1y": 365}
+RANGES = {"1d": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
 """Days of history that a chart shows, by the name in its address."""
+
+NIGHT_RANGES = {"28d": 28, "90d": 90, "1y": 365, "all": 36_500}
+"""Nights of history that a chart shows, by the name in its address."""
 
 MAX_FORM = 20_000
 """Bytes of a form: a note of 2,000 characters, percent-encoded, and some more."""
 
+LOUD = (Kind.LEAK, Kind.LOW_INFLOW, Kind.NIGHT_FLOW)
+"""Alerts about water. Silences of sensors may be dozens: they stand behind these."""
+
 _URGENCY = (Kind.LEAK, Kind.LOW_INFLOW, Kind.NIGHT_FLOW, Kind.SILENT)
+_LIVE = (State.OPEN, State.ACKNOWLEDGED)
 _YEAR = 31_536_000  # seconds that a choice of language or theme is kept
 
 
@@ -41,14 +49,18 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
 
     def living() -> list[AlertOut]:
         """Alerts not yet closed: those that nobody has taken on first, leaks before the rest."""
-        found = views.alerts(state=(State.OPEN, State.ACKNOWLEDGED), limit=100).items
+        found = [
+            alert
+            for kinds in (LOUD, (Kind.SILENT,))
+            for alert in views.alerts(state=_LIVE, kind=kinds, limit=100).items
+        ]
         return sorted(found, key=lambda a: (a.state is not State.OPEN, _URGENCY.index(a.kind)))
 
     @routes.get("/")
     def overview(request: Request) -> Response:
         p = page(request)
         dmas, current = views.dmas(), living()
-        closed = views.alerts(state=State.CLOSED, limit=5).items
+        closed = views.alerts(state=State.CLOSED, kind=LOUD, limit=5).items
         data = map_data(p.known_site, dmas, views.sensors(), current, p.words, base=p.base)
         leaks = [a for a in current if a.kind is Kind.LEAK]
         return p.response(
@@ -74,17 +86,25 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
             "kind": kind if kind in set(Kind) else "",
             "dma": dma,
         }
+        wanted = State(chosen["state"]) if chosen["state"] else None
         found = views.alerts(
-            state=State(chosen["state"]) if chosen["state"] else None,
-            kind=Kind(chosen["kind"]) if chosen["kind"] else None,
+            state=wanted,
+            kind=Kind(chosen["kind"]) if chosen["kind"] else LOUD,
             dma=dma or None,
             cursor=cursor or None,
             limit=50,
         )
+        silent = None
+        if not chosen["kind"] and not cursor:
+            silent = views.alerts(state=wanted, kind=Kind.SILENT, dma=dma or None, limit=50)
         more = "&".join(f"{name}={quote(value)}" for name, value in chosen.items() if value)
         return p.response(
             "alerts.html",
-            alerts=found.items,
+            alerts=[*found.items, *(silent.items if silent else ())],
+            more_silent="&".join(filter(None, (more, "kind=silent"))) if silent and silent.next else None,
+            unknown=[
+                v[:40] for v, kept in ((state, chosen["state"]), (kind, chosen["kind"])) if v and not kept
+            ],
             next=f"?{more}&cursor={quote(found.next)}" if found.next else None,
             chosen=chosen,
             states=list(State),
@@ -107,13 +127,21 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
             map=data,
             start=alert.onset - lead,
             end=min(p.present, (alert.ended or p.present) + timedelta(days=1)),
-            nights=views.night_flows(alert.dma, days=60) if alert.kind is Kind.NIGHT_FLOW else [],
+            nights=nights_of(p, alert) if alert.kind is Kind.NIGHT_FLOW else [],
+            reference=p.words.reference_m3h(alert),
             reasons=[r for r in CLOSING if r is not Reason.ENDED or alert.ended is not None],
             actor=p.request.cookies.get(ACTOR_COOKIE, ""),
             done=done,
             problem=problem,
             facts=_facts(alert),
         )
+
+    def nights_of(p: Page, alert: AlertOut) -> list[NightFlow]:
+        """The nights around an alert: some weeks before it began, up to some after it ended."""
+        first = (alert.onset - timedelta(days=56)).date()
+        last = ((alert.ended or p.present) + timedelta(days=14)).date()
+        every = views.night_flows(alert.dma, days=NIGHT_RANGES["all"])
+        return [n for n in every if first <= n.night <= last]
 
     @routes.get("/alerts/{id}")
     def alert_page(request: Request, id: str, done: str = "") -> Response:
@@ -146,18 +174,24 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         return answer
 
     @routes.get("/dmas/{id}")
-    def dma_page(request: Request, id: str, range: str = "7d") -> Response:
+    def dma_page(request: Request, id: str, range: str = "7d", nights: str = "90d") -> Response:
         p = page(request)
         dma = views.dma(id)
-        span = range if range in RANGES else "7d"
-        found = views.alerts(dma=id, limit=20).items
+        span, night_span = _known(range, RANGES, "7d"), _known(nights, NIGHT_RANGES, "90d")
+        found = views.alerts(dma=id, kind=LOUD, limit=20).items
+        silent = views.alerts(dma=id, kind=Kind.SILENT, limit=50).items
+        high = (a for a in found if a.kind is Kind.NIGHT_FLOW and a.ended is None and a.state in _LIVE)
         return p.response(
             "dma.html",
             dma=dma,
             marks=dma_marks(found, p.words),
-            nights=views.night_flows(id, days=90),
+            nights=views.night_flows(id, days=NIGHT_RANGES[night_span]),
+            night_ranges=NIGHT_RANGES,
+            night_range=night_span,
+            reference=next((p.words.reference_m3h(a) for a in high), None),
+            unknown=[v[:40] for v, kept in ((range, span), (nights, night_span)) if v != kept],
             sensors=[s for s in views.sensors() if s.dma == id],
-            alerts=found,
+            alerts=[*found, *silent],
             ranges=RANGES,
             range=span,
             start=p.present - timedelta(days=RANGES[span]),
@@ -185,7 +219,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
     def sensor_page(request: Request, id: str, range: str = "7d") -> Response:
         p = page(request)
         sensor = views.sensor(id)
-        span = range if range in RANGES else "7d"
+        span = _known(range, RANGES, "7d")
         beside = [s for s in views.sensors() if s.device and s.device == sensor.device and s.id != id]
         return p.response(
             "sensor.html",
@@ -194,6 +228,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
             device=next((d for d in views.devices() if d.id == sensor.device), None),
             dma=next((d for d in views.dmas() if d.id == sensor.dma), None),
             quality=p.words.quality(),
+            unknown=[] if span == range else [range[:40]],
             ranges=RANGES,
             range=span,
             start=p.present - timedelta(days=RANGES[span]),
@@ -228,6 +263,10 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         return _choice(request, THEME_COOKIE, to, THEMES, next)
 
     return routes
+
+
+def _known(value: str, allowed: Collection[str], default: str) -> str:
+    return value if value in allowed else default
 
 
 def _choice(request: Request, cookie: str, to: str, allowed: tuple[str, ...], next: str) -> Response:

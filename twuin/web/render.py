@@ -20,7 +20,7 @@ from twuin.views.models import SiteOut
 from twuin.web import figures
 from twuin.web.formats import Formats, currency_sign, zone_names
 from twuin.web.locales import LANGUAGES, choose, language
-from twuin.web.words import Words
+from twuin.web.words import LEAST_LEAD, Words
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -28,12 +28,6 @@ LANGUAGE_COOKIE = "twuin_language"
 THEME_COOKIE = "twuin_theme"
 ACTOR_COOKIE = "twuin_actor"
 THEMES = ("auto", "light", "dark")
-
-STALE_AFTER = timedelta(minutes=45)
-"""Analysis this far behind the site's clock is said so: nine intervals of a five-minute sensor."""
-
-STALE_AFTER_WALL = timedelta(seconds=20)
-"""... plus this on the wall, which readings and analysis may take however fast the site's clock runs."""
 
 
 def static_digest() -> str:
@@ -83,6 +77,7 @@ class Templates:
             languages=LANGUAGES,
             sparkline=figures.sparkline,
             nights_data=figures.nights_data,
+            least_lead=LEAST_LEAD,
             spark_box=f"0 0 {figures.SPARK_WIDTH:g} {figures.SPARK_HEIGHT:g}",
             version=twuin.__version__,
         )
@@ -109,9 +104,19 @@ class Page:
             messages.ngettext,
             ZoneInfo(site.timezone if site else "UTC"),
             site.currency if site else "IDR",
-            site.now.year if site else 0,
+            self.year,
         )
         self.words = Words(self.formats)
+
+    @property
+    def past(self) -> bool:
+        """Whether past data are looked at, as if their end were the present."""
+        return self.site is not None and self.site.clock == "data"
+
+    @property
+    def year(self) -> int:
+        """The year that times need not name: the present one, none where past data are looked at."""
+        return 0 if self.site is None or self.past else self.site.now.year
 
     @property
     def base(self) -> str:
@@ -127,10 +132,21 @@ class Page:
     @cached_property
     def stale(self) -> timedelta | None:
         """How far the analysis is behind the site's clock, None while it keeps up."""
-        if self.site is None or self.site.watermark is None:
+        site = self.site
+        if site is None or site.watermark is None or site.stale_after_s is None:
             return None
-        behind = self.site.now - self.site.watermark
-        return behind if behind > STALE_AFTER + STALE_AFTER_WALL * self.site.clock_speed else None
+        behind = site.now - site.watermark
+        return behind if behind > timedelta(seconds=site.stale_after_s) else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the picture is of the present: something was analysed, and all of it."""
+        site = self.site
+        return (
+            site is not None
+            and site.watermark is not None
+            and not (site.catching_up and self.stale is not None)
+        )
 
     @cached_property
     def present(self) -> datetime:
@@ -157,6 +173,9 @@ class Page:
                 "static": f"{self.base}/static/{self.templates.digest}",
                 "zone": zone_names(self.formats.zone, site.now.year) if site else "",
                 "stale": self.stale,
+                "ready": self.ready,
+                "past": self.past,
+                "counting": self.ready and self.stale is None and not self.past,
                 "client": {
                     "language": self.code,
                     "api": f"{self.base}/api/v1",
@@ -165,7 +184,10 @@ class Page:
                     "zone": zone_names(self.formats.zone, site.now.year) if site else "",
                     "currency": currency_sign(self.formats.currency, self.code),
                     "now": site.now if site else None,
-                    "speed": site.clock_speed if site else 1.0,
+                    "year": self.year,
+                    # A clock that follows data stands still between them.
+                    "speed": 0.0 if self.past else site.clock_speed if site else 1.0,
+                    "countOn": (site.stale_after_s or 0.0) if site else 0.0,
                     "messages": language(self.code).script_messages,
                 },
                 **context,

@@ -16,6 +16,9 @@ from waterworks.reading import Quality
 from waterworks.site import Role
 from waterworks.units import Quantity
 
+LEAST_LEAD = 0.1
+"""A pipe with a smaller share of the ranking than this is no lead of its own."""
+
 
 @dataclass(frozen=True)
 class Words:
@@ -48,6 +51,8 @@ class Words:
                 return _("High night flow in %(dma)s") % where
             case Kind.LOW_INFLOW:
                 return _("Low inflow to %(dma)s") % where
+            case Kind.SILENT if alert.ended is not None or alert.state is State.CLOSED:
+                return _("Sensor %(sensor)s was silent") % where
             case Kind.SILENT:
                 return _("Sensor %(sensor)s is silent") % where
 
@@ -113,6 +118,11 @@ class Words:
                     "Since %(onset)s, %(dma)s has taken in %(flow)s less water than it usually does at the "
                     "same hours of the week. Supply may be cut, or an inlet meter counts too little."
                 )
+            case Kind.SILENT if alert.reason is Reason.WITHDRAWN:
+                text = _(
+                    "Nothing came from sensor %(sensor)s for a while from %(onset)s on. It sent its readings "
+                    "later, so none are missing."
+                )
             case Kind.SILENT if over:
                 text = _("Sensor %(sensor)s sent nothing from %(onset)s to %(ended)s. It is back.")
             case Kind.SILENT:
@@ -121,6 +131,81 @@ class Words:
                     "interval. Check its power, its signal and its meter."
                 )
         return text % values
+
+    def measured_against(self, alert: AlertOut) -> str:
+        """What a high night flow is held against, in sentences; "" where that is not known."""
+        found = self._nights(alert)
+        if found is None:
+            return ""
+        _ = self.formats.gettext
+        if found["legitimate"] > found["reference"]:
+            text = _(
+                "Measured against %(against)s, which its customers use at night; before, its night flow was "
+                "%(before)s. It rose to %(level)s."
+            )
+        else:
+            text = _(
+                "Measured against %(against)s, its night flow in the weeks before. It rose to %(level)s, of "
+                "which its customers explain %(legitimate)s."
+            )
+        told = text % {
+            "against": self._flow(max(found["legitimate"], found["reference"])),
+            "before": self._flow(found["reference"]),
+            "legitimate": self._flow(found["legitimate"]),
+            "level": self._flow(found["level"]),
+        }
+        count = int(found["nights"])
+        lasting = self.formats.ngettext(
+            "That has lasted %(n)s night.", "That has lasted %(n)s nights.", count
+        ) % {"n": self.formats.number(count, 0)}
+        adapted = _(
+            "“Usual” night flow, the lower of the last seven nights, has come to include the "
+            "rise and does not show it any more."
+        )
+        return " ".join([told, *([] if alert.ended else [lasting, adapted])])
+
+    def rise(self, alert: AlertOut) -> str:
+        """A high night flow in short: from what to what."""
+        found = self._nights(alert)
+        if found is None:
+            return ""
+        values = {
+            "level": self._flow(found["level"]),
+            "against": self._flow(max(found["legitimate"], found["reference"])),
+        }
+        return self.formats.gettext("%(level)s at night against %(against)s") % values
+
+    def reference_m3h(self, alert: AlertOut) -> float | None:
+        """The night flow [m3/h] that an alert of high night flow is held against."""
+        found = self._nights(alert)
+        return None if found is None else max(found["legitimate"], found["reference"])
+
+    def _nights(self, alert: AlertOut) -> dict[str, float] | None:
+        names = {
+            "level": "night_flow_m3h",
+            "reference": "reference_m3h",
+            "legitimate": "legitimate_m3h",
+            "nights": "nights",
+        }
+        told = {name: alert.evidence.get(key) for name, key in names.items()}
+        known = {name: float(v) for name, v in told.items() if isinstance(v, int | float)}
+        return known if alert.kind is Kind.NIGHT_FLOW and len(known) == len(names) else None
+
+    def _flow(self, m3h: float) -> str:
+        return self.formats.quantity(m3h, "m3/h")
+
+    def lead(self, alert: AlertOut) -> str:
+        """Where to look first, in short; "" where nothing points anywhere."""
+        _ = self.formats.gettext
+        if not alert.suspects:
+            return ""
+        first = alert.suspects[0]
+        if first.probability >= LEAST_LEAD:
+            share = self.formats.percent(first.probability)
+            return _("Most suspect: pipe %(pipe)s (%(share)s)") % {"pipe": first.pipe, "share": share}
+        if alert.near:
+            return _("No pipe stands out. Seen most at %(sensors)s") % {"sensors": ", ".join(alert.near[:2])}
+        return _("No pipe stands out")
 
     def confidence(self, share: float) -> str:
         """How sure Twuin is, in words and as a share."""
@@ -155,6 +240,14 @@ class Words:
             Reason.PLANNED: _("Planned work"),
             Reason.WITHDRAWN: _("Withdrawn: later readings no longer support it"),
         }[Reason(reason)]
+
+    def why_closed(self, alert: AlertOut) -> str:
+        """Why this alert was closed; "" while nothing is said of it."""
+        if alert.reason is None:
+            return ""
+        if alert.kind is Kind.SILENT and alert.reason is Reason.WITHDRAWN:
+            return self.formats.gettext("Sent its readings later")
+        return self.reason(alert.reason)
 
     def action(self, action: str) -> str:
         """What happened to an alert, as its history tells."""

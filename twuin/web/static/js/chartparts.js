@@ -8,27 +8,57 @@ export const GAP_INTERVALS = 2.6; // readings farther apart than this many of th
 const format = (options) =>
   new Intl.DateTimeFormat(locale, { timeZone: client.timezone, hourCycle: "h23", ...options });
 const clock = format({ hour: "2-digit", minute: "2-digit" });
-export const day = format({ day: "numeric", month: "short" });
+const day = format({ day: "numeric", month: "short" });
 const month = format({ month: "short", year: "numeric" });
 export const night = new Intl.DateTimeFormat(locale, {
   timeZone: "UTC",
   weekday: "short",
   day: "numeric",
   month: "short",
+  year: "numeric",
 });
-export const nightTick = new Intl.DateTimeFormat(locale, { timeZone: "UTC", day: "numeric", month: "short" });
+const nightTick = new Intl.DateTimeFormat(locale, { timeZone: "UTC", day: "numeric", month: "short" });
 export const DAY = 86400;
+
+const yearOf = format({ year: "numeric" });
+const nightYear = new Intl.DateTimeFormat(locale, { timeZone: "UTC", year: "numeric" });
+
+/** A second line with the year, where it is not the present one: under the first label, and where it changes. */
+export function yearLine(when, before, years = yearOf) {
+  const year = years.format(when);
+  if (before !== null && years.format(before) === year) return "";
+  return Number(year) === client.year ? "" : `\n${year}`;
+}
 
 function ticks(u, splits, axis, space, step) {
   let before = null;
   return splits.map((at) => {
     const when = at * 1000;
-    const label = step < DAY ? clock.format(when) : step < 27 * DAY ? day.format(when) : month.format(when);
     const date = day.format(when);
-    const shown = step < DAY && date !== before ? `${label}\n${date}` : label;
-    before = date;
-    return shown;
+    const year = yearLine(when, before);
+    const newDay = before === null || day.format(before) !== date;
+    before = when;
+    if (step >= 27 * DAY) return month.format(when);
+    if (step >= DAY) return date + year;
+    return newDay ? `${clock.format(when)}\n${date}${year.replace("\n", " ")}` : clock.format(when);
   });
+}
+
+/** Labels of an axis of nights, which are dates and know no zone. */
+export function nightTicks(u, splits) {
+  return splits.map((at, i) => {
+    const before = i ? splits[i - 1] * 1000 : null;
+    return nightTick.format(at * 1000) + yearLine(at * 1000, before, nightYear);
+  });
+}
+
+/** Digits after the decimal mark that tell labels apart which are a step from one another. */
+export function stepDigits(step) {
+  for (let digits = 0; digits < 4; digits++) {
+    const scaled = step * 10 ** digits;
+    if (Math.abs(scaled - Math.round(scaled)) < 1e-6 * scaled) return digits;
+  }
+  return 4;
 }
 
 const local = (seconds) => uPlot.tzDate(new Date(seconds * 1000), client.timezone);
@@ -44,8 +74,7 @@ export function axes(unit, title) {
       ticks: { show: false },
       size: innerWidth < 700 ? 44 : 56,
       values: (u, splits) => {
-        const step = Math.abs(splits[1] - splits[0]) || 1;
-        const digits = step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
+        const digits = stepDigits(Math.abs(splits[1] - splits[0]) || 1);
         return splits.map((v) => number(v, digits));
       },
       label: title ?? unit,
@@ -139,7 +168,11 @@ export function base(figure, unit, extra) {
     width: Math.max(figure.body.clientWidth, 200),
     height: figure.element.classList.contains("low") ? 170 : innerWidth < 700 ? 240 : 300,
     tzDate: local,
-    padding: [10, 8, 0, 0],
+    padding: [10, 32, 0, 0], // half a label beyond the last tick
+    hooks: {
+      // A legend is a key; it shows values only while a place of the chart is pointed at.
+      setCursor: [(u) => u.root.classList.toggle("pointed", u.cursor.idx != null)],
+    },
     legend: { live: true },
     cursor: { y: false, drag: { x: true, y: false }, points: { size: 7 } },
     axes: axes(unit, title),

@@ -118,14 +118,24 @@ for (const element of document.querySelectorAll("[data-chart]")) {
 
 // The span of time is chosen without leaving the page; the address keeps the choice.
 for (const picker of document.querySelectorAll("[data-ranges]")) {
+  const param = picker.dataset.ranges;
   const chart = charts.find((c) => picker.closest("section").contains(c.element));
   picker.addEventListener("click", (event) => {
     const link = event.target.closest("[data-days]");
     if (!link || !chart || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
+    // The address may have changed since the links were written: only this picker's choice changes in it.
+    const address = new URL(location.href);
+    address.searchParams.set(param, link.dataset.range);
+    if (chart.own) {
+      address.hash = new URL(link.href).hash;
+      location.assign(address);
+      return;
+    }
+    address.hash = "";
     for (const other of picker.querySelectorAll("[aria-current]")) other.removeAttribute("aria-current");
     link.setAttribute("aria-current", "true");
-    history.replaceState(null, "", link.href);
+    history.replaceState(null, "", address);
     chart.start = chart.end - Number(link.dataset.days) * 86400000;
     chart.load();
   });

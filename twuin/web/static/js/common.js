@@ -41,6 +41,7 @@ const dayAndTime = new Intl.DateTimeFormat(locale, {
   weekday: "short",
   day: "numeric",
   month: "short",
+  year: "numeric",
   hour: "2-digit",
   minute: "2-digit",
   hourCycle: "h23",
@@ -49,10 +50,11 @@ const parts = (format, when) =>
   Object.fromEntries(format.formatToParts(when).map((part) => [part.type, part.value]));
 const colon = client.language === "id" ? "." : ":";
 
-/** A local instant as the server writes it: "Sab 21 Nov 10.10". */
+/** A local instant as the server writes it: "Sab 21 Nov 10.10", with its year unless that is the present one. */
 export function time(when) {
   const p = parts(dayAndTime, when);
-  return `${p.weekday} ${p.day} ${p.month} ${p.hour}${colon}${p.minute}`;
+  const year = Number(p.year) === client.year ? "" : ` ${p.year}`;
+  return `${p.weekday} ${p.day} ${p.month}${year} ${p.hour}${colon}${p.minute}`;
 }
 
 const started = performance.now();

@@ -11,7 +11,7 @@ import {
   held,
   marksPlugin,
   night,
-  nightTick,
+  nightTicks,
   timeSeries,
   usual,
   value,
@@ -82,6 +82,7 @@ export const drawings = {
         bands: [{ series: [1, 2], fill: alpha(colour("ink-2"), 0.18) }],
         plugins: [marksPlugin(figure.marks), gapsPlugin(s.gaps)],
       }),
+      notes: [["band", _("band that holds nine values of ten")]],
       say: _(
         "Inflow in %(unit)s over time, with what was expected and the band that holds nine values of ten",
         { unit },
@@ -199,7 +200,13 @@ export const drawings = {
     const x = data.nights.map((n) => Date.parse(`${n}T00:00:00Z`) / 1000);
     const pad = x.length < 8 ? 4 * DAY : DAY;
     return {
-      data: [x, data.flow, data.usual, data.legitimate],
+      data: [
+        x,
+        data.flow,
+        data.usual,
+        data.legitimate,
+        ...(data.reference === null ? [] : [x.map(() => data.reference)]),
+      ],
       empty: data.flow.every((v) => v === null),
       options: base(figure, unit, {
         axes: axes(unit).map((axis, i) =>
@@ -207,8 +214,8 @@ export const drawings = {
             ? axis
             : {
                 ...axis,
-                values: (u, splits) => splits.map((at) => nightTick.format(at * 1000)),
-                incrs: [1, 2, 7, 14, 28, 91].map((n) => n * DAY),
+                values: nightTicks,
+                incrs: [1, 2, 7, 14, 28, 91, 182, 364, 728, 1820].map((n) => n * DAY),
               },
         ),
         tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "UTC"),
@@ -239,6 +246,18 @@ export const drawings = {
             points: { show: x.length < 3 },
             value: value(unit),
           },
+          ...(data.reference === null
+            ? []
+            : [
+                {
+                  label: _("Measured against"),
+                  stroke: colour("leak"),
+                  width: 2,
+                  dash: [2, 4],
+                  points: { show: x.length < 3 },
+                  value: value(unit),
+                },
+              ]),
         ],
       }),
       say: _("Minimum night flow of each night in %(unit)s, beside the usual and the legitimate", { unit }),

@@ -5,7 +5,7 @@ import { _, client, money, number, setSiteNow, siteNow, time } from "./common.js
 const REFRESH_AT_MOST_MS = 2000;
 const REFRESH_AT_LEAST_MS = 60000;
 const DOWN_AFTER_MS = 4000;
-const COUNT_ON_S = 45 * 60 + 20 * client.speed; // a counter goes no further beyond what was analysed: then the picture is stale
+const COUNT_ON_S = client.countOn; // a counter goes no further beyond what was analysed: then the picture is stale
 
 // Clock and counters
 
@@ -19,7 +19,7 @@ function tick() {
     const { count, rate, from, unit } = element.dataset;
     const seconds = Math.min(Math.max(0, (now - Date.parse(from)) / 1000), COUNT_ON_S);
     const value = Number(count) + Number(rate) * seconds;
-    const shown = "money" in element.dataset ? money(value) : `${number(value, 1)}\u00a0${unit}`;
+    const shown = "money" in element.dataset ? money(value) : `${number(value)}\u00a0${unit}`;
     if (element.textContent !== shown) element.textContent = shown;
   }
 }
