@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -375,6 +375,29 @@ def test_the_example_of_ferrara_is_right(root: Path) -> None:
     site = read_site(root / "examples" / "ferrara")
     assert [s.unit for s in site.sensors] == ["L/s"] * 5
     assert {s.interval_s for s in site.sensors} == {3600}
+
+
+def test_the_example_of_ferrara_knows_every_public_holiday_of_its_data(root: Path) -> None:
+    fixed = [
+        (1, 1),
+        (1, 6),
+        (4, 25),
+        (5, 1),
+        (6, 2),
+        (8, 15),
+        (11, 1),
+        (12, 8),
+        (12, 25),
+        (12, 26),
+    ]  # L. 260/1949
+    easter = [date(2021, 4, 4), date(2022, 4, 17)]
+    meant = {date(year, *day) for year in (2021, 2022) for day in fixed} | {
+        date(2023, 1, 1),
+        date(2023, 1, 6),
+    }
+    meant |= {day + timedelta(days=k) for day in easter for k in (0, 1)}
+    local = {date(2021, 11, 3), date(2022, 11, 3)}
+    assert read_site(root / "examples" / "ferrara").monitor.holidays == meant | local
 
 
 def test_the_example_of_ltown_says_which_file_to_put_in(root: Path) -> None:
