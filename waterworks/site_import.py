@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from waterworks import areas, epanet_text, geo, zones
+from waterworks import areas, doubts, epanet_text, geo, zones
 from waterworks.areas import OUTSIDE, Areas
 from waterworks.epanet_file import read_network
 from waterworks.errors import NetworkError, Problem, Severity, SiteError
@@ -34,12 +34,6 @@ from waterworks.zones import shut
 CONNECTION_M3_A_MONTH = 20.0
 """Demand of a connection from which their number is estimated [m3 a month]: a household's in an Indonesian
 town, its share of the losses that a model's demands usually contain included."""
-
-# Beyond these a network is no town's, but one whose numbers are in other units than its file says.
-MOST_CONNECTIONS = 1_000_000  # of a DMA; the field's own advice is 500 to 3,000
-MOST_PRESSURE = 300.0  # mean of a DMA [m]; pipes of the highest usual class (PN 25) bear 255 m
-LARGEST_PIPE = 5.0  # [m]
-SMALLEST_PIPE = 0.01  # median over all pipes [m]
 
 _US = {"CFS", "GPM", "MGD", "IMGD", "AFD"}
 _METER_UNIT = {"LPS": "L/s", "LPM": "L/min", "CMS": "m3/s", "MLD": "ML/d", "CMD": "m3/d"}
@@ -231,17 +225,14 @@ def _dmas(network: Network, path: Path, divided: Areas, ids: list[str], notes: l
     )
     pipe = network.link_kind <= LinkKind.PIPE
     rows = []
-    odd = _odd_pipes(network)
+    odd = doubts.pipes(network)
     for k, dma in enumerate(ids):
         inside = (divided.label == k) & (network.node_kind == NodeKind.JUNCTION)
         demand = max(float(network.base_demand[inside].sum()), 0.0)
         mains = float(network.length[pipe & (np.array(dma_of, object) == dma)].sum())
         mean = float(pressure[inside].mean()) if pressure is not None and inside.any() else np.nan
         connections = round(demand / a_connection)
-        if connections > MOST_CONNECTIONS:
-            odd.append(f"DMA {dma} would have {connections:,} connections")
-        if not np.isnan(mean) and not 0 <= mean <= MOST_PRESSURE:
-            odd.append(f"the mean pressure of DMA {dma} is {mean:,.0f} m")
+        odd += doubts.dma(dma, connections, mean)
         rows.append(
             (
                 dma,
@@ -252,9 +243,7 @@ def _dmas(network: Network, path: Path, divided: Areas, ids: list[str], notes: l
             )
         )
     if odd:
-        some = "; ".join(odd[:4]) + (f"; and {len(odd) - 4} more" if len(odd) > 4 else "")
-        units = f"the file says Units {network.units}"
-        notes.insert(0, f"WARNING: are the units right? {units}, and with that {some}")
+        notes.insert(0, doubts.told(odd, network.units))
     notes.append(
         f"connections are estimated from base demand at {CONNECTION_M3_A_MONTH:g} m3 a month each: "
         f"put the true numbers into {DMAS_FILE}"
@@ -263,24 +252,6 @@ def _dmas(network: Network, path: Path, divided: Areas, ids: list[str], notes: l
         f"# connections: estimated from base demand at {CONNECTION_M3_A_MONTH:g} m3 a month each. "
         "Put the true numbers here.\n" + _table(("id", "name", "connections", "mains_km", "pressure_m"), rows)
     )
-
-
-def _odd_pipes(network: Network) -> list[str]:
-    """What is not to be believed of the pipes' diameters."""
-    pipe = np.flatnonzero(network.link_kind <= LinkKind.PIPE)
-    if not len(pipe):
-        return []
-    odd = []
-    size = network.diameter[pipe]
-    wide = int((size > LARGEST_PIPE).sum())
-    if wide:
-        widest = network.link_ids[pipe[int(size.argmax())]]
-        told = f"{counted(wide, 'pipe')} {'is' if wide == 1 else 'are'} wider than {LARGEST_PIPE:g} m"
-        odd.append(f"{told} ({widest}: {size.max():,.1f} m)")
-    middle = float(np.median(size))
-    if middle < SMALLEST_PIPE:
-        odd.append(f"half of the pipes are at most {middle * 1000:.1f} mm wide")
-    return odd
 
 
 def _mean_pressure(network: Network, path: Path, notes: list[str]) -> Floats | None:
