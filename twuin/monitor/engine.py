@@ -97,9 +97,34 @@ class Engine:
 
     def start(self, first: np.datetime64) -> None:
         """Begin at the UTC day of the first reading."""
-        seconds = int(utc_seconds(np.array([first]))[0])
-        self.origin = seconds // 86400 * 86400
+        self.origin = _day_of(first)
         self.detector = Detector(len(self._site.dmas), self.step_s, self._options)
+
+    def _first_of_use(self, origin: int) -> int:
+        """The day [s since 1970] from which on readings are of use, where the first are of ``origin``.
+
+        Days too few to learn from, with so long a void behind them that they are forgotten in it, say
+        nothing: they are those of a device whose clock was never set. To go through the years after them,
+        again with each such reading, would be all that the monitor ever does.
+        """
+        extent = self._store.extent(self.feeding)
+        if extent is None:
+            return origin
+        window = self._store.window(
+            self.feeding,
+            instant_of(origin),
+            extent[1] + np.timedelta64(1, "us"),
+            step=np.timedelta64(86400, "s"),
+            exclude=UNUSABLE,
+        )
+        days = utc_seconds(window.times) // 86400
+        voids = np.flatnonzero(np.diff(days) > self.detector.window + 1)
+        first = 0
+        for void in voids.tolist():
+            if void + 1 - first >= self._options.min_days:
+                break
+            first = void + 1
+        return int(days[first]) * 86400 if first else origin
 
     def touched(self, first: np.datetime64) -> None:
         """Something from ``first`` on has changed: forget what was decided from then on."""
@@ -108,7 +133,8 @@ class Engine:
         # A tank's rate reaches one step further than its reading.
         row = int(utc_seconds(np.array([first]))[0]) - self.origin
         if row < 0:
-            self.start(first)
+            if self._first_of_use(_day_of(first)) < self.origin:
+                self.start(first)
         elif row < self.until - self.origin:
             self.detector.rewind(row // self.step_s)
 
@@ -119,6 +145,8 @@ class Engine:
         """
         if self.origin is None:
             return False
+        if not self.detector.rows:
+            self.origin = self._first_of_use(self.origin)
         block = self.detector.block_s
         target = (int(utc_seconds(np.array([mark]))[0]) - self.origin) // block * block // self.step_s
         begun, moved = self.detector.rows, False
@@ -163,3 +191,8 @@ class Engine:
         else:
             rate = np.empty((count, 0))
         return net_inflow(meters, b.signs, rate, b.tank_signs)
+
+
+def _day_of(when: np.datetime64) -> int:
+    """The UTC day of an instant [s since 1970]."""
+    return int(utc_seconds(np.array([when]))[0]) // 86400 * 86400

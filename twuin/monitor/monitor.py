@@ -81,6 +81,7 @@ class Monitor:
         self._pressures = {s.id for s in self._locator.sensors}
         self._watched = [s for s in site.sensors if s.role is not Role.CONSUMPTION]
         self._cursor = 0
+        self._reached: np.datetime64 | None = None
         self._places: dict[tuple[int, int, int], tuple[Span, Place]] = {}
         self._known: LocalTime | None = None
         self._said: list[Finding] | None = None
@@ -156,7 +157,13 @@ class Monitor:
                 return None
             last = int(max(ends).astype("datetime64[s]").astype(np.int64))
             return np.datetime64((last // block + 1) * block * 1_000_000, "us")
-        return watermark(self._watched, latest, self._clock.now(), lateness_s=self._lateness_s)
+        mark = watermark(self._watched, latest, self._clock.now(), lateness_s=self._lateness_s)
+        # It never goes back, as when a meter returns that is still behind the others: alerts that were
+        # raised meanwhile would be withdrawn, and raised again a little later.
+        if mark is not None and self._reached is not None:
+            mark = max(mark, self._reached)
+        self._reached = mark
+        return mark
 
     def _local(self) -> LocalTime:
         """Local time of all rows; what was worked out for earlier ones is kept."""

@@ -71,7 +71,8 @@ class Silences:
         # Past data are looked at, not operated: there the present is where they end. But when a site in
         # operation goes silent as a whole, for however long, then that is what it is.
         loaded = front.received - front.time > np.timedelta64(round(LIVE_S * 1e6), "us")
-        reference = front.time if loaded else now
+        # A clock of our own that is behind, as after a start without network, ends no silence.
+        reference = front.time if loaded else max(now, front.received)
         for name in self._newest:
             sensor = self._site.sensor[name]
             if name in latest and reference - latest[name].time > silence_limit(sensor):

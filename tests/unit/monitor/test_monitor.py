@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from ingest.store.duck import DuckStore
 from twuin.alerts.memory import MemoryAlertStore
-from twuin.alerts.model import Finding, Kind
+from twuin.alerts.model import Finding, Kind, State
 from twuin.alerts.service import AlertService
 from twuin.monitor import Monitor
 from waterworks.errors import StoreUnavailable
@@ -190,6 +191,75 @@ def test_findings_never_use_readings_from_after_the_watermark(
     names = [what for _ in site.dmas for what in Derived]
     keep = [i for i, what in enumerate(names) if what in (Derived.INFLOW, Derived.EXPECTED, Derived.BAND)]
     assert np.array_equal(rows[0].values[:n, keep], rows[1].values[:n, keep], equal_nan=True)
+
+
+def test_a_start_with_the_clock_behind_withdraws_no_alert(
+    site: Site, stores: Any, readings: Readings, clock: Any
+) -> None:
+    store, batch = stores(), readings(days=24)
+    store.append(replace(batch, received=batch.time + np.timedelta64(5, "s")))  # in operation
+    clock.time = START + np.timedelta64(24, "D")
+    alerts = AlertService(site.id, MemoryAlertStore(), clock)
+    Monitor(site, store, alerts, clock=clock).catch_up()
+    (before,) = alerts.list().items
+    assert before.state is State.OPEN
+    for boot in ("1970-01-01T00:01", "2026-03-18T12:00"):  # no battery; one that was set long ago
+        clock.time = np.datetime64(boot, "us")
+        Monitor(site, store, alerts, clock=clock).catch_up()
+        assert alerts.list().items == [before]
+
+
+def test_a_meter_that_returns_still_behind_the_others_withdraws_no_alert(
+    site: Site, stores: Any, readings: Readings, recorder: Any, clock: Any
+) -> None:
+    batch = readings(days=24)
+    store = stores()
+    detected = all_at_once(site, stores(), batch, recorder, clock)[0].detected
+    hour = (batch.time - np.datetime64(detected.replace(tzinfo=None), "us")) / np.timedelta64(1, "h")
+    # The tank of D2, which D1's balance does not need, was away for two days. It sends what it kept.
+    tank = batch.sensor == 2
+    rec = recorder()
+    monitor = Monitor(site, store, rec, clock=clock)
+    store.append(batch.take((hour < 0.5) & (~tank | (hour < -48))))
+    reached = monitor.catch_up()
+    assert [(f.kind, f.dma) for f in rec.findings if f.kind is Kind.LEAK] == [(Kind.LEAK, "D1")]
+    store.append(batch.take(tank & (hour < -0.5)))
+    assert monitor.catch_up() == reached
+    assert [(f.kind, f.dma) for f in rec.findings if f.kind is Kind.LEAK] == [(Kind.LEAK, "D1")]
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_device_whose_clock_was_never_set_does_not_cost_a_pass_over_all_the_years(
+    site: Site, stores: Any, readings: Readings, recorder: Any, clock: Any, first: bool
+) -> None:
+    batch, store, rec = readings(), stores(), recorder()
+    unset = np.datetime64("2000-01-01T00:05", "us") + (np.arange(4) * 900_000_000).astype("timedelta64[us]")
+    strays = ReadingBatch.columns(("M1", "M2"), [0, 0, 1, 1], unset, [0.01] * 4, received=batch.received[0])
+    expected = all_at_once(site, stores(), batch, recorder, clock)
+    monitor = Monitor(site, store, rec, clock=clock)
+    for part in (strays, batch) if first else (batch, strays):
+        store.append(part)
+        monitor.catch_up(final=part is batch)
+    for k in range(4):
+        store.append(replace(strays, time=strays.time + np.timedelta64(k + 1, "h")))
+        monitor.catch_up(final=True)
+    assert [f for f in rec.findings if f.kind is not Kind.SILENT] == expected
+    extent = store.extent([derived("D1", Derived.EXPECTED)])
+    assert extent is not None and extent[0] >= START
+    assert monitor._engine.origin == START.astype("datetime64[s]").astype(int)
+
+
+def test_a_season_measured_long_ago_keeps_its_findings(
+    site: Site, stores: Any, readings: Readings, recorder: Any, clock: Any
+) -> None:
+    old, store = readings(), stores()
+    expected = all_at_once(site, store, old, recorder, clock)
+    later = readings(days=2, leak=0.0)
+    store.append(replace(later, time=later.time + np.timedelta64(200, "D")))
+    rec = recorder()
+    Monitor(site, store, rec, clock=clock).catch_up(final=True)
+    leaks = [(f.kind, f.onset, f.detected) for f in rec.findings if f.kind is Kind.LEAK]
+    assert leaks == [(f.kind, f.onset, f.detected) for f in expected]
 
 
 def test_a_growing_leak_stays_one_finding(

@@ -71,3 +71,19 @@ def test_a_site_that_falls_silent_as_a_whole_stays_silent_for_as_long_as_it_does
         Monitor(site, store, rec, clock=clock).catch_up()
         assert sorted(name for name, lasting in silent(rec) if lasting) == expected
     store.close()
+
+
+def test_a_silence_lasts_though_our_own_clock_is_behind_after_a_start(
+    site: Site, tmp_path: Path, readings: Readings, recorder: Any, clock: Any
+) -> None:
+    batch = readings(days=3, leak=0.0)
+    hour = (batch.time - START) / np.timedelta64(1, "h")
+    heard = replace(batch, received=batch.time + np.timedelta64(5, "s")).take(
+        (batch.sensor != 4) | (hour < 50)
+    )
+    store, rec = DuckStore(tmp_path / "a.duckdb"), recorder()
+    store.append(heard)
+    clock.time = np.datetime64("1970-01-01T00:01", "us")
+    Monitor(site, store, rec, clock=clock).catch_up()
+    assert silent(rec) == [("P2", True)]
+    store.close()

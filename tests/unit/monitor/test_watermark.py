@@ -79,3 +79,13 @@ def test_consumption_meters_have_no_say() -> None:
 
 def test_lateness_is_taken_off() -> None:
     assert mark({"a": 2}, lateness_s=900.0) == 17
+
+
+def test_a_clock_of_our_own_that_is_behind_takes_nothing_back() -> None:
+    sensors = [meter(n) for n in "abc"]
+    latest = {n: Latest(NOW, 1.0, 0, NOW) for n in "abc"}
+    assert watermark(sensors, latest, np.datetime64("1970-01-01T00:01", "us")) == NOW
+    # One that was ahead for a moment, when one sensor was heard, lends nobody the future.
+    latest["a"] = Latest(NOW + minutes(600), 1.0, 0, NOW + minutes(9_000_000))
+    latest["b"] = Latest(NOW, 1.0, 0, NOW)
+    assert watermark(sensors, latest, NOW) == NOW
