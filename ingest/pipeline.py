@@ -30,6 +30,7 @@ from waterworks.site import Site
 log = logging.getLogger(__name__)
 
 _TOPICS_REMEMBERED = 50_000
+_TOPIC_REMEMBERED = 500  # characters: a topic may have 65,535, and anyone may make up new ones
 
 
 class RawMessage(NamedTuple):
@@ -134,7 +135,9 @@ class Pipeline:
         except KeyError:
             if len(self._topics) >= _TOPICS_REMEMBERED:
                 self._topics.clear()
-            topic = self._topics[text] = parse(text)
+            topic = parse(text)
+            if len(text) <= _TOPIC_REMEMBERED:
+                self._topics[text] = topic
         if topic is None:
             raise Rejection(Reason.UNKNOWN_TOPIC, "not a topic of the layout twuin/{site}/{device}/...")
         if topic.site != self._site.id:

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -212,3 +213,14 @@ def test_received_is_when_the_group_came(pipeline: Pipeline) -> None:
     group = pipeline.prepare([message(reading(0))], NOW)
     assert group.batch.received.tolist() == [NOW.astype(object)]
     assert group.batch.time[0] == np.datetime64(MS, "ms")
+
+
+def test_topics_as_long_as_mqtt_allows_are_not_remembered(pipeline: Pipeline, rejected: RejectedLog) -> None:
+    long = [message(b"{", f"twuin/malang/{i:060000}/readings") for i in range(300)]
+    tracemalloc.start()
+    try:
+        pipeline.prepare(long, NOW)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after < 1_000_000
