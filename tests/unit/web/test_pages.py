@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from babel import Locale
 from fastapi.testclient import TestClient
 
-from twuin.alerts.model import Reason, State
+from twuin.alerts.model import Finding, Kind, Reason, State
 from twuin.web import locales
 from twuin.web.render import Templates
 from waterworks.errors import StoreUnavailable
@@ -338,3 +339,64 @@ def test_names_from_files_and_devices_cannot_become_markup(
 def test_the_digest_of_static_files_names_their_content() -> None:
     assert Templates().digest == Templates().digest
     assert re.fullmatch(r"[0-9a-f]{12}", Templates().digest)
+
+
+def test_many_silences_are_folded_behind_alerts_about_water(samples: Any, fresh: Any, browse: Browse) -> None:
+    fresh.findings += [
+        Finding(Kind.SILENT, f"{d}-P{k}", d, samples.NOW - timedelta(hours=h), samples.NOW, samples.NOW)
+        for h, (d, k) in enumerate([("D1", 1), ("D1", 2), ("D1", 3), ("D1", 4), ("D2", 1)], start=3)
+    ]
+    fresh.alerts.apply(fresh.findings)
+    client = browse(fresh, "en")
+    for address in ("/", "/alerts", "/alerts?state=open"):
+        page = client.get(address).text
+        assert (
+            page.index("Leak in DMA Sukun") < page.index("6 sensor silences") < page.index("D2-P1 is silent")
+        )
+    assert "4 sensor silences" in client.get("/dmas/D1").text
+    assert "sensor silences</summary>" not in client.get("/alerts?kind=silent").text
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/dmas/D1?range=3w", "/dmas/D1?nights=7d", "/sensors/D1-IN?range=<b>", "/alerts?state=nonsense"],
+)
+def test_a_choice_that_a_page_does_not_know_is_said(address: str, shown: Shown, browse: Browse) -> None:
+    page = browse(shown("town"), "en").get(address)
+    assert page.status_code == 200
+    assert "This page does not know “" in page.text
+    assert "<b>”" not in page.text
+
+
+def test_a_dma_shows_as_many_nights_as_chosen_and_its_links_lead_to_what_it_knows(
+    shown: Shown, browse: Browse
+) -> None:
+    client = browse(shown("town"), "en")
+    page = client.get("/dmas/D1").text
+    links = re.findall(r'href="(\?(?:range|nights)=[^"]*)"', page)
+    assert len(links) == 9
+    counts = {}
+    for link in links:
+        answer = client.get(f"/dmas/D1{link.replace('&amp;', '&').split('#')[0]}").text
+        assert "does not know" not in answer
+        nights = re.search(r'"nights":\[(.*?)\]', answer)
+        assert nights is not None
+        counts[link] = nights[1].count(",") + 1
+    few, many = (next(n for k, n in counts.items() if f"?nights={s}" in k) for s in ("28d", "all"))
+    assert few <= 28 < many
+
+
+def test_high_night_flow_says_what_it_is_measured_against(samples: Any, fresh: Any, browse: Browse) -> None:
+    high = next(f for f in fresh.findings if f.kind is Kind.NIGHT_FLOW)
+    evidence = {"night_flow_m3h": 78.2, "reference_m3h": 56.4, "legitimate_m3h": 6.05, "nights": 45}
+    fresh.findings[fresh.findings.index(high)] = replace(high, evidence=evidence)
+    fresh.alerts.apply(fresh.findings)
+    client = browse(fresh, "en")
+    alert = next(a for a in fresh.views.alerts().items if a.kind is Kind.NIGHT_FLOW)
+    page = client.get(f"/alerts/{alert.id}").text
+    assert "Measured against 56.4\u00a0m³/h" in page and "rose to 78.2\u00a0m³/h" in page
+    assert "45 nights" in page
+    assert '"reference":56.4' in page
+    assert "78.2\u00a0m³/h at night against 56.4\u00a0m³/h" in client.get("/").text
+    assert '"reference":56.4' in client.get("/dmas/D3").text
+    assert '"reference":null' in client.get("/dmas/D1").text

@@ -84,3 +84,26 @@ def test_confidence_is_told_in_words_and_figures() -> None:
         "likely (60%)",
         "possible (30%)",
     ]
+
+
+def test_a_pipe_with_a_small_share_of_the_ranking_is_no_lead(shown: Callable[[str], Any]) -> None:
+    alert = next(a for a in shown("town").views.alerts().items if a.suspects)
+    w = words("en")
+    first = alert.suspects[0]
+    assert w.lead(alert).startswith(f"Most suspect: pipe {first.pipe} (")
+    spread = [first.model_copy(update={"probability": 0.03})]
+    spread_out = alert.model_copy(update={"suspects": spread})
+    assert w.lead(spread_out) == "No pipe stands out. Seen most at D2-P1, D2-P2"
+    assert w.lead(spread_out.model_copy(update={"near": []})) == "No pipe stands out"
+    assert w.lead(alert.model_copy(update={"suspects": []})) == ""
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_a_silence_that_was_made_good_is_told_as_past(shown: Callable[[str], Any], code: str) -> None:
+    alert = next(a for a in shown("town").views.alerts().items if a.kind is Kind.SILENT)
+    late = alert.model_copy(update={"state": State.CLOSED, "reason": Reason.WITHDRAWN})
+    w = words(code)
+    assert w.title(late) != w.title(alert) and alert.subject in w.title(late)
+    assert w.sentence(late) != w.sentence(alert)
+    assert w.why_closed(late) != w.reason(Reason.WITHDRAWN)
+    assert w.why_closed(alert) == ""
