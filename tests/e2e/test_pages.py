@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -341,14 +342,15 @@ def test_span_of_a_chart_changes_without_leaving_the_page(
         page.goto("/dmas/D2")
         settled(page)
         page.evaluate("window.kept = true")
+        choice = page.locator('[data-ranges="range"]')
         with page.expect_response(lambda r: "/series?" in r.url) as answer:
-            page.get_by_role("link", name="28 hari").click()
+            choice.get_by_role("link", name="28 hari").click()
         assert answer.value.ok
         expect(page).to_have_url(re.compile(r"range=28d$"))
-        expect(page.get_by_role("link", name="28 hari")).to_have_attribute("aria-current", "true")
+        expect(choice.get_by_role("link", name="28 hari")).to_have_attribute("aria-current", "true")
         assert page.evaluate("window.kept") is True
         page.reload()
-        expect(page.get_by_role("link", name="28 hari")).to_have_attribute("aria-current", "true")
+        expect(choice.get_by_role("link", name="28 hari")).to_have_attribute("aria-current", "true")
 
 
 def test_lines_are_drawn_wherever_there_are_readings(
@@ -366,6 +368,79 @@ def test_lines_are_drawn_wherever_there_are_readings(
             page.goto(address)
             settled(page)
             assert least < drawn_share(page) < most, address
+
+
+def test_what_is_said_of_how_current_the_picture_is_moves_nothing(own: Served, browser: Browser) -> None:
+    views = own.sample.views
+    said = views.site()
+    states = [
+        {},
+        {"watermark": said.now - timedelta(days=365)},
+        {"watermark": said.now - timedelta(days=20), "catching_up": True},
+        {"watermark": None},
+        {"clock": "data", "stale_after_s": None},
+    ]
+    for width in WIDTHS.values():
+        for language in ("id-ID", "en-GB"):
+            with window(browser, own.url, width=width, language=language) as reader:
+                page = reader.new_page()
+                seen = set()
+                for changes in states:
+                    now = said.model_copy(update=changes)
+                    views.site = lambda now=now: now
+                    page.goto("/about")
+                    strip = page.locator("#stale")
+                    expect(strip).to_be_visible()
+                    seen.add(page.locator("main").evaluate("(e) => e.getBoundingClientRect().top"))
+                    assert strip.evaluate("(e) => e.scrollHeight <= e.clientHeight"), (language, changes)
+                assert len(seen) == 1, (language, width)
+
+
+def test_labels_of_an_axis_keep_the_digits_of_its_step(
+    serve: Callable[[str], Served], browser: Browser
+) -> None:
+    with window(browser, serve("town").url) as reader:
+        page = reader.new_page()
+        page.goto("/dmas/D2")
+        settled(page)
+        script = page.locator('script[src$="/js/charts.js"]').get_attribute("src")
+        assert script is not None
+        digits = page.evaluate(
+            "async (url) => [0.05, 0.25, 0.5, 1, 2.5, 20].map((await import(url)).stepDigits)",
+            script.replace("charts.js", "chartparts.js"),
+        )
+        assert digits == [2, 2, 1, 0, 1, 0]
+
+
+def test_a_legend_is_a_key_until_a_place_of_the_chart_is_pointed_at(
+    serve: Callable[[str], Served], browser: Browser
+) -> None:
+    with window(browser, serve("town").url) as reader:
+        page = reader.new_page()
+        page.goto("/dmas/D2")
+        settled(page)
+        chart = page.locator(".chart").first
+        value = chart.locator(".u-legend .u-series:not(.u-band) .u-value").nth(2)
+        expect(value).to_be_hidden()
+        chart.locator(".u-over").hover()
+        expect(value).to_be_visible()
+        expect(value).to_contain_text("m³")
+
+
+def test_nights_of_another_span_keep_the_span_of_the_chart_above(
+    serve: Callable[[str], Served], browser: Browser
+) -> None:
+    with window(browser, serve("town").url, language="en-GB") as reader:
+        page = reader.new_page()
+        page.goto("/dmas/D2")
+        settled(page)
+        inflow, nights = (page.locator(f'[data-ranges="{name}"]') for name in ("range", "nights"))
+        inflow.get_by_role("link", name="28 days").click()
+        nights.get_by_role("link", name="all").click()
+        expect(page).to_have_url(re.compile(r"\?range=28d&nights=all#nights-title$"))
+        settled(page)
+        expect(inflow.locator("[aria-current]")).to_have_text("28 days")
+        expect(nights.locator("[aria-current]")).to_have_text("all")
 
 
 def test_without_webgl_the_network_is_drawn_flat(serve: Callable[[str], Served], browser: Browser) -> None:
