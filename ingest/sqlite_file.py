@@ -16,6 +16,10 @@ _WAIT_S = 10.0  # for another process's transaction; ours take milliseconds
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+
+
 def use_wal(db: sqlite3.Connection, wait_s: float) -> None:
     """Put a file into WAL mode, waiting for other processes that are just making it.
 
@@ -42,12 +46,14 @@ class SqliteFile:
     def __init__(self, path: Path, schema: str, what: str) -> None:
         self.path = path
         self._what = what
-        self._lock = threading.RLock()
+        self._lock, self._read_lock = threading.RLock(), threading.RLock()
         with self._errors():
-            self._db = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+            self._db = _connect(path)
             use_wal(self._db, _WAIT_S)
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
+            # Readers need not wait for a writer who waits for another process.
+            self._reader = _connect(path)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -64,11 +70,13 @@ class SqliteFile:
 
     def read(self, sql: str, args: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        with self._lock, self._errors():
-            return self._db.execute(sql, tuple(args)).fetchall()
+        with self._read_lock, self._errors():
+            return self._reader.execute(sql, tuple(args)).fetchall()
 
     def close(self) -> None:
         """Release the file. Closing twice is allowed."""
+        with self._read_lock:
+            self._reader.close()
         with self._lock:
             self._db.close()
 

@@ -147,3 +147,21 @@ def test_a_file_that_another_process_is_just_making_is_waited_for(tmp_path: Path
     assert log.counts() == {"bad_json": 1}
     log.close()
     other.close()
+
+
+def test_who_reads_does_not_wait_for_who_waits_to_write(tmp_path: Path) -> None:
+    log = RejectedLog(tmp_path / "rejected.sqlite")
+    log.add([entry()])
+    other = sqlite3.connect(log.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writer = threading.Thread(target=log.add, args=([entry(1)],))
+    writer.start()
+    while writer.is_alive() and log._lock.acquire(blocking=False):  # until the writer is at it
+        log._lock.release()
+    assert len(log.list()) == 1
+    assert writer.is_alive()
+    other.execute("ROLLBACK")
+    writer.join()
+    assert len(log.list()) == 2
+    other.close()
+    log.close()
