@@ -88,6 +88,8 @@ class Parts:
     monitor: Monitor | None = None
 
     def close(self) -> None:
+        """End the jobs, then the store that they work on."""
+        self.jobs.finish()
         self.store.close()
 
 
@@ -249,11 +251,12 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say) -> None:
         sock = listen(settings.web.host, settings.web.port)
         parts = build(settings, site=site)
         with closing(parts), until_stopped(parts.jobs.stop):
+            app = web_app(parts)  # before there are threads: what it is made of silences warnings for itself
             if ingest:
                 start_ingest(parts)
             start_monitor(parts)
             say(f"{site.name}: {address(sock)}   (Ctrl-C ends it)")
-            serve_web(web_app(parts), sock, parts.jobs.stop)
+            serve_web(app, sock, parts.jobs.stop)
 
 
 def run_ingest(settings: Settings, *, say: Say) -> None:

@@ -126,7 +126,7 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
         stack.callback(parts.close)
         stop = parts.jobs.stop
         stack.enter_context(until_stopped(stop))
-        stack.callback(parts.jobs.finish)
+        app = web_app(parts)
         start_ingest(parts)
 
         # The monitor waits for the past weeks: half a past would look like sensors gone silent.
@@ -142,7 +142,7 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
         )
         parts.jobs.start("town", town.run)
         say(f"Open {address(sock)}   (Ctrl-C ends it; the next run goes on from here)")
-        serve_web(web_app(parts), sock, stop)
+        serve_web(app, sock, stop)
         say("Stopping ...")
 
 
