@@ -90,6 +90,46 @@ export const drawings = {
     };
   },
 
+  residual(figure, data) {
+    const unit = unitName(data.unit);
+    const s = withGaps(data, 0);
+    const none = s.x.map(() => null);
+    const [inflow, expected] = [s.values.inflow ?? none, s.values.expected ?? none];
+    const residual = inflow.map((v, i) => (v === null || expected[i] === null ? null : v - expected[i]));
+    const leaks = held(s.x, s.values.leak ?? none).map((v) => (v > 0 ? v : null));
+    return {
+      data: [s.x, residual, leaks],
+      empty: residual.every((v) => v === null),
+      options: base(figure, unit, {
+        scales: {
+          y: { range: (u, low, high) => uPlot.rangeNum(Math.min(0, low ?? 0), Math.max(0, high ?? 1), 0.1, true) },
+          x: figure.span,
+        },
+        series: [
+          timeSeries(),
+          {
+            label: _("Residual"),
+            stroke: colour("water"),
+            width: 1.5,
+            fill: alpha(colour("water"), 0.14),
+            points: { show: false },
+            value: value(unit),
+          },
+          {
+            label: _("Known leaks"),
+            stroke: colour("leak"),
+            width: 1.5,
+            dash: [8, 4],
+            points: { show: false },
+            value: value(unit),
+          },
+        ],
+        plugins: [marksPlugin(figure.marks), gapsPlugin(s.gaps)],
+      }),
+      say: _("Inflow less what is expected, in %(unit)s over time", { unit }),
+    };
+  },
+
   cusum(figure, data) {
     const s = withGaps(data, 0);
     const values = held(s.x, s.values.cusum ?? s.x.map(() => null));
