@@ -8,7 +8,8 @@ PATH="$PATH:/usr/sbin:/usr/local/sbin"
 missing=""
 command -v mosquitto >/dev/null 2>&1 || missing="$missing mosquitto"
 command -v mosquitto_pub >/dev/null 2>&1 || missing="$missing mosquitto-clients"
-command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+# Without its recommended fonts and drawing library a browser shows neither text nor a map.
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium fonts-dejavu-core fonts-liberation libgl1-mesa-dri"
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 command -v docker-compose >/dev/null 2>&1 || missing="$missing docker-compose"
 # shellcheck disable=SC2086
