@@ -10,6 +10,8 @@ command -v mosquitto >/dev/null 2>&1 || missing="$missing mosquitto"
 command -v mosquitto_pub >/dev/null 2>&1 || missing="$missing mosquitto-clients"
 # Without its recommended fonts and drawing library a browser shows neither text nor a map.
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium fonts-dejavu-core fonts-liberation libgl1-mesa-dri"
+# Playwright's own driver needs it.
+ldconfig -p | grep -q libatomic.so.1 || missing="$missing libatomic1"
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 command -v docker-compose >/dev/null 2>&1 || missing="$missing docker-compose"
 # shellcheck disable=SC2086
