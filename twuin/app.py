@@ -250,7 +250,7 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say) -> None:
     with Instance(settings.data_dir, "monitor"):
         sock = listen(settings.web.host, settings.web.port)
         parts = build(settings, site=site)
-        with closing(parts), until_stopped(parts.jobs.stop):
+        with until_stopped(parts.jobs.stop), closing(parts):
             app = web_app(parts)  # before there are threads: what it is made of silences warnings for itself
             if ingest:
                 start_ingest(parts)
@@ -265,7 +265,7 @@ def run_ingest(settings: Settings, *, say: Say) -> None:
     prepare_folder(settings.data_dir)
     with Instance(settings.data_dir, f"ingest-{settings.mqtt.name}"):
         parts = build(settings, site=site)
-        with closing(parts), until_stopped(parts.jobs.stop):
+        with until_stopped(parts.jobs.stop), closing(parts):
             start_ingest(parts)
             mqtt = settings.mqtt
             say(f"Readings of {site.name} from {mqtt.host}:{mqtt.port} as {mqtt.name!r}   (Ctrl-C ends it)")
@@ -278,7 +278,7 @@ def run_monitor(settings: Settings, *, say: Say) -> None:
     prepare_folder(settings.data_dir)
     with Instance(settings.data_dir, "monitor"):
         parts = build(settings, site=site)
-        with closing(parts), until_stopped(parts.jobs.stop):
+        with until_stopped(parts.jobs.stop), closing(parts):
             start_monitor(parts)
             say(f"Watching {site.name}   (Ctrl-C ends it)")
             parts.jobs.stop.wait()

@@ -123,9 +123,9 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
         stack.callback(broker.stop)
         mqtt = MqttSettings(host=broker.host, port=broker.port)  # type: ignore[call-arg]
         parts = build(settings.model_copy(update={"mqtt": mqtt}), site=site, clock=clock)
-        stack.callback(parts.close)
         stop = parts.jobs.stop
         stack.enter_context(until_stopped(stop))
+        stack.callback(parts.close)
         app = web_app(parts)
         start_ingest(parts)
 

@@ -19,11 +19,11 @@ from firmware_sim.live import run_fleet
 from firmware_sim.scenario import load_scenario
 from firmware_sim.scenario_model import Scenario
 from firmware_sim.town import demo_site_folder
-from ingest.backfill import backfill
+from ingest.backfill import BackfillReport, backfill
 from ingest.link import BrokerOptions
 from ingest.mapping import load_mapping
 from ingest.rejected import RejectedLog
-from ingest.replay import replay
+from ingest.replay import ReplayReport, replay
 from twuin.app import Say, broker_options, open_readings, read_settings_site
 from twuin.instance import prepare_folder
 from twuin.process import until_stopped
@@ -36,6 +36,17 @@ from waterworks.site_folder import read_site
 
 Moved = Callable[[float], None]
 """Is told the share of the work done [0..1]."""
+
+
+def _of_files(report: BackfillReport | ReplayReport) -> dict[str, Any]:
+    """What any work through files tells of them."""
+    return {
+        "empty": report.empty,
+        "rejected": {str(reason): count for reason, count in report.rejected.items()},
+        "examples": [str(example) for example in report.examples],
+        "first": _iso(report.first),
+        "last": _iso(report.last),
+    }
 
 
 def run_backfill(
@@ -53,12 +64,8 @@ def run_backfill(
         "stored": report.stored,
         "duplicates": report.duplicates,
         "replaced": report.replaced,
-        "empty": report.empty,
         "out_of_range": report.flagged,
-        "rejected": {str(reason): count for reason, count in report.rejected.items()},
-        "examples": [str(example) for example in report.examples],
-        "first": _iso(report.first),
-        "last": _iso(report.last),
+        **_of_files(report),
     }
 
 
@@ -82,11 +89,7 @@ def run_replay(
     return {
         "readings": report.readings,
         "messages": report.messages,
-        "empty": report.empty,
-        "rejected": {str(reason): count for reason, count in report.rejected.items()},
-        "examples": [str(example) for example in report.examples],
-        "first": _iso(report.first),
-        "last": _iso(report.last),
+        **_of_files(report),
         "complete": report.complete,
     }
 
