@@ -78,3 +78,7 @@ class BrokerError(TwuinError):
 
 class NotFound(TwuinError):
     """What was asked for by name does not exist: a DMA, a sensor, an alert."""
+
+
+class BenchmarkError(TwuinError):
+    """A benchmark cannot be run as asked: data of the wrong shape, or a library that is missing."""
