@@ -29,14 +29,20 @@ class NightFlow(NamedTuple):
 
 
 def night_flow(
-    inflow: Floats, day: Ints, hour: Floats, step_s: float, night: tuple[float, float] = (0.0, 5.0)
+    inflow: Floats,
+    day: Ints,
+    hour: Floats,
+    step_s: float,
+    night: tuple[float, float] = (0.0, 5.0),
+    *,
+    least: float = 0.75,
 ) -> NightFlow:
     """Lowest rolling hour of each night and what is usual over a week.
 
     inflow (T, S) [m3/s] on a regular grid of ``step_s``; day (T,), hour (T,): local day ordinal and local
     hour of each step's start, so that clock changes are the caller's. A rolling hour lies wholly within
     [night[0], night[1]) (for a window over midnight, from 22 to 4 say, the night counts to the day it
-    ends on) and has no missing step; a night counts if at least three quarters of its steps were measured.
+    ends on) and has no missing step; a night counts if at least ``least`` of its steps were measured.
     Steps longer than an hour count as they are.
     """
     start, end = night
@@ -63,7 +69,7 @@ def night_flow(
         else:
             rolling = (total[width:] - total[:-width]) / width
         covered = (
-            np.isfinite(values).sum(0) >= 0.75 * min(expected, len(values))
+            np.isfinite(values).sum(0) >= least * min(expected, len(values))
             if len(values) >= 0.75 * expected - 0.5
             else np.zeros(values.shape[1], bool)
         )
