@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_sim.draws import block, smooth, stream
+from firmware_sim.draws import block, normal, smooth, stream
 from firmware_sim.epanet_model import EpanetModel
 from firmware_sim.scenario_model import DemandOptions
 
@@ -63,6 +63,11 @@ def utc_offsets(utc_s: Ints, zone: ZoneInfo) -> Ints:
     return found
 
 
+def season(local: LocalTimes, options: DemandOptions) -> Floats:
+    """Factor (T,) [-] of the time of the year."""
+    return np.asarray(1 + options.season * np.cos(2 * np.pi * (local.yearday - options.season_peak) / 365.25))
+
+
 def rhythm(local: LocalTimes, options: DemandOptions) -> tuple[Floats, Floats]:
     """Factor (T,) [-] of the kind of day, and how much later (T,) [s] its habits are.
 
@@ -71,9 +76,8 @@ def rhythm(local: LocalTimes, options: DemandOptions) -> tuple[Floats, Floats]:
     """
     bump = np.sin(np.pi * (local.seconds % DAY_S) / DAY_S) ** 2
     factor = np.choose(local.special, [1.0, options.weekend, options.holiday])
-    wave = 1 + options.season * np.cos(2 * np.pi * (local.yearday - options.season_peak) / 365.25)
     later = np.where(local.special > 0, options.weekend_shift_h * 3600.0, 0.0)
-    return (1 + (factor - 1) * bump) * wave, later * bump
+    return 1 + (factor - 1) * bump, later * bump
 
 
 def follow(pattern: Floats, seconds: Floats | Ints, step_s: float, start_s: float) -> Floats:
@@ -114,10 +118,18 @@ class Demands:
         for node, category in model.categories:
             self._base[row[category.pattern], column[node]] += category.base
         self._base *= model.multiplier * options.scale
+        if options.node_error:
+            # By name, so that a junction draws the same whatever else draws or leaks.
+            named = list(model.nodes)
+            own = [stream(seed, "demand error of node", named[node]) for node in model.drawing]
+            z = np.array([float(normal(key, 0)) for key in own])
+            self._base *= np.exp(options.node_error * z - options.node_error**2 / 2)
         names = sorted(set(groups))
         self._group = np.array([names.index(g) for g in groups], np.int64)
         self._common = [stream(seed, "demand of dma", name) for name in names]
+        self._level = stream(seed, "demand of all")
         self._slow = stream(seed, "demand of nodes, slow")
+        self._drift = stream(seed, "demand of nodes, drift")
         self._fast = stream(seed, "demand of nodes")
         self.width = width
 
@@ -136,6 +148,15 @@ class Demands:
             knot = o.common_correlation_h * 3600
             common = np.concatenate([smooth(key, utc_s, knot, 1) for key in self._common], axis=1)
             log += (o.common_noise * common - o.common_noise**2 / 2)[:, self._group]
+        if o.common_step_noise:
+            step = np.stack([normal(key ^ 1, utc_s) for key in self._common], axis=1)
+            log += (o.common_step_noise * step - o.common_step_noise**2 / 2)[:, self._group]
+        if o.level_noise:
+            level = smooth(self._level, utc_s, o.level_correlation_days * DAY_S, 1)
+            log += o.level_noise * level - o.level_noise**2 / 2
+        if o.node_drift:
+            drift = smooth(self._drift, utc_s, o.node_drift_days * DAY_S, self.width)
+            log += o.node_drift * drift - o.node_drift**2 / 2
         if o.node_noise_slow:
             slow = smooth(self._slow, utc_s, o.node_correlation_h * 3600, self.width)
             log += o.node_noise_slow * slow - o.node_noise_slow**2 / 2
@@ -153,13 +174,16 @@ class Demands:
 
     def _expected(self, local: LocalTimes) -> Floats:
         factor, later = rhythm(local, self._options)
+        wave = season(local, self._options)
+        holiday = np.where(local.special == 2, factor, 1.0)
         columns = []
         for index in self._used:
             pattern = self._patterns[index - 1] if index > 0 else np.ones(1)
             if len(pattern) * self._step_s > 2 * DAY_S:  # it has its own weekends
-                columns.append(follow(pattern, local.seconds, self._step_s, self._start_s))
+                shape = follow(pattern, local.seconds, self._step_s, self._start_s)
+                columns.append(shape * holiday * wave)
                 continue
             shape = follow(pattern, local.seconds - later, self._step_s, self._start_s)
-            columns.append(shape * factor)
+            columns.append(shape * factor * wave)
         shapes = np.stack(columns, axis=1) if columns else np.empty((len(local.seconds), 0))
         return np.asarray(shapes @ self._base)

@@ -18,6 +18,8 @@ from epanet import toolkit
 from numpy.typing import NDArray
 
 from firmware_sim.holes import Hole, drill, free_name
+from firmware_sim.model_errors import disturb
+from firmware_sim.scenario_model import ModelOptions
 from waterworks.epanet_file import opened
 from waterworks.errors import NetworkError, Problem
 
@@ -32,6 +34,10 @@ ACCURACY = 1e-3
 _SECONDS_FOR_EVER = 2_000_000_000
 _CLOSED, _OPEN = 0.0, 1.0
 _PUMP_CLOSED = 2.0  # EN_PUMP_CLOSED; a pump that cannot deliver its head (0) is on all the same
+
+
+NOMINAL = ModelOptions()
+"""Pipes as the file has them."""
 
 
 class Category(NamedTuple):
@@ -55,13 +61,22 @@ class EpanetModel:
     """An EPANET file, opened for stepping. Close it, or use it as a context.
 
     nodes, links: index (from 0) of every name. holes: node index of each hole, in the order given.
+    errors, seed: how the pipes differ from the file's.
     Raises NetworkError for a file that EPANET cannot read.
     """
 
-    def __init__(self, file: Path, holes: Sequence[Hole], step_s: int) -> None:
+    def __init__(
+        self,
+        file: Path,
+        holes: Sequence[Hole],
+        step_s: int,
+        errors: ModelOptions = NOMINAL,
+        seed: int = 0,
+    ) -> None:
         self._stack = ExitStack()
         try:
             self.project = self._stack.enter_context(opened(file))
+            disturb(self.project, errors, seed)
             self._load(file, holes, step_s)
         except BaseException:
             self._stack.close()

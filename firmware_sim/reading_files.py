@@ -131,10 +131,19 @@ class WideFiles:
 
     Late readings stand where they belong. Columns are called after the network's elements where that is
     unique, else after the sensors. What devices still keep at ``end`` [us] is left out.
+    every: first instant and interval [us] of moments that have a row even where no sensor has a value.
     """
 
-    def __init__(self, out: Path, bound: Bound, sensors: Sequence[str], end: int) -> None:
-        self.readings, self._end = 0, end
+    def __init__(
+        self,
+        out: Path,
+        bound: Bound,
+        sensors: Sequence[str],
+        end: int,
+        every: tuple[int, int] | None = None,
+    ) -> None:
+        self.readings, self._end, self._every = 0, end, every
+        self._next: dict[str, int] = {}
         self.paths: list[Path] = []
         self._out, self._zone = out, bound.site.timezone
         self._hold = _furthest_stamp(bound)
@@ -181,11 +190,24 @@ class WideFiles:
             now = rows[0] < before
             later, rows = tuple(c[~now] for c in rows), [c[now] for c in rows]
             self._rows[kind] = [(later[0], later[1], later[2])]
-            if now.any():
-                self._write_rows(kind, rows[0], rows[1], rows[2])
+            if now.any() or self._every:
+                self._write_rows(kind, rows[0], rows[1], rows[2], self._due(kind, before))
 
-    def _write_rows(self, kind: str, stamp: Array, place: Array, value: Array) -> None:
-        times, row = np.unique(stamp, return_inverse=True)
+    def _due(self, kind: str, before: int) -> Array:
+        """Moments that need a row now, whether or not a sensor has a value."""
+        if self._every is None:
+            return np.empty(0, np.int64)
+        first, step = self._every
+        due = np.arange(self._next.get(kind, first), min(before, self._end), step, dtype=np.int64)
+        if len(due):
+            self._next[kind] = int(due[-1]) + step
+        return due
+
+    def _write_rows(self, kind: str, stamp: Array, place: Array, value: Array, due: Array) -> None:
+        times = np.union1d(stamp, due)
+        if not len(times):
+            return
+        row = np.searchsorted(times, stamp)
         table = np.full((len(times), len(self._columns[kind])), np.nan)
         table[row, place] = value
         self.readings += len(stamp)
@@ -195,7 +217,7 @@ class WideFiles:
         decimals = WIDE[kind][1]
         for year in np.unique(years).tolist():
             of = years == year
-            self._file(kind, year).write(_wide_csv(text[of], np.round(table[of], decimals), decimals))
+            self._file(kind, year).write(wide_csv(text[of], np.round(table[of], decimals), decimals))
 
     def _file(self, kind: str, year: int) -> IO[bytes]:
         if (kind, year) not in self._open:
@@ -225,7 +247,9 @@ def _heads(sensors: Sequence[Sensor]) -> list[str]:
     return [s.element if often[s.element] == 1 else s.id for s in sensors]
 
 
-def _wide_csv(times: Array, values: Array, decimals: int) -> bytes:
+def wide_csv(times: Array, values: Array, decimals: int) -> bytes:
+    """Lines of a wide file: times (T,) as text, values (T, S), whole numbers where ``decimals`` is 0; NaN
+    is an empty cell."""
     columns: list[Any] = [pa.array(times)]
     for k in range(values.shape[1]):
         column = pa.array(values[:, k], from_pandas=True)

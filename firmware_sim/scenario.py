@@ -22,6 +22,7 @@ from firmware_sim.scenario_model import (
     FaultKind,
     Growth,
     Leak,
+    ModelOptions,
     Scenario,
 )
 from firmware_sim.scenario_rules import (
@@ -30,6 +31,7 @@ from firmware_sim.scenario_rules import (
     EVENT,
     FAULT,
     LEAK,
+    MODEL,
     NEEDS_SHARE,
     NEEDS_VALUE,
     Rules,
@@ -42,7 +44,7 @@ from firmware_sim.scenario_rules import (
 from waterworks.errors import Problem, ProblemsError
 
 _T = TypeVar("_T")
-TABLES = ("name", "seed", "start", "step_s", "demand", "devices", "leak", "fault", "event")
+TABLES = ("name", "seed", "start", "step_s", "model", "demand", "devices", "leak", "fault", "event")
 
 
 class ScenarioError(ProblemsError):
@@ -125,6 +127,7 @@ class _Reader:
         )
         return Scenario(
             **top,
+            model=ModelOptions(**self.options(said, "model", ModelOptions, MODEL)),
             demand=DemandOptions(**self.options(said, "demand", DemandOptions, DEMAND)),
             devices=DeviceOptions(**self.options(said, "devices", DeviceOptions, DEVICES)),
             leaks=tuple(self.each(said, "leak", self.leak)),

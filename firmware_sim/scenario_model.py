@@ -22,11 +22,16 @@ class DemandOptions:
 
     node_noise, node_noise_slow: spread of one junction's demand around its expectation, as the standard
     deviation of its logarithm [-]: from step to step, and over ``node_correlation_h`` [h].
-    common_noise: the same for all junctions of a DMA together, over ``common_correlation_h`` [h].
+    common_noise, common_step_noise: the same for all junctions of a DMA together, over
+    ``common_correlation_h`` [h] and from step to step.
     weekend, holiday: factor on the day's demand [-], at its fullest at noon; weekend_shift_h: how much
     later such a day begins [h]. Networks whose patterns span a week or more keep their own weekends.
     holidays: days of the scenario beside the site's own. season: amplitude of a yearly wave [-] that is
     highest on day ``season_peak`` of the year. scale: factor on all demand [-].
+    node_error: spread of a junction's constant factor [-], as the standard deviation of its logarithm: how
+    wrongly the model splits demand over its junctions. node_drift: spread of what changes in that over
+    ``node_drift_days`` [d]. level_noise: the same for all demand together (weather), over
+    ``level_correlation_days`` [d].
     """
 
     node_noise: float = 0.30
@@ -34,6 +39,7 @@ class DemandOptions:
     node_correlation_h: float = 3.0
     common_noise: float = 0.02
     common_correlation_h: float = 6.0
+    common_step_noise: float = 0.0
     weekend: float = 1.04
     weekend_shift_h: float = 1.5
     holiday: float = 1.08
@@ -41,6 +47,25 @@ class DemandOptions:
     season: float = 0.0
     season_peak: float = 200.0
     scale: float = 1.0
+    node_error: float = 0.0
+    node_drift: float = 0.0
+    node_drift_days: float = 30.0
+    level_noise: float = 0.0
+    level_correlation_days: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """How the pipes in the ground differ from those of the network file, which is what a utility knows.
+
+    roughness_error, diameter_error: the largest error of a pipe's roughness and diameter, as a share [-];
+    errors are uniform up to it. error_common: share of the error [0..1] that pipes of the same nominal
+    diameter and roughness have in common (they were laid in the same years), the rest is each pipe's own.
+    """
+
+    roughness_error: float = 0.0
+    diameter_error: float = 0.0
+    error_common: float = 0.0
 
 
 class Growth(StrEnum):
@@ -201,6 +226,7 @@ class Scenario:
     seed: int = 1
     start: np.datetime64 | None = None
     step_s: int = 300
+    model: ModelOptions = ModelOptions()
     demand: DemandOptions = DemandOptions()
     devices: DeviceOptions = DeviceOptions()
     leaks: tuple[Leak, ...] = ()

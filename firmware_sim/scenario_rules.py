@@ -142,11 +142,17 @@ EVENT: Rules = {
     "id": text, "kind": one_of(EventKind), "start": parse_when, "end": parse_when, "link": text,
     "node": text, "value": number(0), "hours": hours,
 }  # fmt: skip
+MODEL: Rules = {
+    "roughness_error": number(0, 0.9), "diameter_error": number(0, 0.5), "error_common": number(0, 1),
+}  # fmt: skip
 DEMAND: Rules = {
     "node_noise": number(0, 3), "node_noise_slow": number(0, 3), "node_correlation_h": number(0, above=True),
-    "common_noise": number(0, 3), "common_correlation_h": number(0, above=True), "weekend": number(0, 10),
+    "common_noise": number(0, 3), "common_step_noise": number(0, 3),
+    "common_correlation_h": number(0, above=True), "weekend": number(0, 10),
     "weekend_shift_h": number(-12, 12), "holiday": number(0, 10), "holidays": days, "season": number(0, 1),
-    "season_peak": number(0, 366), "scale": number(0, above=True),
+    "season_peak": number(0, 366), "scale": number(0, above=True), "node_error": number(0, 3),
+    "node_drift": number(0, 3), "node_drift_days": number(0, above=True), "level_noise": number(0, 3),
+    "level_correlation_days": number(0, above=True),
 }  # fmt: skip
 DEVICES: Rules = {
     "interval_s": number(1, 86400), "phase": one_of(Phase), "send_delay_s": number(0, 3600),

@@ -101,7 +101,8 @@ class Truth:
         self.step_s = scenario.step_s
         start_s = int(start.astype("datetime64[s]").astype(np.int64)) // self.step_s * self.step_s
         self._anchor_s = _anchor(bound)
-        self.model = EpanetModel(site.network_file, [leak.hole for leak in bound.leaks], self.step_s)
+        holes = [leak.hole for leak in bound.leaks]
+        self.model = EpanetModel(site.network_file, holes, self.step_s, scenario.model, scenario.seed)
         try:
             self._prepare(points)
             chunk = (start_s - self._anchor_s) // DAY_S
