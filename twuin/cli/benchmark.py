@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twuin.cli.options import err, out, print_json
+from twuin.cli.years import years
 
 if TYPE_CHECKING:
     from twuin.benchmark.table import Result
@@ -28,6 +29,9 @@ PlotsOption = Annotated[
 @app.callback()
 def cases() -> None:
     """A group even while it has a single case."""
+
+
+app.command()(years)
 
 
 def before(plots: Path | None) -> None:
