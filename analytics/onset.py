@@ -32,9 +32,9 @@ class Onset(NamedTuple):
 def onset_posterior(z: Floats, earliest: int, side: int, persistence: float = 0.0) -> Floats:
     """Probability that a change which lasts to the end of a series (n,) began at each value, (n,).
 
-    z (n,): standardised, mean 0 and deviation 1 before the change, NaN carries no weight. side: +1 for a rise, -1 for a
-    fall. 0 before ``earliest``. persistence [0, 1): lag-one autocorrelation of the noise; log likelihoods
-    are scaled by (1 - p) / (1 + p), the share of a value that is news of its own.
+    z (n,): standardised, mean 0 and deviation 1 before the change, NaN carries no weight. side: +1 for a
+    rise, -1 for a fall. 0 before ``earliest``. persistence [0, 1): lag-one autocorrelation of the noise;
+    log likelihoods are scaled by (1 - p) / (1 + p), the share of a value that is news of its own.
 
     With x = side z, weights w (1 for a step, i - tau + 1 for a ramp from tau on), A = sum w x, B = sum w²:
     log weight = k A² / (2 B) - log(k B) / 2 + log Phi(A sqrt(k / B)), k the scale; the last term holds the
