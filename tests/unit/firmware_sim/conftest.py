@@ -59,6 +59,12 @@ A 0 0
 
 
 @pytest.fixture
+def hamlet() -> str:
+    """The hamlet's EPANET file."""
+    return HAMLET
+
+
+@pytest.fixture
 def hamlet_site(tmp_path: Path) -> Callable[..., Site]:
     """Makes the hamlet's site: one inlet meter TB, pressures, the tank's level, a customer's meter."""
 

@@ -33,6 +33,7 @@ COMMANDS = [
     ["site"],
     ["site", "check"],
     ["site", "import"],
+    ["benchmark", "years"],
 ]
 
 
