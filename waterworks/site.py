@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from waterworks.losses import Bill, LossOptions
 from waterworks.units import Quantity
 
 NIGHT_USE = 1.7e-3 / 3600
@@ -31,6 +32,10 @@ class Dma:
     connections: service connections [-]. mains_m: length of mains [m], None where unknown.
     night_use_m3s_per_connection: legitimate night use [m3/s a connection].
     pressure_m: average zone pressure [m of head], None where unknown.
+    service_m: service pipe between property boundary and meter [m], in all. icf: infrastructure condition
+    factor of background leakage, 1 for pipes in good order. n1: FAVAD exponent, None where it was not
+    measured. large_night_m3s: night use of customers that each take much [m3/s]. billed_m3_month: what is
+    billed in a usual month [m3], None where unknown.
     """
 
     id: str
@@ -39,6 +44,11 @@ class Dma:
     mains_m: float | None = None
     night_use_m3s_per_connection: float = NIGHT_USE
     pressure_m: float | None = None
+    service_m: float = 0.0
+    icf: float = 1.0
+    n1: float | None = None
+    large_night_m3s: float = 0.0
+    billed_m3_month: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,8 @@ class Site:
     network_file: Path | None = None
     node_dma: dict[str, str] = field(default_factory=dict)  # junction -> DMA, where there is a network
     monitor: MonitorOptions = MonitorOptions()
+    losses: LossOptions = field(default_factory=LossOptions)
+    billing: tuple[Bill, ...] = ()
 
     @cached_property
     def sensor(self) -> dict[str, Sensor]:

@@ -1,5 +1,5 @@
-"""The site folder: ``site.toml``, ``dmas.csv``, ``sensors.csv``, and where there are any ``network.inp``
-and ``nodes.csv``, read and checked as a whole. docs/site-folder.md describes every column.
+"""The site folder: ``site.toml``, ``dmas.csv``, ``sensors.csv``, and where there are any ``network.inp``,
+``nodes.csv`` and ``billed.csv``, read and checked as a whole. docs/site-folder.md describes every column.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from waterworks.epanet_file import read_network
 from waterworks.errors import NetworkError, Problem, Severity, SiteError
 from waterworks.network import Network, NodeKind
 from waterworks.site import Role, Sensor, Site
+from waterworks.site_losses import BILLED_FILE, read_bills
 from waterworks.site_tables import once, read_dmas, read_sensors
 from waterworks.site_toml import Head, read_head
 from waterworks.tables import Problems, read_table, suggestion
@@ -54,7 +55,7 @@ def _read(folder: Path) -> tuple[Site | None, list[Problem]]:
     ]
     reader = _Reader(folder)
     site = reader.site()
-    order = [SITE_FILE, DMAS_FILE, SENSORS_FILE, NODES_FILE]
+    order = [SITE_FILE, DMAS_FILE, SENSORS_FILE, NODES_FILE, BILLED_FILE]
     found = sorted(
         [*missing, *reader.problems()],
         key=lambda p: (order.index(p.file) if p.file in order else len(order), p.line or 0),
@@ -81,6 +82,7 @@ class _Reader:
         self.about_dmas = Problems(DMAS_FILE)
         self.about_sensors = Problems(SENSORS_FILE)
         self.about_nodes = Problems(NODES_FILE)
+        self.about_bills = Problems(BILLED_FILE)
         self.about_network: list[Problem] = []
         self.dma_line: dict[str, int] = {}
         self.sensor_line: dict[str, int] = {}
@@ -91,6 +93,7 @@ class _Reader:
             *self.about_dmas.found,
             *self.about_sensors.found,
             *self.about_nodes.found,
+            *self.about_bills.found,
             *self.about_network,
         ]
 
@@ -130,6 +133,8 @@ class _Reader:
                     )
         if sensors is not None and not lacking:
             self.inlets(sensors)
+            self.outlets(head, sensors)
+        bills = read_bills(self.folder / BILLED_FILE, self.about_bills, known)
         if dmas is None or sensors is None:
             return None
         return Site(
@@ -143,6 +148,8 @@ class _Reader:
             network_file=network_file,
             node_dma=zones.junctions(network, node_dma) if network is not None else {},
             monitor=head.monitor,
+            losses=head.losses,
+            billing=tuple(bills),
         )
 
     # the network, and what the tables say about it
@@ -300,3 +307,19 @@ class _Reader:
                 self.about_dmas.error(
                     line, f"DMA {dma} has no inlet: give it at least one flow meter with role inlet"
                 )
+
+    def outlets(self, head: Head, sensors: list[Sensor]) -> None:
+        """The pressure sensors behind reducing valves that ``site.toml`` names."""
+        if not head.losses.prv_outlets:
+            return
+        quantity = {s.id: s.quantity for s in sensors}
+        text = (self.folder / SITE_FILE).read_text("utf-8-sig").splitlines()
+        line = next((i for i, said in enumerate(text, 1) if said.lstrip().startswith("prv_outlets")), None)
+        for name in head.losses.prv_outlets:
+            if name not in quantity:
+                wrong = f"is not in {SENSORS_FILE}{suggestion(name, sorted(quantity))}"
+            elif quantity[name] is not Quantity.PRESSURE:
+                wrong = f"measures {quantity[name].value}, not pressure"
+            else:
+                continue
+            self.about_site.error(line, f"prv_outlets: sensor {name!r} {wrong}")

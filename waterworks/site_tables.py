@@ -11,7 +11,17 @@ from waterworks.tables import Problems, Row, read_table, suggestion
 from waterworks.units import Quantity, canonical, to_si
 
 DMA_REQUIRED = ("id", "connections")
-DMA_OPTIONAL = ("name", "mains_km", "night_use_l_per_connection_h", "pressure_m")
+DMA_OPTIONAL = (
+    "name",
+    "mains_km",
+    "night_use_l_per_connection_h",
+    "pressure_m",
+    "service_pipe_km",
+    "icf",
+    "n1",
+    "large_night_use_m3h",
+    "billed_m3_month",
+)
 SENSOR_REQUIRED = ("id", "quantity", "unit", "dma", "device")
 SENSOR_OPTIONAL = (
     "role",
@@ -53,6 +63,7 @@ def read_dmas(path: Path, problems: Problems, lines: dict[str, int]) -> list[Dma
         row.required("connections")
         mains = row.number("mains_km", least=0)
         night = row.number("night_use_l_per_connection_h", least=0)
+        icf = row.number("icf", above=0, most=100)
         out.append(
             Dma(
                 id=dma,
@@ -61,6 +72,11 @@ def read_dmas(path: Path, problems: Problems, lines: dict[str, int]) -> list[Dma
                 mains_m=None if mains is None else mains * 1000,
                 night_use_m3s_per_connection=(NIGHT_USE if night is None else night * _LITRES_PER_HOUR),
                 pressure_m=row.number("pressure_m", least=0),
+                service_m=(row.number("service_pipe_km", least=0) or 0.0) * 1000,
+                icf=1.0 if icf is None else icf,
+                n1=row.number("n1", least=0.3, most=3),
+                large_night_m3s=(row.number("large_night_use_m3h", least=0) or 0.0) / 3600,
+                billed_m3_month=row.number("billed_m3_month", least=0),
             )
         )
     return out

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from waterworks import geo
+from waterworks.losses import LossOptions
 from waterworks.site import MonitorOptions
+from waterworks.site_losses import TABLES, read_options
 from waterworks.tables import Problems, read_text, suggestion, wrong_id
 
-KEYS = ("id", "name", "timezone", "crs", "network", "monitor")
+KEYS = ("id", "name", "timezone", "crs", "network", "monitor", *TABLES)
 MONITOR_KEYS = ("night", "holidays", "water_cost", "currency")
 
 
@@ -29,6 +31,7 @@ class Head:
     crs: str = ""
     network: str = ""
     monitor: MonitorOptions = field(default_factory=MonitorOptions)
+    losses: LossOptions = field(default_factory=LossOptions)
 
 
 def read_head(path: Path, problems: Problems) -> Head | None:
@@ -55,6 +58,9 @@ class _Reader:
 
     def head(self) -> Head:
         self._unknown(self.said, KEYS, "")
+        for name, keys in TABLES.items():
+            if isinstance(self.said.get(name), dict):
+                self._unknown(self.said[name], keys, name)
         if "id" not in self.said:
             self.problems.error(None, 'id is missing: write id = "kota" or the like')
         site = self._text("id")
@@ -69,13 +75,14 @@ class _Reader:
             crs=self._crs(),
             network=self._network(),
             monitor=self._monitor(),
+            losses=read_options(self.said, self.line, self.problems),
         )
 
     def line(self, key: str, table: str = "") -> int | None:
         """Where ``key`` of ``table`` is set: TOML's own reader does not say."""
         here = ""
         for number, line in enumerate(self.text.splitlines(), 1):
-            if match := re.match(r"\s*\[\s*([\w.\-]+)\s*\]", line):
+            if match := re.match(r"\s*\[{1,2}\s*([\w.\-]+)\s*\]", line):
                 here = match.group(1)
                 if not table and here == key:
                     return number
@@ -89,7 +96,7 @@ class _Reader:
                 where = f" in [{name}]" if name else ""
                 hint = suggestion(key, known)
                 if not hint:
-                    for other, keys in (("", KEYS), ("monitor", MONITOR_KEYS)):
+                    for other, keys in (("", KEYS), ("monitor", MONITOR_KEYS), *TABLES.items()):
                         if other != name and key in keys:
                             hint = f": it belongs {f'into [{other}]' if other else 'above the first [table]'}"
                 self.problems.error(self.line(key, name), f"unknown key {key!r}{where}{hint}")
