@@ -1,0 +1,315 @@
+"""A test has spoken against a sensor: is it the sensor, which kind of fault, since when, or is it water?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.gate.fault import Fault, FaultKind
+from analytics.gate.lag import best_lag
+from analytics.gate.layout import INLET
+from analytics.gate.naming import Named, name, onset_of, onset_of_noise
+from analytics.gate.verdict import flow_odds, head_odds
+
+if TYPE_CHECKING:
+    from analytics.gate.gate import Gate
+
+Floats = NDArray[np.float64]
+
+LONGEST_DAYS = 7
+"""What is judged began at most so long ago [days]."""
+
+BEFORE_DAYS = 3
+"""What departs from usual is measured against so many days before the onset."""
+
+CLOCK_HOURS = 14
+"""No zone mistake is larger [h]: the widest difference from UTC in use."""
+
+LAGGED = 0.35
+"""A shift of the clock must leave less than this share of the mean square difference."""
+
+MIRRORED = 0.4
+"""A reversed reading, turned back, is within this share of what is expected."""
+
+
+class Verdict(NamedTuple):
+    """fault: what was found, None for nothing."""
+
+    fault: Fault | None
+
+
+NOTHING = Verdict(None)
+
+
+class Judge:
+    """Judges sensors of a gate by what it has on tape up to a row."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+
+    # -- by the readings alone ----------------------------------------------------------------------
+
+    def impossible(self, row: int, s: int) -> Verdict:
+        """Readings that cannot be."""
+        onset = row + 1 - int(self.gate.state.wrong[s])
+        turned = self._mirrored(onset, row, s)
+        value = float(self.gate.tape.floats("value", row, row + 1)[0, s])
+        kind = FaultKind.REVERSED if turned else FaultKind.IMPOSSIBLE
+        return Verdict(
+            Fault(
+                s,
+                kind,
+                onset,
+                row,
+                value,
+                evidence={
+                    "value": value,
+                    "low": float(self.gate.layout.low[s]),
+                    "high": float(self.gate.layout.high[s]),
+                },
+            )
+        )
+
+    def stuck(self, row: int, s: int) -> Verdict:
+        """The same value too long."""
+        gate = self.gate
+        assert gate.learnt is not None
+        run = int(gate.state.run[s])
+        value = float(gate.tape.floats("value", row, row + 1)[0, s])
+        evidence = {"value": value, "repeats": float(run), "limit": float(gate.learnt.run[s])}
+        return Verdict(Fault(s, FaultKind.STUCK, row - run, row, value, evidence=evidence))
+
+    def reversed(self, row: int, s: int) -> Verdict:
+        """An inlet meter that reads backwards what is expected forwards."""
+        gate = self.gate
+        first = row + 1 - max(3, round(2700 / gate.step_s))
+        if first < gate.tape.base or first < gate.state.clean[s] or not self._mirrored(first, row, s):
+            return NOTHING
+        value = gate.tape.floats("value", first, row + 1)[:, s]
+        while first - 1 >= max(gate.tape.base, row - gate.slots):
+            earlier = gate.tape.floats("value", first - 1, first)[0, s]
+            if not earlier < 0:
+                break
+            first -= 1
+        return Verdict(
+            Fault(s, FaultKind.REVERSED, first, row, float(value[-1]), evidence={"value": float(value[-1])})
+        )
+
+    def _mirrored(self, first: int, row: int, s: int) -> bool:
+        gate = self.gate
+        if gate.learnt is None:
+            return False
+        value = gate.tape.floats("value", first, row + 1)[:, s]
+        usual = gate.learnt.course.usual[gate.tape.slots(first, row + 1), s]
+        said = value - gate.tape.floats("error", first, row + 1)[:, s]
+        expected = np.where(np.isfinite(said), said, usual)
+        ok = np.isfinite(value) & np.isfinite(expected)
+        if ok.sum() < 2:
+            return False
+        v, e = value[ok], expected[ok]
+        return bool(
+            (v * e < 0).all()
+            and np.mean(np.abs(v + e)) < MIRRORED * np.mean(np.abs(e))
+            and np.mean(np.abs(e)) > 0.2 * gate.learnt.usual[s]
+        )
+
+    # -- against the neighbours ---------------------------------------------------------------------
+
+    def spikes(self, row: int, s: int) -> Verdict:
+        """Far off and back again, several times a day."""
+        gate, o = self.gate, self.gate.options
+        first = max(row + 1 - gate.slots, int(gate.state.clean[s]), gate.tape.base)
+        z = gate.tape.floats("z", first, row + 1)
+        with np.errstate(invalid="ignore"):
+            far = (np.abs(z[:, s]) > o.spike) | np.asarray(gate.tape.cut("wrong", first, row + 1)[:, s], bool)
+        if far.sum() < o.spikes or not self._worst(first, row, s, noise=True):
+            return NOTHING
+        error = gate.tape.floats("error", first, row + 1)[:, s] - gate.state.bias[s]
+        found = name(error, z[:, s], gate.slots)
+        if found is None or found.kind is not FaultKind.SPIKE:
+            return NOTHING
+        evidence = {"spikes": float(far.sum()), "height": found.size, "hours": (row + 1 - first) * self._hours}
+        return Verdict(Fault(s, FaultKind.SPIKE, first + found.start, row, found.size, evidence=evidence))
+
+    @property
+    def _hours(self) -> float:
+        return self.gate.step_s / 3600
+
+    def shift(self, row: int, s: int, zero: int, *, daily: bool) -> Verdict:
+        """A test on differences from the neighbours has passed its limit."""
+        gate = self.gate
+        state, learnt = gate.state, gate.learnt
+        assert learnt is not None
+        base = max(gate.tape.base, int(state.clean[s]), row + 1 - LONGEST_DAYS * gate.slots)
+        first = max(base, min(zero - 4, row - 2))
+        z = gate.tape.floats("z", base, row + 1)[:, s]
+        error = gate.tape.floats("error", base, row + 1)[:, s] - state.bias[s]
+        if np.isfinite(z).sum() < 3:
+            return NOTHING
+        start = onset_of(z, first - base)
+        if not daily and np.sqrt(np.nanmean(z[start:] ** 2)) > 3 * abs(np.nanmean(z[start:])):
+            start = onset_of_noise(z, 0)
+        found = name(error[start:], z[start:], gate.slots)
+        onset = base + start
+        n = row + 1 - onset
+        if found is None:
+            return self._later(row, s, n)
+        if found.kind is FaultKind.SPIKE and (np.abs(z[np.isfinite(z)]) > gate.options.spike).sum() < (
+            gate.options.spikes
+        ):
+            return self._later(row, s, 4)
+        lag = self._clock(onset, row, s)
+        if lag is not None:
+            found = Named(FaultKind.CLOCK, lag * gate.step_s, 0)
+        noise = found.kind in (FaultKind.NOISE, FaultKind.SPIKE, FaultKind.CLOCK)
+        if not self._worst(onset, row, s, noise=noise):
+            return self._later(row, s, n)
+        if found.kind in (FaultKind.OFFSET, FaultKind.DRIFT) and abs(found.size) < learnt.least[s]:
+            return self._later(row, s, max(n, gate.slots // 4))
+        if found.kind is FaultKind.NOISE:
+            # The first hours of a shift may look like noise, and a leak's like both.
+            if n < 6 * 3600 / gate.step_s or found.size < 0.5 * learnt.least[s]:
+                return self._later(row, s, n)
+        odds = self._odds(onset, row, s, float(np.nanmean(error[start:])))
+        if noise and odds > 1 / gate.options.odds:
+            odds = max(odds, gate.options.odds)
+        if odds < 1 / gate.options.odds:  # water: what it does to this sensor is no news any more
+            recent = error[max(start, len(error) - gate.slots) :] + state.bias[s]
+            state.bias[s] = float(np.nanmean(recent))
+            state.rest(s, row + 1)
+            return NOTHING
+        if odds < gate.options.odds:
+            return self._later(row, s, n)
+        z_mean = float(np.nanmean(z[start:]))
+        evidence = {
+            "deviations": z_mean * float(np.sqrt(np.isfinite(z[start:]).sum())),
+            "odds": min(odds, 1e6),
+            "hours": n * self._hours,
+            "neighbours": float(len(self._peers(s))),
+        }
+        return Verdict(Fault(s, found.kind, onset + found.start, row, found.size, evidence=evidence))
+
+    def rename(self, f: Fault, row: int) -> None:
+        """A fault that lasts is better known from day to day."""
+        gate = self.gate
+        if f.kind not in (
+            FaultKind.OFFSET,
+            FaultKind.DRIFT,
+            FaultKind.NOISE,
+            FaultKind.CLOCK,
+            FaultKind.SPIKE,
+        ):
+            return
+        first = max(f.onset, gate.tape.base, row + 1 - LONGEST_DAYS * gate.slots)
+        z = gate.tape.floats("z", first, row + 1)[:, f.sensor]
+        error = gate.tape.floats("error", first, row + 1)[:, f.sensor] - gate.state.bias[f.sensor]
+        if np.isfinite(z).sum() < gate.slots / 4:
+            return
+        lag = self._clock(first, row, f.sensor)
+        if lag is not None:
+            f.kind, f.size = FaultKind.CLOCK, lag * gate.step_s
+            return
+        found = name(error, z, gate.slots)
+        if found is None or (f.kind is FaultKind.DRIFT and found.kind is FaultKind.OFFSET):
+            return
+        f.kind, f.size = found.kind, found.size
+
+    def _clock(self, onset: int, row: int, s: int) -> int | None:
+        """By how many steps readings come late since the onset, if that explains them."""
+        gate = self.gate
+        learnt = gate.learnt
+        assert learnt is not None
+        if row + 1 - onset < gate.slots / 3:
+            return None
+        value = gate.tape.floats("value", onset, row + 1)[:, s]
+        said = value - gate.tape.floats("error", onset, row + 1)[:, s]
+        found = best_lag(value, said, CLOCK_HOURS * 3600 // gate.step_s, max(8, (row + 1 - onset) // 3))
+        if found is None or not np.isfinite(found.best):
+            return None
+        noise = float(np.nanmean(learnt.relation.scale[:, s] ** 2)) * learnt.caution**2
+        if found.best < LAGGED * found.now and found.best < 4 * noise:
+            return found.steps
+        return None
+
+    def _odds(self, onset: int, row: int, s: int, difference: float) -> float:
+        """How much likelier a fault is than water."""
+        gate = self.gate
+        layout, learnt, tape = gate.layout, gate.learnt, gate.tape
+        assert learnt is not None
+        before = max(tape.base, onset - BEFORE_DAYS * gate.slots)
+        slot = tape.slots(before, row + 1)
+        cut = onset - before
+        value = tape.floats("value", before, row + 1)[:, s]
+        error = tape.floats("error", before, row + 1)[:, s]
+        usual = learnt.course.usual[slot, s]
+        n = row + 1 - onset
+
+        def moved(series: Floats, column: int) -> tuple[float, float]:
+            now, then = _mean(series[cut:]), _mean(series[:cut])
+            spread = np.hypot(
+                learnt.course.spread_of(column, n), learnt.course.spread_of(column, BEFORE_DAYS * gate.slots)
+            )
+            return now - then, float(spread) * learnt.caution
+
+        if layout.what[s] == INLET:
+            virtual, spread = moved(value - error - usual, s)
+            if not np.isfinite(virtual) or not np.isfinite(spread):
+                return 1.0
+            return flow_odds(difference, virtual, spread)
+        own, own_spread = moved(value - usual, s)
+        area = int(layout.area[s])
+        column = len(layout.what) + area
+        inflow = tape.floats("inflow", before, row + 1)[:, area] - learnt.course.usual[slot, column]
+        flow, flow_spread = moved(inflow, column)
+        if not np.isfinite(own) or not np.isfinite(own_spread):
+            return 1.0
+        if not np.isfinite(flow) or not np.isfinite(flow_spread):
+            flow, flow_spread = 0.0, float("inf")
+        return head_odds(difference, own, own_spread, flow, flow_spread, learnt.relation.response[s])
+
+    def _peers(self, s: int) -> list[int]:
+        layout = self.gate.layout
+        together = layout.member[layout.member[:, s]].any(axis=0)
+        together[s] = False
+        scale = self.gate.learnt.relation.scale if self.gate.learnt is not None else None
+        return [
+            int(k)
+            for k in np.flatnonzero(together)
+            if scale is not None and np.isfinite(scale[0, k]) and not self.gate.state.is_faulty(int(k))
+        ]
+
+    def _worst(self, onset: int, row: int, s: int, *, noise: bool) -> bool:
+        """Whether no neighbour departs as much: a faulty sensor spoils what is expected of the others.
+
+        For a shift of one of several jointly normal values the likelihood ratio is half the square of its
+        mean standardised difference times the number of steps, largest for the sensor that shifted.
+        """
+        gate = self.gate
+        persistence = gate.learnt.relation.persistence if gate.learnt is not None else np.ones(0)
+        z = gate.tape.floats("z", onset, row + 1)
+
+        def power(k: int) -> float:
+            own = z[:, k]
+            own = np.clip(own[np.isfinite(own)], -30, 30)
+            if not len(own):
+                return 0.0
+            return float(np.sum(own**2)) if noise else float((np.sum(own) / persistence[k]) ** 2 / len(own))
+
+        mine = power(s)
+        margin = 2 * np.log(gate.options.odds)
+        return all(mine > power(k) + margin for k in self._peers(s))
+
+    def _later(self, row: int, s: int, n: int) -> Verdict:
+        """Not decided: look again when there is a quarter more to see."""
+        gate = self.gate
+        gate.state.retry[s] = row + max(1, n // 4)
+        if n >= LONGEST_DAYS * gate.slots - 8:
+            gate.state.rest(s, row + 1)
+        return NOTHING
+
+
+def _mean(values: Floats) -> float:
+    ok = np.isfinite(values)
+    return float(values[ok].mean()) if ok.any() else float("nan")

@@ -1,0 +1,68 @@
+"""All that the gate learns from the past, at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.gate.course import Course, learn_course
+from analytics.gate.layout import Layout
+from analytics.gate.options import Options
+from analytics.gate.relation import Relation, compare, learn
+from analytics.gate.stuck import run_limit
+from analytics.noise import nanmedian, robust_scale
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Learnt(NamedTuple):
+    """relation, course: see there; the course has the areas' inflows as columns after the sensors.
+
+    usual (S,): median size of each sensor [SI]. run (S,): steps of one value in a row that are a fault.
+    daily (S,): deviation of a day's mean difference from the neighbours' answer [SI], NaN where unknown.
+    least (S,): smallest shift that is told [SI]. caution: by how much all deviations are taken wider while
+    days are few [-].
+    """
+
+    relation: Relation
+    course: Course
+    usual: Floats
+    run: Ints
+    daily: Floats
+    least: Floats
+    caution: float
+
+
+def learn_all(
+    values: Floats, inflow: Floats, slot: Ints, slots: int, layout: Layout, options: Options
+) -> Learnt:
+    """From readings (N, S) [SI] in which faulty and dry hours are NaN, areas' inflows (N, D) [m3/s]."""
+    hour = slot * 24 // slots
+    relation = learn(values, hour, layout, options)
+    answer = compare(values, np.isfinite(values), relation, layout).answer
+    error = values - answer
+    days = len(values) // slots
+    folded = error[: days * slots].reshape(days, slots, -1)
+    finite = np.isfinite(folded)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.where(
+            2 * finite.sum(axis=1) >= slots,
+            np.where(finite, folded, 0.0).sum(axis=1) / finite.sum(axis=1),
+            np.nan,
+        )
+    floor = np.nanmin(np.where(np.isfinite(relation.scale), relation.scale, np.inf), axis=0) / np.sqrt(slots)
+    daily = np.fmax(robust_scale(means, tail=True), floor)
+    usual = nanmedian(np.abs(values)) if len(values) else np.full(len(layout.what), np.nan)
+    least = np.where(np.isfinite(layout.least), layout.least, options.least_share * usual)
+    return Learnt(
+        relation,
+        learn_course(np.concatenate([values, inflow], axis=1), slot, slots),
+        usual,
+        run_limit(values, 86400 / slots, options.years),
+        np.where(np.isfinite(daily), daily, np.nan),
+        least,
+        1.0 + 7.0 / max(days, 1),
+    )

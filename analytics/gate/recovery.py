@@ -1,0 +1,68 @@
+"""When is a faulty sensor itself again?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analytics.gate.fault import Fault, FaultKind
+
+if TYPE_CHECKING:
+    from analytics.gate.gate import Gate
+
+ADOPTABLE = (FaultKind.OFFSET,)
+"""Faults that, where they stay, may be how things now are."""
+
+HOURS = {
+    FaultKind.STUCK: 2.0,
+    FaultKind.OFFSET: 4.0,
+    FaultKind.DRIFT: 4.0,
+    FaultKind.SPIKE: 24.0,
+    FaultKind.NOISE: 12.0,
+    FaultKind.CLOCK: 24.0,
+    FaultKind.REVERSED: 3.0,
+    FaultKind.IMPOSSIBLE: 3.0,
+}
+"""So long must a sensor have been well [h]: longer where its fault comes and goes."""
+
+WELL = 1.8
+"""A sensor is well while its root mean square difference is below so many deviations."""
+
+SHIFTED = 4.0
+"""And its mean difference below so many deviations of a mean."""
+
+
+def recovered(gate: Gate, f: Fault, row: int) -> bool:
+    """Whether the sensor has been well long enough at the end of ``row``; then the fault is ended."""
+    need = max(2, round(HOURS[f.kind] * 3600 / gate.step_s))
+    first = row + 1 - need
+    if first <= max(f.onset, gate.tape.base) or gate.learnt is None:
+        return False
+    s = f.sensor
+    value = gate.tape.cut("value", first, row + 1)[:, s]
+    wrong = gate.tape.cut("wrong", first, row + 1)[:, s]
+    known = np.isfinite(np.asarray(value, np.float64))
+    if 4 * known.sum() < 3 * need or wrong.any() or gate.state.run[s] > 0:
+        return False
+    if f.kind is FaultKind.STUCK and len(np.unique(value[known])) < max(2, known.sum() // 2):
+        limit = int(gate.learnt.run[s])
+        if limit < 2 * need:  # a sensor that seldom repeats itself
+            return False
+    if f.kind is FaultKind.REVERSED and (np.asarray(value, np.float64)[known] < 0).any():
+        return False
+    z = gate.tape.floats("z", first, row + 1)[:, s]
+    z = z[np.isfinite(z)]
+    if 2 * len(z) >= need:
+        tight = np.sqrt(np.mean(z * z)) < WELL
+        mean = abs(np.mean(z)) * np.sqrt(len(z)) / gate.learnt.relation.persistence[s] < SHIFTED
+        if not (tight and mean):
+            return False
+        if f.kind in (FaultKind.OFFSET, FaultKind.DRIFT):
+            error = gate.tape.floats("error", first, row + 1)[:, s] - gate.state.bias[s]
+            if abs(float(np.nanmean(error))) > 0.5 * abs(f.size):
+                return False
+    elif f.kind not in (FaultKind.STUCK, FaultKind.REVERSED, FaultKind.IMPOSSIBLE):
+        return False
+    f.end, f.closed = first, row
+    return True

@@ -1,0 +1,231 @@
+"""What each sensor should read by what its neighbours read.
+
+Within an area all sensors hang on the same water. With flows as q|q|^0.852 (head loss of a pipe, Hazen-Williams)
+heads are nearly linear in each other and in flows, so their joint mean and covariance, learnt from the past,
+give each sensor's value from the others: the conditional mean of a normal distribution. Heads may besides
+move all together, for a valve or a pump was set.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.gate.layout import INLET, LEVEL, PRESSURE, Layout
+from analytics.gate.options import Options
+from analytics.noise import lag_one, nanmedian, robust_scale
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+POWER = 1.852
+"""Exponent of Hazen-Williams' head loss."""
+
+HEAD_FLOOR = 0.01
+"""Heads are not believed to be known better than this [m]: the resolution of common loggers."""
+
+FLOW_FLOOR = 0.005
+"""Likewise q|q|^0.852 as a share of its usual size: a quarter of a per cent of the flow."""
+
+LEAST_MEMBERS = 3
+"""Of two sensors that disagree nobody knows which one errs."""
+
+
+class Group(NamedTuple):
+    """The relation in one area. members (M,): sensors; mean (M,), cov (M, M): of their transformed values;
+    variance (M,): of each given all others."""
+
+    members: Ints
+    mean: Floats
+    cov: Floats
+    variance: Floats
+
+
+class Relation(NamedTuple):
+    """What has been learnt. groups: by area, None where too little is known. usual (S,): median size of
+    flows [m3/s], 1 for others. scale (24, S): deviation of the difference from the neighbours' answer by
+    hour of the day [SI], NaN where there is none. persistence (S,): factor by which sums of it are wider
+    than if its steps were independent [-]. response (S,): change of a pressure with its area's inflow, at
+    the usual inflow [m per m3/s], 0 where unknown. days: measured days it was learnt from.
+    """
+
+    groups: tuple[Group | None, ...]
+    usual: Floats
+    scale: Floats
+    persistence: Floats
+    response: Floats
+    days: float
+
+
+class Compared(NamedTuple):
+    """answer (T, S): what the others say [SI]; widened (T, S): by how much more uncertain that is than with
+    all neighbours there [-]. NaN where they do not suffice."""
+
+    answer: Floats
+    widened: Floats
+
+
+def transformed(values: Floats, what: Ints, usual: Floats) -> Floats:
+    """Flows (.., S) as q|q|^0.852 by their usual size, heads as they are."""
+    out = values.astype(np.float64, copy=True)
+    flow = what == INLET
+    q = values[..., flow] / usual[flow]
+    out[..., flow] = np.sign(q) * np.abs(q) ** POWER
+    return out
+
+
+def untransformed(values: Floats, flow: bool, usual: float) -> Floats:
+    """Back to the sensor's own unit."""
+    if not flow:
+        return values
+    return np.asarray(np.sign(values) * np.abs(values) ** (1 / POWER) * usual)
+
+
+def learn(values: Floats, hour: Ints, layout: Layout, options: Options) -> Relation:
+    """The relation in readings (N, S) [SI] of hours (N,) of the day [0, 24); NaN does not count.
+
+    Steps at which a member of an area is missing teach nothing about it; so do those that stray by more
+    than five deviations from a first look.
+    """
+    n, sensors = values.shape
+    what = layout.what
+    flow = what == INLET
+    usual = np.ones(sensors)
+    size = nanmedian(np.abs(values[:, flow])) if n else np.ones(int(flow.sum()))
+    usual[flow] = np.where(size > 0, size, 1.0)
+    x = transformed(values, what, usual)
+    related = (what == INLET) | (what == PRESSURE) | (what == LEVEL)
+    per_day = max(1, n)
+    groups: list[Group | None] = []
+    scale = np.full((24, sensors), np.nan)
+    persistence = np.ones(sensors)
+    response = np.zeros(sensors)
+    days = 0.0
+    for area in range(len(layout.member)):
+        members = np.flatnonzero(layout.member[area] & related)
+        known = np.isfinite(x[:, members]).mean(axis=0) if n else np.zeros(len(members))
+        members = members[known >= 0.5]
+        group, rows = _fit(x, members, flow, options.common_m)
+        groups.append(group)
+        if group is None:
+            continue
+        days = max(days, len(rows) / per_day)
+        deviation, _ = _given_others(x[rows][:, members], group, np.ones(len(members), bool))
+        for k, s in enumerate(members.tolist()):
+            if layout.area[s] != area:
+                continue
+            answer = untransformed(x[rows, s] - deviation[:, k], bool(flow[s]), float(usual[s]))
+            error = values[rows, s] - answer
+            scale[:, s] = _by_hour(error, hour[rows], FLOW_FLOOR * usual[s] if flow[s] else HEAD_FLOOR)
+            z = (error / scale[hour[rows], s])[:, None]
+            phi = float(lag_one(z)[0])
+            persistence[s] = np.sqrt((1 + phi) / (1 - phi))
+            if not flow[s]:
+                response[s] = _response(values[rows, s], values[rows] @ layout.sign[:, area], layout, area)
+    return Relation(tuple(groups), usual, scale, persistence, response, days)
+
+
+def _fit(x: Floats, members: Ints, flow: Bools, common_m: float) -> tuple[Group | None, Ints]:
+    rows = np.flatnonzero(np.isfinite(x[:, members]).all(axis=1)) if len(members) else np.empty(0, np.int64)
+    if len(members) < LEAST_MEMBERS or len(rows) < 96:
+        return None, rows
+    heads = ~flow[members]
+    floor = np.where(heads, HEAD_FLOOR, FLOW_FLOOR) ** 2
+    group = None
+    for again in (True, False):
+        used = x[rows][:, members]
+        mean = used.mean(axis=0)
+        cov = np.cov(used, rowvar=False) + np.diag(floor)
+        cov = cov + common_m**2 * np.outer(heads, heads)
+        group = Group(members, mean, cov, 1 / np.diag(np.linalg.inv(cov)))
+        if again:
+            deviation, _ = _given_others(used, group, np.ones(len(members), bool))
+            spread = robust_scale(deviation)
+            kept = (np.abs(deviation) <= 5 * np.maximum(spread, np.sqrt(floor))).all(axis=1)
+            if kept.sum() >= 0.5 * len(rows):
+                rows = rows[kept]
+    return group, rows
+
+
+def _by_hour(error: Floats, hour: Ints, floor: float) -> Floats:
+    """Deviation of each hour of the day (24,), that of the hour and its two neighbours, the widest."""
+    out = np.full(24, np.nan)
+    for h in range(24):
+        own = error[hour == h]
+        if len(own) >= 8:
+            out[h] = robust_scale(own[:, None], tail=True)[0]
+    out = np.where(np.isfinite(out), out, robust_scale(error[:, None], tail=True)[0])
+    around = np.stack([np.roll(out, 1), out, np.roll(out, -1)]).max(axis=0)
+    return np.maximum(around, floor)
+
+
+def _response(pressure: Floats, inflow: Floats, layout: Layout, area: int) -> float:
+    """Slope of a pressure over its area's inflow [m per m3/s], as a size."""
+    ok = np.isfinite(pressure) & np.isfinite(inflow)
+    if ok.sum() < 96 or not layout.sign[:, area].any():
+        return 0.0
+    q, p = inflow[ok] - inflow[ok].mean(), pressure[ok] - pressure[ok].mean()
+    power = float((q * q).sum())
+    return abs(float((q * p).sum()) / power) if power > 0 else 0.0
+
+
+def _given_others(x: Floats, group: Group, use: Bools) -> tuple[Floats, Floats]:
+    """Difference of each member from what the others in ``use`` (M,) say (T, M), and its variance (M,).
+
+    Sums run member by member, so that each step's result is the same whatever steps are computed beside it.
+    """
+    m = len(group.members)
+    z = x - group.mean
+    out = np.full(x.shape, np.nan)
+    variance = np.full(m, np.nan)
+    inside = np.flatnonzero(use)
+    if len(inside) < LEAST_MEMBERS - 1:
+        return out, variance
+    inverse = np.linalg.inv(group.cov[np.ix_(inside, inside)])
+    for k in range(m):
+        if use[k]:
+            if len(inside) < LEAST_MEMBERS:
+                continue
+            at = int(np.searchsorted(inside, k))
+            weight, variance[k] = inverse[:, at] / inverse[at, at], 1 / inverse[at, at]
+        else:
+            weight = -(group.cov[k, inside] @ inverse)
+            variance[k] = group.cov[k, k] + float(weight @ group.cov[inside, k])
+        total = np.zeros(len(x)) if use[k] else z[:, k].copy()
+        for w, column in zip(weight.tolist(), inside.tolist(), strict=True):
+            total = total + w * z[:, column]
+        out[:, k] = total
+    return out, variance
+
+
+def compare(values: Floats, trusted: Bools, relation: Relation, layout: Layout) -> Compared:
+    """What the trusted neighbours say of each sensor, step by step. values, trusted (T, S)."""
+    answer = np.full(values.shape, np.nan)
+    widened = np.full(values.shape, np.nan)
+    x = transformed(values, layout.what, relation.usual)
+    usable = trusted & np.isfinite(x)
+    for area, group in enumerate(relation.groups):
+        if group is None:
+            continue
+        own = np.flatnonzero(layout.area[group.members] == area)
+        pattern = usable[:, group.members]
+        code = pattern @ (1 << np.arange(len(group.members), dtype=np.int64))
+        for one in np.unique(code):
+            rows = np.flatnonzero(code == one)
+            use = pattern[rows[0]]
+            deviation, variance = _given_others(
+                np.where(np.isfinite(x[rows][:, group.members]), x[rows][:, group.members], 0.0), group, use
+            )
+            here = np.isfinite(x[rows][:, group.members])
+            for k in own.tolist():
+                s = int(group.members[k])
+                seen = np.where(here[:, k], x[rows, s], 0.0)
+                said = untransformed(
+                    seen - deviation[:, k], bool(layout.what[s] == INLET), float(relation.usual[s])
+                )
+                answer[rows, s] = said
+                widened[rows, s] = np.sqrt(max(1.0, variance[k] / group.variance[k]))
+    return Compared(answer, widened)

@@ -1,0 +1,134 @@
+"""Gate and detector side by side: what the gate does not trust, the detector does not see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.detector import Detector
+from analytics.events import Event
+from analytics.gate.gate import Gate
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """An event in an area's inflow that was a meter's fault. at: row whose end decided so; sensor: column
+    of the gate."""
+
+    event: Event
+    at: int
+    sensor: int
+
+
+class Watch:
+    """Runs a gate before a detector, on the same rows.
+
+    A fault is decided some time after it began. Then the detector is taken back to its onset and goes over
+    the rows since with the faulty meter's inflow unknown; events that it had found and does not find any
+    more stand in ``revoked``, as of the row of the decision. All this happens in the order of rows, however
+    many of them come at once.
+    """
+
+    def __init__(self, gate: Gate, detector: Detector, needs: Bools) -> None:
+        """needs (S, D): which sensors of the gate each area's inflow is made of."""
+        self.gate, self.detector, self.needs = gate, detector, needs.astype(np.float64)
+        self.revoked: list[Revoked] = []
+        self._inflow = np.full((0, needs.shape[1]), np.nan)
+        self._calendar = np.zeros((0, 3), np.int64)
+        self._rows = 0
+        self._changed = 0
+
+    @property
+    def rows(self) -> int:
+        return self._rows
+
+    def advance(
+        self, values: Floats, wrong: Bools, inflow: Floats, day: Ints, slot: Ints, weekday: Ints
+    ) -> None:
+        """Take the next rows, whole blocks of the detector.
+
+        values, wrong (n, S) as ``Gate.advance`` takes them; inflow (n, D) [m3/s] as measured, NaN where it
+        is unknown; day, slot, weekday (n,) as ``Detector.advance`` takes them.
+        """
+        n, first = len(values), self._rows
+        if n % self.detector.rows_per_block:
+            raise ValueError(f"{n} rows are not whole blocks of {self.detector.rows_per_block}")
+        self._inflow = _put(self._inflow, first, inflow)
+        self._calendar = _put(self._calendar, first, np.column_stack([day, slot, weekday]))
+        self._rows = first + n
+        self._changed = min(self._changed, first)
+        per_block = self.detector.rows_per_block
+        for change in self.gate.advance(values, wrong, day, slot):
+            self._changed = min(self._changed, change.first)
+            boundary = change.decided // per_block * per_block
+            self._on(boundary, boundary - 1)
+            if self.needs[change.sensor].any() and change.first < boundary:
+                before = [e.copy() for e in self.detector.events]
+                self.detector.rewind(change.first)
+                self._on(boundary, change.decided)
+                self._revoke(before, change.decided, change.sensor)
+        self._on(self._rows, self._rows - 1)
+
+    def _on(self, target: int, known: int) -> None:
+        """Let the detector go on to row ``target`` with what is known of sensors at row ``known``."""
+        first = self.detector.rows
+        if target <= first:
+            return
+        n = target - first
+        inflow = self._inflow[first:target].copy()
+        lacking = self.gate.unusable(first, n, known).astype(np.float64) @ self.needs > 0
+        inflow[lacking | self.gate.unsupplied(first, n)] = np.nan
+        day, slot, weekday = self._calendar[first:target].T
+        self.detector.advance(inflow, day, slot, weekday)
+
+    def _revoke(self, before: list[Event], decided: int, sensor: int) -> None:
+        near = 86400 // self.detector.block_s
+        per_block = self.detector.rows_per_block
+        for e in before:
+            if not self.needs[sensor, e.area] or any(
+                o.area == e.area and o.side == e.side and abs(o.start - e.start) <= near
+                for o in self.detector.events
+            ):
+                continue
+            self.revoked.append(Revoked(e, decided // per_block * per_block + per_block - 1, sensor))
+
+    def rewind(self, row: int) -> int:
+        """Go back to a place at or before ``row``; returns the row to go on from."""
+        at = row
+        while True:
+            at = self.gate.rewind(at)
+            back = self.detector.rewind(at)
+            if back == at:
+                break
+            at = back
+        self.revoked = [r for r in self.revoked if r.at < at]
+        self._rows = at
+        self._changed = min(self._changed, at)
+        return at
+
+    def forget(self, keep: int) -> None:
+        """Keep so many places to go back to."""
+        self.gate.forget(keep)
+        self.detector.forget(keep)
+
+    def changed_since(self) -> int:
+        """First row whose trust was computed or changed since this was last asked."""
+        first, self._changed = min(self._changed, self._rows), self._rows
+        return first
+
+
+def _put(kept: NDArray[np.generic], first: int, more: NDArray[np.generic]) -> NDArray[np.generic]:
+    """``more`` as rows from ``first`` on."""
+    need = first + len(more)
+    if need > len(kept):
+        grown = np.empty((max(need, 2 * len(kept), 1024), kept.shape[1]), kept.dtype)
+        grown[:first] = kept[:first]
+        kept = grown
+    kept[first:need] = more
+    return kept
