@@ -154,7 +154,7 @@ class Judge:
         found = name(error[start:], z[start:], gate.slots)
         onset = base + start
         n = row + 1 - onset
-        if found is None:
+        if found is None or (daily and found.kind not in (FaultKind.OFFSET, FaultKind.DRIFT)):
             return self._later(row, s, n)
         if found.kind is FaultKind.SPIKE and (np.abs(z[np.isfinite(z)]) > gate.options.spike).sum() < (
             gate.options.spikes

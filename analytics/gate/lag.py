@@ -41,7 +41,9 @@ def best_lag(values: Floats, reference: Floats, most: int, spare: int) -> Lag | 
     now = square(0)
     if not np.isfinite(now):
         return None
-    shifts = [k for k in range(-most, most + 1) if abs(k) >= LEAST_STEPS]
+    shifts = [k for k in range(-most, most + 1) if LEAST_STEPS <= abs(k) < n]
+    if not shifts:
+        return None
     squares = [square(k) for k in shifts]
     at = int(np.argmin(squares))
     return Lag(shifts[at], now, squares[at])
