@@ -22,6 +22,8 @@ from waterworks.placing import spread
 
 PRESSURES_A_DMA = 4
 NIGHT_USE = 7.0  # litres a connection and hour: roof tanks fill at night (0.27 of the mean)
+BILLED = 0.95  # of what customers use: 4 % their meters miss, 1 % is theft
+MONTH_DAYS = 365.25 / 12
 
 
 def demo_site_folder() -> Path:
@@ -56,6 +58,21 @@ night = [0, 4]  # the town wakes before five
 holidays = [2026-08-17, 2026-12-25, 2027-01-01, 2027-08-17, 2027-12-25]
 water_cost = 5500  # rupiah a m3, assumed
 currency = "IDR"
+
+[balance]  # made up, as the town is
+unbilled_unmetered_pct = 0.5
+unauthorised_pct = 1
+under_registration_pct = 4
+economy = "developing"
+
+[service]
+min_pressure_m = 10
+
+[economics]  # rupiah, assumed
+repair_cost = 2500000
+survey_cost_per_km = 400000
+location_h = 24
+repair_h = 12
 """
 
 
@@ -164,8 +181,13 @@ def dmas_text(town: Town) -> str:
         mains = sum(p.length for p in town.pipes if p.end in inside and not p.closed) / 1000
         count = sum(town.junctions[n].connections for n in inside)
         height = sum(town.junctions[n].elevation for n in inside) / len(inside)
-        rows.append((zone.id, zone.name, count, f"{mains:.2f}", NIGHT_USE, f"{zone.hgl - height:.0f}"))
-    heading = ("id", "name", "connections", "mains_km", "night_use_l_per_connection_h", "pressure_m")
+        billed = BILLED * count * town_parts.LITRES_PER_DAY / 1000 * MONTH_DAYS
+        pressure = f"{zone.hgl - height:.0f}"
+        rows.append((zone.id, zone.name, count, f"{mains:.2f}", NIGHT_USE, pressure, f"{billed:.0f}"))
+    heading = (
+        "id", "name", "connections", "mains_km", "night_use_l_per_connection_h", "pressure_m",
+        "billed_m3_month",
+    )  # fmt: skip
     return _csv(heading, rows)
 
 
