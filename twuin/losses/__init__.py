@@ -1,0 +1,1 @@
+"""Losses of a site over a stretch of time: windows of readings to the numerics of ``analytics.losses``."""
