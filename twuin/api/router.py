@@ -13,6 +13,7 @@ from twuin.alerts.service import AlertService
 from twuin.api.alerts import alert_routes
 from twuin.api.events import Hub, event_routes
 from twuin.api.ingest import ingest_routes
+from twuin.api.losses import loss_routes
 from twuin.api.network import network_routes
 from twuin.api.operations import metrics_route, operation_routes
 from twuin.api.params import PREFIX
@@ -34,6 +35,7 @@ def api_router(views: Views, alerts: AlertService, *, stopping: threading.Event 
         metrics_route(views, alerts),
         network_routes(views),
         sensor_routes(views),
+        loss_routes(views),
         alert_routes(views, alerts),
         event_routes(Hub(views, alerts, stopping=stopping)),
         ingest_routes(views),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from twuin.alerts.service import AlertService
 from twuin.views.convert import M3H, SHOWN_UNIT, alert_fields, alert_out, datetimes, entry_out, nulls, shown
 from twuin.views.curves import DAY, curve
 from twuin.views.dmas import dma_states, inlets_of, night_flows
+from twuin.views.loss_models import LossesOut
+from twuin.views.losses import days_of, losses_out, report_maker
 from twuin.views.models import (
     AlertDetail,
     AlertOut,
@@ -102,6 +104,7 @@ class Views:
         self._progress = Progress(clock_speed)
         self._parts = parts
         self._ingest = ingest
+        self._losses = report_maker(site, store, network)
 
     # The site
 
@@ -226,6 +229,22 @@ class Views:
     def night_flows(self, dma: str, days: int = 30) -> list[NightFlow]:
         """Night flow of the last ``days`` nights that were analysed, oldest first. Raises NotFound."""
         return night_flows(self._site, self._store, self._find_dma(dma), days)
+
+    # Losses
+
+    def losses(self, start: date | None = None, end: date | None = None) -> LossesOut:
+        """Losses of the local days from ``start`` up to and with ``end``.
+
+        Without ``end`` up to the last whole day that was analysed (or, where nothing was, measured); without
+        ``start`` four weeks.
+        """
+        mark = self.watermark()
+        if mark is None:
+            extent = self._store.extent([s.id for s in self._site.sensors])
+            mark = self.now() if extent is None else as_datetime(extent[1])
+        first, last = days_of(start, end, mark.astimezone(self._site.timezone).date())
+        leaks = self.alerts(state=LIVE, kind=Kind.LEAK, limit=100).items
+        return losses_out(self._losses.get(first, last), self._site, leaks)
 
     # Sensors
 

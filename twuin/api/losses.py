@@ -1,0 +1,36 @@
+"""Losses: water balance, indicators, night flow, pressure and costs."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.exceptions import RequestValidationError
+
+from twuin.api.params import PREFIX
+from twuin.views.loss_models import LossesOut
+from twuin.views.losses import wrong_days
+from twuin.views.views import Views
+
+Day = Annotated[date | None, Query(examples=["2026-10-31"])]
+
+
+def loss_routes(views: Views) -> APIRouter:
+    """/losses."""
+    routes = APIRouter(prefix=PREFIX, tags=["losses"])
+
+    @routes.get("/losses", summary="Losses of the site and of each DMA")
+    def losses(start: Day = None, end: Day = None) -> LossesOut:
+        """From the local day `start` up to and with `end`; without `end` up to the last whole day, without
+        `start` 28 days. A figure that is not known is null; `why` has a word for the reason, which
+        docs/losses.md explains."""
+        wrong = wrong_days(start, end)
+        if wrong is not None:
+            name, message = wrong
+            raise RequestValidationError(
+                [{"loc": ("query", name), "msg": message, "type": "value_error", "input": None}]
+            )
+        return views.losses(start, end)
+
+    return routes
