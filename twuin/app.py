@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from twuin.db import open_alert_store
 from twuin.instance import Instance, prepare_folder
 from twuin.process import Jobs, address, listen, serve_web, until_stopped
 from twuin.settings import ClockSettings, Settings
+from twuin.views.loss_models import LossesOut
 from twuin.views.models import AlertOut
 from twuin.views.views import Views
 from twuin.web import mount_pages
@@ -309,3 +310,11 @@ def run_monitor_once(
             extent = parts.store.extent([sensor.id for sensor in site.sensors])
             measured = None if extent is None else (as_datetime(extent[0]), as_datetime(extent[1]))
             return site, measured, every_alert(make_views(parts))
+
+
+def run_losses(settings: Settings, start: date | None, end: date | None) -> LossesOut:
+    """Losses of the local days from ``start`` up to and with ``end``, of all readings there are."""
+    site = read_settings_site(settings)
+    prepare_folder(settings.data_dir)
+    with closing(build(settings, site=site)) as parts:
+        return make_views(parts).losses(start, end)

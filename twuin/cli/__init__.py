@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from twuin.cli import benchmark, files, ingest, run, site
+from twuin.cli import benchmark, files, ingest, losses, run, site
 from twuin.cli.options import Common, err
 from waterworks.errors import TwuinError
 
@@ -51,6 +51,7 @@ def common(
 
 run.add_to(app)
 files.add_to(app)
+losses.add_to(app)
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(site.app, name="site")
 app.add_typer(benchmark.app, name="benchmark")
