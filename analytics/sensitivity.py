@@ -81,6 +81,29 @@ def pipe_slope(law: Law, flow: Floats) -> Floats:
     return result
 
 
+def pump_slope(points: Floats, flow: float, speed: float = 1.0) -> tuple[float, float]:
+    """Head that a pump adds at a flow [m], and how fast it falls with flow [s/m2], at a relative speed.
+
+    points (K, 2): flow [m3/s] and head [m] of its curve at full speed. One point (Q, H) stands for
+    h = 4/3 H - H/3 (q/Q)^2; three from zero flow on for h = A - B q^C; more for straight lines between them
+    (EPANET manual, ch. 3.1); another speed w for w^2 h(q/w).
+    """
+    q = max(flow, LEAST_FLOW) / speed
+    flows, heads = points[:, 0], points[:, 1]
+    if len(points) == 1:
+        shutoff, fall, power = 4 / 3 * heads[0], heads[0] / 3 / flows[0] ** 2, 2.0
+    elif len(points) == 3 and flows[0] == 0:
+        shutoff = heads[0]
+        power = np.log((heads[0] - heads[2]) / (heads[0] - heads[1])) / np.log(flows[2] / flows[1])
+        fall = (heads[0] - heads[1]) / flows[1] ** power
+    else:
+        k = int(np.clip(np.searchsorted(flows, q, "right") - 1, 0, len(flows) - 2))
+        steep = float((heads[k] - heads[k + 1]) / (flows[k + 1] - flows[k]))
+        return float(speed**2 * (heads[k] - steep * (q - flows[k]))), speed * steep
+    head, slope = shutoff - fall * q**power, fall * power * q ** (power - 1)
+    return float(speed**2 * head), float(speed * slope)
+
+
 def head_response(linear: Linear, start: Ints, end: Ints, fixed: Bools, sensors: Ints) -> Floats:
     """Change of head at sensors per unit of water taken at each node [m per m3/s], (M, N), mostly negative.
 
@@ -92,7 +115,7 @@ def head_response(linear: Linear, start: Ints, end: Ints, fixed: Bools, sensors:
     system = _system(linear, start, end, fixed)
     unit = np.zeros((system.shape[0], len(sensors)))
     unit[sensors, np.arange(len(sensors))] = 1.0
-    adjoint = splu(system).solve(unit, trans="T")
+    adjoint = _factor(system).solve(unit, trans="T")
     response: Floats = -adjoint[:n].T
     response[:, fixed] = 0.0
     response[np.abs(response) > CUT_OFF] = 0.0
@@ -125,6 +148,13 @@ def _system(linear: Linear, start: Ints, end: Ints, fixed: Bools) -> Any:
     val = np.concatenate([val[keep], np.where(fixed, 1.0, TRACE)])
     size = n + len(holding)
     return coo_matrix((val, (row, col)), shape=(size, size)).tocsc()
+
+
+def _factor(system: Any) -> Any:
+    """LU factors. But for the rows of holding links the system is symmetric and dominated by its diagonal,
+    which the ordering makes use of; these rows, 0 on the diagonal, are pivoted."""
+    symmetric = {"SymmetricMode": True}
+    return splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01, options=symmetric)
 
 
 class Law(NamedTuple):
@@ -160,7 +190,7 @@ def finite_response(
     flow (L,): at the state; law: of the links; other links keep their slope, valves what they do.
     """
     n = len(fixed)
-    base = splu(_system(linear, start, end, fixed))
+    base = _factor(_system(linear, start, end, fixed))
     out = np.zeros((len(sensors), len(nodes)))
     pipe = np.isfinite(law.friction) & np.isfinite(linear.slope) & (linear.held == 0)
     at_state = np.where(pipe, law.loss(flow), 0.0)
@@ -179,7 +209,7 @@ def finite_response(
             with np.errstate(invalid="ignore", divide="ignore"):
                 secant = (law.loss(flow + dq) - at_state) / dq
             slope = np.where(moved, np.maximum(secant, LEAST_SLOPE), linear.slope)
-            change = splu(_system(linear._replace(slope=slope), start, end, fixed)).solve(load)
+            change = _factor(_system(linear._replace(slope=slope), start, end, fixed)).solve(load)
         answer = change[sensors]
         out[:, k] = np.where(np.abs(answer) > CUT_OFF * abs(taken), 0.0, answer)
     return out

@@ -186,7 +186,22 @@ def _network(project: Project) -> Network:
         vertices=_vertices(project, m),
         headloss=headloss,
         units=f.units,
+        pump_curves=_pump_curves(project, link_kind, f),
     )
+
+
+def _pump_curves(
+    project: Project, link_kind: np.ndarray[Any, np.dtype[np.int32]], f: Factors
+) -> dict[int, Floats]:
+    curves = {}
+    for i in np.flatnonzero(link_kind == LinkKind.PUMP).tolist():
+        if toolkit.getpumptype(project, i + 1) in (toolkit.CONST_HP, toolkit.NOCURVE):
+            continue
+        curve = toolkit.getheadcurveindex(project, i + 1)
+        count = toolkit.getcurvelen(project, curve)
+        points = [toolkit.getcurvevalue(project, curve, k + 1) for k in range(count)]
+        curves[i] = np.array(points, np.float64) * [f.flow, f.length]
+    return curves
 
 
 def _text(name: str) -> str:

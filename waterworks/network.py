@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
 
@@ -50,6 +50,8 @@ class Network:
     minor_loss (L,) [-]; open (L,): initial status; setting (L,): of valves [m] or [m3/s], pump speed [-].
     vertices: link index -> (V, 2) bends between its end nodes.
     headloss: "H-W", "D-W" or "C-M". units: the flow units of the file (for example "CMH").
+    pump_curves: link index -> (K, 2) points of a pump's curve at full speed, flow [m3/s] and the head that
+    it adds [m], as the file gives them; pumps of constant power have none.
     """
 
     node_ids: tuple[str, ...]
@@ -74,6 +76,7 @@ class Network:
     vertices: dict[int, Floats]
     headloss: str
     units: str
+    pump_curves: dict[int, Floats] = field(default_factory=dict)
 
     @cached_property
     def node_index(self) -> dict[str, int]:

@@ -22,6 +22,7 @@ from analytics.sensitivity import (
     leak_response,
     pipe_law,
     pipe_slope,
+    pump_slope,
 )
 from twuin.alerts.model import Suspect
 from twuin.monitor.engine import UNUSABLE
@@ -63,6 +64,9 @@ FIRST_SIGMA, FIRST_ERROR = 0.5, 0.3
 SECOND_SIGMA, SECOND_ERROR = 0.2, 0.1
 """Of the second round. A Hazen-Williams C that is 10 % off moves head losses by 1.852 * 10 %, everywhere
 alike (old pipes are rougher than the model says) rather than here and there."""
+
+ON_CURVE = 0.02
+"""How near a pump's curve its head must be to be taken for working on it, as a share."""
 
 KEPT = 20
 """Suspects that a finding carries."""
@@ -161,7 +165,8 @@ def linearise(network: Network, head: Floats, flow: Floats, status: NDArray[Any]
 
     status as in ``waterworks.hydraulics.Status``. An active PRV (PSV) holds the head downstream (upstream);
     an active flow control valve and a pump that does not run let no change pass. A running pump is given
-    the slope of a curve h = 4/3 H - (H/3) (q/Q)^2 through its working point (H, Q), EPANET's one-point curve.
+    the slope of its curve; where it works off that (at another speed), or has none, the slope of a curve
+    h = 4/3 H - (H/3) (q/Q)^2 through its working point (H, Q), EPANET's one-point curve.
     """
     kind = network.link_kind
     loss = head[network.start] - head[network.end]
@@ -178,6 +183,11 @@ def linearise(network: Network, head: Floats, flow: Floats, status: NDArray[Any]
     q = np.maximum(np.abs(flow), LEAST_FLOW)
     slope = np.where(is_pipe, pipe_slope(law, flow), np.maximum(2 * np.abs(loss) / q, LEAST_SLOPE))
     slope = np.where(kind == LinkKind.PUMP, np.maximum(2 / 3 * np.abs(loss) / q, LEAST_SLOPE), slope)
+    for pump, points in network.pump_curves.items():
+        speed = network.setting[pump]
+        added, steep = pump_slope(points, float(flow[pump]), float(speed) if speed > 0 else 1.0)
+        if abs(added + loss[pump]) < ON_CURVE * abs(loss[pump]):
+            slope[pump] = max(steep, LEAST_SLOPE)
     active = np.asarray(status) == Status.ACTIVE
     held = np.zeros(len(flow), np.int64)
     held[active & (kind == LinkKind.PRV)] = 1
