@@ -49,9 +49,15 @@ class _Lesson(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """The comparison that tells most: z by its noise (M,), change of all columns (S,), sensor, its length."""
+    """The comparison that tells most.
 
+    size: largest of z (M,), the comparison by its noise (M,); weight (M,): by its own deviation as the
+    precision has it; change of all columns (S,); sensor: where it began; parts: length.
+    """
+
+    size: float
     z: Floats
+    weight: Floats
     change: Floats
     sensor: int
     parts: int
@@ -142,7 +148,7 @@ class PairWatch:
             self._take(now)
             for turn in range(TURNS):
                 look = self._look()
-                size = 0.0 if look is None else float(abs(look.z[look.sensor]))
+                size = 0.0 if look is None else look.size
                 if turn == 0:
                     shown = size / self.options.limit
                 if look is None or size < self.options.limit:
@@ -242,8 +248,15 @@ class PairWatch:
         if best is None:
             return None
         z, i, parts, before, noise = best
+        # A sensor that falls alone makes others seem to rise, whose relation rests on it. By the precision
+        # that cannot be the larger of the two: where it all began is told by that.
+        power = np.zeros(self.columns)
+        power[self._lesson.active] = np.diag(self._lesson.precision)
+        weight = z * np.nan_to_num(noise) * np.sqrt(power[: self.sensors])
+        size = float(abs(z[i]))
+        sensor = int(np.argmax(np.where(np.abs(z) >= 0.5 * size, np.abs(weight), 0.0)))
         change = np.nan_to_num(compared(Sums.of(self._apart), parts, before, end)[0])
-        return _Look(z, change, i, parts, noise)
+        return _Look(size, z, weight, change, sensor, parts, noise)
 
     # -- what it is --------------------------------------------------------------------------------
 
@@ -261,8 +274,9 @@ class PairWatch:
             if not power > 0 or abs(shape[look.sensor]) < o.blurred * np.abs(shape).max():
                 continue
             share = float(look.z @ shape) / power
-            alike = share * np.sqrt(power) / float(np.linalg.norm(look.z)) * (1 if fall else -1)
-            if alike < o.same or (fall and drop.end is not None and share > 0.5):
+            alike = cosine(look.z, shape) * (1 if fall else -1)
+            # An ended leak comes again as another; none is repaired by more than it was.
+            if alike < o.same or (share > 0.5 if fall and drop.end is not None else share < -1.5):
                 continue
             # Of leaks that look alike the youngest grows, and the one of that size is repaired.
             merit = alike if fall else alike - 0.3 * abs(np.log(abs(share)))
@@ -273,7 +287,9 @@ class PairWatch:
             if not (fall and self._another(drop, share, look, now)):
                 rest = np.abs(look.z - share * shape)
                 whole = bool(np.all(rest <= o.limit + o.blurred * abs(share) * np.abs(shape)))
-                change = look.change if whole else share * drop.shape
+                # Where a part that is not the leak's stands out it stays to be looked at, unless what is
+                # taken off would leave more than it takes.
+                change = look.change if whole or rest.max() > 0.8 * look.size else share * drop.shape
                 drop.steps.append((since, change))
                 self._know(since, change)
                 if drop.end is not None:
@@ -281,8 +297,8 @@ class PairWatch:
                 if fall:
                     drop.shape = drop.effect
                     drop.grown.append((now, share))
-                    if -look.z[look.sensor] > drop.statistic:
-                        drop.statistic, drop.order = -float(look.z[look.sensor]), np.argsort(look.z)
+                    if look.size > drop.statistic:
+                        drop.statistic, drop.order = look.size, np.argsort(look.weight, kind="stable")
                 elif float(self._share(drop, look)) < 0.5:
                     drop.end, drop.closed = max(since, drop.detected + 1), now
                 return
@@ -297,11 +313,10 @@ class PairWatch:
         if not fall:
             self._shifts.append((since, change))
             return
-        order = np.argsort(look.z)
+        order = np.argsort(look.weight, kind="stable")
         days = look.parts / self.PARTS
-        size = -float(look.z[look.sensor])
         self.drops.append(
-            Drop(look.sensor, order, start, low, high, now, size, days, [(since, change)], change)
+            Drop(look.sensor, order, start, low, high, now, look.size, days, [(since, change)], change)
         )
 
     def _share(self, drop: Drop, look: _Look) -> float:
@@ -312,7 +327,7 @@ class PairWatch:
 
     def _another(self, drop: Drop, share: float, look: _Look, now: int) -> bool:
         """Whether a fall like a known leak's is another leak at that place: sudden, after it had settled."""
-        if now - drop.detected < 2 * self.PARTS or abs(look.z[look.sensor]) < 2 * self.options.limit:
+        if now - drop.detected < 2 * self.PARTS or look.size < 2 * self.options.limit:
             return False
         lately = [s for at, s in drop.grown if now - at <= 7 * self.PARTS]
         return share > max(0.3, 3 * max(lately, default=0.0))
@@ -332,3 +347,13 @@ class PairWatch:
         if found is None:
             return now + 1 - look.parts, now + 1 - look.parts, now
         return first + found.best, first + found.low, first + found.high
+
+
+def cosine(a: Floats, b: Floats) -> float:
+    """How alike two patterns over sensors (M,) are, apart from what all sensors share (of three or more)."""
+    seen = (a != 0) | (b != 0)
+    a, b = a[seen], b[seen]
+    if len(a) >= 3:
+        a, b = a - a.mean(), b - b.mean()
+    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / norm if norm > 0 else 0.0
