@@ -86,10 +86,10 @@ def wrong_days(start: date | None, end: date | None) -> tuple[str, str] | None:
     return None
 
 
-def days_of(start: date | None, end: date | None, today: date) -> tuple[date, date]:
-    """First and last day of a report; without ``end`` the last whole day before ``today``, where that is not
-    too far from ``start``; without ``start`` four weeks."""
-    last = end or (today - timedelta(days=1))
+def days_of(start: date | None, end: date | None, newest: date) -> tuple[date, date]:
+    """First and last day of a report; without ``end`` up to ``newest``, where that is not too far from
+    ``start``; without ``start`` four weeks."""
+    last = end or newest
     if start is None:
         return last - timedelta(days=DAYS - 1), last
     if end is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -238,13 +238,17 @@ class Views:
         Without ``end`` up to the last whole day that was analysed (or, where nothing was, measured); without
         ``start`` four weeks.
         """
+        first, last = days_of(start, end, self.losses_end())
+        leaks = self.alerts(state=LIVE, kind=Kind.LEAK, limit=100).items
+        return losses_out(self._losses.get(first, last), self._site, leaks)
+
+    def losses_end(self) -> date:
+        """The last local day that was analysed (or, where nothing was, measured) as a whole."""
         mark = self.watermark()
         if mark is None:
             extent = self._store.extent([s.id for s in self._site.sensors])
             mark = self.now() if extent is None else as_datetime(extent[1])
-        first, last = days_of(start, end, mark.astimezone(self._site.timezone).date())
-        leaks = self.alerts(state=LIVE, kind=Kind.LEAK, limit=100).items
-        return losses_out(self._losses.get(first, last), self._site, leaks)
+        return mark.astimezone(self._site.timezone).date() - timedelta(days=1)
 
     # Sensors
 

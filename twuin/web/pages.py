@@ -20,6 +20,7 @@ from twuin.views.models import AlertOut, NightFlow
 from twuin.views.views import Views
 from twuin.web.figures import dma_marks, map_data
 from twuin.web.locales import LANGUAGES
+from twuin.web.loss_words import LossWords
 from twuin.web.render import ACTOR_COOKIE, LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Page, Templates
 from twuin.web.security import local_path, same_origin
 
@@ -28,6 +29,9 @@ RANGES = {"1d": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
 
 NIGHT_RANGES = {"28d": 28, "90d": 90, "1y": 365, "all": 36_500}
 """Nights of history that a chart shows, by the name in its address."""
+
+LOSS_RANGES = {"7d": 7, "28d": 28, "90d": 90, "1y": 365}
+"""Days that losses are reported over, by the name in their address."""
 
 MAX_FORM = 20_000
 """Bytes of a form: a note of 2,000 characters, percent-encoded, and some more."""
@@ -196,6 +200,22 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
             range=span,
             start=p.present - timedelta(days=RANGES[span]),
             end=p.present,
+        )
+
+    @routes.get("/losses")
+    def losses(request: Request, range: str = "28d") -> Response:
+        p = page(request)
+        span = _known(range, LOSS_RANGES, "28d")
+        last = views.losses_end()
+        found = views.losses(last - timedelta(days=LOSS_RANGES[span] - 1), last)
+        return p.response(
+            "losses.html",
+            found=found,
+            lw=LossWords(p.formats),
+            names={s.id: s.name for s in views.sensors()},
+            ranges=LOSS_RANGES,
+            range=span,
+            unknown=[] if span == range else [range[:40]],
         )
 
     @routes.get("/sensors")

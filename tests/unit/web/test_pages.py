@@ -28,6 +28,7 @@ def addresses(sample: Any) -> list[str]:
     dmas = [f"/dmas/{d.id}" for d in sample.site.dmas]
     lists = ["/", "/alerts", "/alerts?state=open&kind=leak", "/sensors", "/sensors?state=silent&q=d4"]
     others = ["/ingest", "/ingest?reason=unknown_sensor", "/about", "/dmas/nowhere"]
+    others += ["/losses", "/losses?range=90d", "/losses?range=forever"]
     return [*lists, *others, *alerts, *sensors, *dmas]
 
 
