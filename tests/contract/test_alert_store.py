@@ -66,6 +66,12 @@ def alert(id: str = "a1", hour: float = 0, *, site: str = "town", **rest: object
         (Suspect("pipe é/1", 0.1, 112.6, -7.9), Suspect("p2", 0.05)),
         ("P1", "P2"),
         {"weeks": [1, 2.5, None], "nested": {"ja": True}, "text": "é ✓"},
+        onset - HOUR,
+        onset + HOUR / 2,
+        "pipe é/1",
+        120.25,
+        None,
+        -1 / 3,
     )
     made = Alert(id, site, State.OPEN, finding, told=Told(onset, onset, None, 0.3, 1.0, 0.5, ("p2",)))
     finding_fields = {k: v for k, v in rest.items() if k in Finding.__dataclass_fields__}

@@ -31,7 +31,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from twuin.alerts.model import Alert, Entry, Finding, Kind, Reason, State, Told
+from twuin.alerts.model import Alert, Entry, Finding, Kind, Reason, State, Told, not_worth_a_visit
 from twuin.alerts.ports import Change
 from waterworks.errors import TwuinError
 
@@ -90,6 +90,7 @@ def told(finding: Finding) -> Told:
         finding.volume,
         finding.confidence,
         tuple(s.pipe for s in finding.suspects[:TOP_SUSPECTS]),
+        not_worth_a_visit(finding),
     )
 
 
@@ -113,6 +114,8 @@ def news(before: Told | None, finding: Finding) -> tuple[str, ...]:
         changed.append("confidence")
     if now.suspects[:1] != before.suspects[:1] or set(now.suspects) != set(before.suspects):
         changed.append("suspects")
+    if now.watched != before.watched:
+        changed.append("visit")
     return tuple(changed)
 
 

@@ -39,6 +39,10 @@ class Finding:
     90 % interval [m3/s], negative for missing inflow. volume: water lost from onset to ``as_of`` or the
     end [m3]. confidence [0..1]. suspects: ranked, best first. near: sensors that saw most of it.
     evidence: small JSON-able facts for the page (test statistic, threshold, baseline weeks, ...).
+    onset_low, onset_high: 90 % interval of the onset. centre: pipe in whose middle a search best begins, ""
+    where none is known; radius_50_m, radius_90_m: distance along the pipes from there within which it lies
+    with that probability. gain: what sending a crew now is expected to save beyond its cost [currency of
+    the site]. None: not known.
     """
 
     kind: Kind
@@ -56,6 +60,17 @@ class Finding:
     suspects: tuple[Suspect, ...] = ()
     near: tuple[str, ...] = ()
     evidence: dict[str, Any] = field(default_factory=dict)
+    onset_low: datetime | None = None
+    onset_high: datetime | None = None
+    centre: str = ""
+    radius_50_m: float | None = None
+    radius_90_m: float | None = None
+    gain: float | None = None
+
+
+def not_worth_a_visit(finding: Finding) -> bool:
+    """Whether it lasts and a visit costs more than it is expected to save."""
+    return finding.ended is None and finding.gain is not None and finding.gain < 0
 
 
 class State(StrEnum):
@@ -80,7 +95,7 @@ class Reason(StrEnum):
 class Told:
     """What of a finding was last announced: the measure of whether news of it are worth an event.
 
-    Units as in ``Finding``; suspects: the ids of the first few pipes.
+    Units as in ``Finding``; suspects: the ids of the first few pipes; watched: as of ``Alert``.
     """
 
     as_of: datetime
@@ -90,6 +105,7 @@ class Told:
     volume: float
     confidence: float
     suspects: tuple[str, ...] = ()
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +126,15 @@ class Alert:
     revision: int = 1
     held: bool = False
     told: Told | None = None
+
+    @property
+    def watched(self) -> bool:
+        """Open, but a visit costs more than it is expected to save: kept in view until that changes.
+
+        It says what is worth doing now, not what to show: it is listed, counted and found like any other.
+        What a person acknowledged or reopened is theirs, whatever it is worth.
+        """
+        return self.state is State.OPEN and not self.held and not_worth_a_visit(self.finding)
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ class AlertService:
 def _storable(f: Finding) -> Finding:
     """``f`` in plain numbers; an estimate that is not known (NaN) counts as 0."""
     suspects = tuple(
-        Suspect(s.pipe, float(s.probability), _degrees(s.lon), _degrees(s.lat)) for s in f.suspects
+        Suspect(s.pipe, float(s.probability), _or_none(s.lon), _or_none(s.lat)) for s in f.suspects
     )
     return replace(
         f,
@@ -168,6 +168,9 @@ def _storable(f: Finding) -> Finding:
         suspects=suspects,
         near=tuple(map(str, f.near)),
         evidence=jsonable(f.evidence),
+        radius_50_m=_or_none(f.radius_50_m),
+        radius_90_m=_or_none(f.radius_90_m),
+        gain=_or_none(f.gain),
     )
 
 
@@ -175,7 +178,7 @@ def _known(value: float) -> float:
     return float(value) if math.isfinite(value) else 0.0
 
 
-def _degrees(value: float | None) -> float | None:
+def _or_none(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 

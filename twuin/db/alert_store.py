@@ -192,6 +192,12 @@ def _row(alert: Alert) -> dict[str, Any]:
         "suspects": [[s.pipe, s.probability, s.lon, s.lat] for s in f.suspects],
         "near": list(f.near),
         "evidence": f.evidence,
+        "onset_low": f.onset_low,
+        "onset_high": f.onset_high,
+        "centre": f.centre,
+        "radius_50_m": f.radius_50_m,
+        "radius_90_m": f.radius_90_m,
+        "gain": f.gain,
     }
 
 
@@ -212,6 +218,12 @@ def _alert(row: Any) -> Alert:
         suspects=tuple(Suspect(*s) for s in row["suspects"]),
         near=tuple(row["near"]),
         evidence=row["evidence"],
+        onset_low=row["onset_low"],
+        onset_high=row["onset_high"],
+        centre=row["centre"],
+        radius_50_m=row["radius_50_m"],
+        radius_90_m=row["radius_90_m"],
+        gain=row["gain"],
     )
     return Alert(
         row["id"],
@@ -243,4 +255,5 @@ def _told(stored: dict[str, Any]) -> Told:
         volume=stored["volume"],
         confidence=stored["confidence"],
         suspects=tuple(stored["suspects"]),
+        watched=stored.get("watched", False),  # those of before do not say
     )

@@ -50,7 +50,7 @@ class Base(DeclarativeBase):
 
 
 class AlertRow(Base):
-    """An alert with its newest finding; flows [m3/s], volume [m3]."""
+    """An alert with its newest finding; flows [m3/s], volume [m3], radii [m], gain [currency of the site]."""
 
     __tablename__ = "alert"
     __table_args__ = (
@@ -81,6 +81,12 @@ class AlertRow(Base):
     suspects: Mapped[list[Any]] = mapped_column(Json)
     near: Mapped[list[str]] = mapped_column(Json)
     evidence: Mapped[dict[str, Any]] = mapped_column(Json)
+    onset_low: Mapped[datetime | None] = mapped_column(Instant)
+    onset_high: Mapped[datetime | None] = mapped_column(Instant)
+    centre: Mapped[str] = mapped_column(Text(200), server_default="")
+    radius_50_m: Mapped[float | None] = mapped_column(Float(53))
+    radius_90_m: Mapped[float | None] = mapped_column(Float(53))
+    gain: Mapped[float | None] = mapped_column(Float(53))
 
 
 class EntryRow(Base):
