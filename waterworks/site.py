@@ -88,12 +88,14 @@ class MonitorOptions:
     """What a utility may set about detection.
 
     night: local hours [start, end) in which minimum night flow is looked for.
-    holidays: days that follow no weekday pattern. water_cost: value of a lost m3, in ``currency``.
+    holidays: days that follow no weekday pattern. water_cost: value of a lost m3, visit_cost: what it costs
+    to send a crew to look for a leak, found or not; both in ``currency``.
     """
 
     night: tuple[float, float] = (0.0, 5.0)
     holidays: frozenset[date] = frozenset()
     water_cost: float = 0.0
+    visit_cost: float = 0.0
     currency: str = "IDR"
 
 

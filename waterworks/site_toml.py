@@ -18,7 +18,7 @@ from waterworks.site_losses import TABLES, read_options
 from waterworks.tables import Problems, read_text, suggestion, wrong_id
 
 KEYS = ("id", "name", "timezone", "crs", "network", "monitor", *TABLES)
-MONITOR_KEYS = ("night", "holidays", "water_cost", "currency")
+MONITOR_KEYS = ("night", "holidays", "water_cost", "visit_cost", "currency")
 
 
 @dataclass(frozen=True)
@@ -140,10 +140,18 @@ class _Reader:
             return MonitorOptions()
         self._unknown(table, MONITOR_KEYS, "monitor")
         default = MonitorOptions()
+        water = self._cost("water_cost", table, default.water_cost)
+        visit = self._cost("visit_cost", table, default.visit_cost)
+        if visit > 0 and not table.get("water_cost"):
+            self.problems.warning(
+                self.line("visit_cost", "monitor"),
+                "visit_cost has no effect without water_cost: what a visit saves is told by the value of water",
+            )
         return MonitorOptions(
             night=self._night(table.get("night"), default.night),
             holidays=self._holidays(table.get("holidays", [])),
-            water_cost=self._cost(table.get("water_cost", default.water_cost)),
+            water_cost=water,
+            visit_cost=visit,
             currency=self._currency(table.get("currency", default.currency)),
         )
 
@@ -175,12 +183,11 @@ class _Reader:
                 )
         return frozenset(good)
 
-    def _cost(self, value: Any) -> float:
+    def _cost(self, key: str, table: dict[str, Any], default: float) -> float:
+        value = table.get(key, default)
         if not _is_number(value) or value < 0:
-            self.problems.error(
-                self.line("water_cost", "monitor"), f"water_cost {value!r} is not a number of 0 or more"
-            )
-            return 0.0
+            self.problems.error(self.line(key, "monitor"), f"{key} {value!r} is not a number of 0 or more")
+            return default
         return float(value)
 
     def _currency(self, value: Any) -> str:

@@ -114,6 +114,7 @@ def test_all_mistakes_are_told_at_once_by_file_and_line(folder: Any) -> None:
         ("[2026-08-17]", "[2026-08-17T10:00:00]", 9, "is not a date"),
         ("5500", "nan", 10, "water_cost"),
         ("5500", "-1", 10, "water_cost"),
+        ("5500", '5500\nvisit_cost = "much"', 11, "visit_cost 'much' is not a number"),
         ('"IDR"', '"rupiah"', 11, "three capitals"),
     ],
 )
