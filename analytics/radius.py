@@ -47,6 +47,13 @@ class Near(NamedTuple):
         return out
 
 
+class Walk(NamedTuple):
+    """Distance along the pipes to the nearest and to the furthest point of each pipe, (P,) [m]; inf: none."""
+
+    near: Floats
+    far: Floats
+
+
 class Search(NamedTuple):
     """Where to begin and how far to go along the pipes.
 
@@ -134,15 +141,39 @@ def search(
         k = int(np.argmin(expected))
         if expected[k] < least:
             best, least, reached = int(rows[k]), float(expected[k]), to_node[k]
-    a, b = reached[start] + 0.5 * metres[best], reached[end] + 0.5 * metres[best]
-    a, b = np.minimum(a, b + metres), np.minimum(b, a + metres)
-    a[best] = b[best] = 0.5 * metres[best]
-    nearest, furthest = np.minimum(a, b), 0.5 * (a + b + metres)
-    # The pipe itself is walked from its middle, the others from their ends.
-    nearest[best], furthest[best] = 0.0, 0.5 * metres[best]
-    entry = np.where(np.arange(len(p)) == best, 0.0, np.stack([a, b]))
+    entry, walked = _walked(best, reached, start, end, metres)
     half, most = (_radius(p, entry, metres, share) for share in shares)
-    return Search(best, half, most, nearest, furthest)
+    return Search(best, half, most, *walked)
+
+
+def held(probability: Floats, found: Search, radius_m: float) -> float:
+    """Share of the probability (P,) within ``radius_m`` [m] along the pipes of where a search begins.
+
+    Of a pipe that is reached in part, that part between its nearest and its furthest point.
+    """
+    with np.errstate(invalid="ignore"):
+        part = (radius_m - found.near) / np.maximum(found.far - found.near, 1e-9)
+    part = np.where(np.isfinite(found.far), np.clip(part, 0.0, 1.0), 0.0)
+    return float((probability * part).sum() / probability.sum())
+
+
+def walk(pipe: int, start: Ints, end: Ints, length: Floats, nodes: int, joined: Ints | None = None) -> Walk:
+    """How far all pipes are along the pipes from the middle of one; arguments as for ``pipe_distances``."""
+    start, end, graph = _graph(start, end, length, nodes, joined)
+    metres = np.maximum(np.nan_to_num(length), 0.0)
+    ((_, to_node),) = _from_pipes(graph, start, end, np.array([pipe]), np.inf)
+    return _walked(pipe, to_node[0], start, end, metres)[1]
+
+
+def _walked(pipe: int, reached: Floats, start: Ints, end: Ints, metres: Floats) -> tuple[Floats, Walk]:
+    """Distance at which each end of each pipe is come to, (2, P), and the pipes' nearest and furthest points."""
+    a, b = reached[start] + 0.5 * metres[pipe], reached[end] + 0.5 * metres[pipe]
+    a, b = np.minimum(a, b + metres), np.minimum(b, a + metres)
+    entry = np.stack([a, b])
+    nearest, furthest = entry.min(axis=0), 0.5 * (a + b + metres)
+    # The pipe itself is walked from its middle, the others from their ends.
+    entry[:, pipe], nearest[pipe], furthest[pipe] = 0.0, 0.0, 0.5 * metres[pipe]
+    return entry, Walk(nearest, furthest)
 
 
 def _radius(p: Floats, entry: Floats, length: Floats, share: float) -> float:

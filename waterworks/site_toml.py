@@ -145,7 +145,7 @@ class _Reader:
         if visit > 0 and not table.get("water_cost"):
             self.problems.warning(
                 self.line("visit_cost", "monitor"),
-                "visit_cost has no effect without water_cost: what a visit saves is told by the value of water",
+                "visit_cost has no effect without water_cost, the value of what a visit saves",
             )
         return MonitorOptions(
             night=self._night(table.get("night"), default.night),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.radius import pipe_distances, search, within
+from analytics.radius import held, pipe_distances, search, walk, within
 
 # A line of five pipes of 100 m, a branch of 60 m at node 2, and an island of one pipe:
 #   0 -0- 1 -1- 2 -2- 3 -3- 4 -4- 5    2 -5- 6    7 -6- 8
@@ -74,6 +74,16 @@ def test_what_cannot_be_reached_has_no_radius() -> None:
     assert np.isfinite(found.half) and np.isnan(found.most)
     assert np.isinf(found.near[6])
     assert search(np.zeros(7), START, END, LENGTH, NODES) is None
+
+
+def test_a_search_holds_what_its_radii_say_and_walks_as_from_that_pipe() -> None:
+    p = np.array([0.1, 0.2, 0.3, 0.1, 0.1, 0.15, 0.05])
+    found = search(p, START, END, LENGTH, NODES, joined=np.array([[5, 7]]))
+    assert found is not None
+    assert held(p, found, found.half) == pytest.approx(0.5, abs=0.02)
+    assert held(p, found, found.most) == pytest.approx(0.9, abs=0.02)
+    again = walk(found.pipe, START, END, LENGTH, NODES, joined=np.array([[5, 7]]))
+    assert (again.near == found.near).all() and (again.far == found.far).all()
 
 
 @st.composite
