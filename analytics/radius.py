@@ -166,7 +166,7 @@ def walk(pipe: int, start: Ints, end: Ints, length: Floats, nodes: int, joined: 
 
 
 def _walked(pipe: int, reached: Floats, start: Ints, end: Ints, metres: Floats) -> tuple[Floats, Walk]:
-    """Distance at which each end of each pipe is come to, (2, P), and the pipes' nearest and furthest points."""
+    """How far the two ends of each pipe are, (2, P), and its nearest and furthest points [m]."""
     a, b = reached[start] + 0.5 * metres[pipe], reached[end] + 0.5 * metres[pipe]
     a, b = np.minimum(a, b + metres), np.minimum(b, a + metres)
     entry = np.stack([a, b])

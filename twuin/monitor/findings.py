@@ -14,6 +14,7 @@ from analytics.night import NightFlow, legitimate_use, night_flow, sustained_exc
 from twuin.alerts.model import Finding, Kind
 from twuin.monitor.grid import LocalTime, midnight, moment
 from twuin.monitor.locate import NOWHERE, Place
+from twuin.monitor.search import onset_blocks, visit_gain
 from waterworks.reading import as_datetime
 from waterworks.site import Site
 
@@ -42,6 +43,14 @@ def flow_finding(
         "baseline_days": event.days_known,
         **place.evidence,
     }
+    where, gain = place.area, None
+    if event.side > 0 and event.end is None:
+        found = None if where is None else where.found
+        gain = visit_gain(site.monitor, event.flow, event.low, event.high, event.confidence, found)
+    last = detector.blocks if event.end is None else event.end
+    low, high = onset_blocks(
+        detector.record, event.area, event.start, event.end, event.course(event.start, last)
+    )
     return Finding(
         kind=Kind.LEAK if event.side > 0 else Kind.LOW_INFLOW,
         subject=dma,
@@ -58,6 +67,12 @@ def flow_finding(
         suspects=place.suspects,
         near=place.near,
         evidence=evidence,
+        onset_low=at(low),
+        onset_high=at(high),
+        centre="" if where is None else where.centre,
+        radius_50_m=None if where is None else where.half,
+        radius_90_m=None if where is None else where.most,
+        gain=gain,
     )
 
 

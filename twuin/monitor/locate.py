@@ -27,6 +27,7 @@ from analytics.sensitivity import (
 from twuin.alerts.model import Suspect
 from twuin.monitor.engine import UNUSABLE
 from twuin.monitor.grid import instant_of, local_time, utc_seconds
+from twuin.monitor.search import Area, area
 from waterworks.errors import NetworkError
 from waterworks.geo import pipe_midpoints
 from waterworks.hydraulics import States, Status, steady_states
@@ -79,6 +80,7 @@ class Place:
     suspects: tuple[Suspect, ...] = ()
     near: tuple[str, ...] = ()
     evidence: dict[str, Any] = field(default_factory=dict)
+    area: Area | None = None
 
 
 NOWHERE = Place()
@@ -238,7 +240,7 @@ class Locator:
         known = [i for i, s in enumerate(use) if s.element in network.node_index]
         if not known:
             place = self._by_length(dma)
-            return Place(place.suspects, near, {**evidence, **place.evidence})
+            return Place(place.suspects, near, {**evidence, **place.evidence}, place.area)
         nodes = np.array([network.node_index[use[i].element] for i in known], np.int64)
         measured = residual[known], covariance[np.ix_(known, known)]
         try:
@@ -247,7 +249,8 @@ class Locator:
             log.warning("no pipes are ranked: %s", e)
             self._model = None
             return Place((), near, {**evidence, "located_by": "sensors", "model_trouble": str(e)})
-        return Place(self._suspects(p), near, {**evidence, "located_by": "model", "sensors": len(known)})
+        found = {**evidence, "located_by": "model", "sensors": len(known)}
+        return Place(self._suspects(p), near, found, area(network, model.pipes, p))
 
     def _probabilities(
         self,
@@ -329,8 +332,10 @@ class Locator:
     def _by_length(self, dma: str) -> Place:
         if self._model is None:
             return Place((), (), {"located_by": "inflow"})
+        assert self._network is not None
         prior = self._prior(dma)
-        return Place(self._suspects(prior / prior.sum()), (), {"located_by": "inflow"})
+        where = area(self._network, self._model.pipes, prior)
+        return Place(self._suspects(prior / prior.sum()), (), {"located_by": "inflow"}, where)
 
     def _suspects(self, p: Floats) -> tuple[Suspect, ...]:
         assert self._network is not None and self._model is not None
