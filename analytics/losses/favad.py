@@ -12,15 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 
-DEFAULT_N1 = 1.0
-"""Where nothing was measured: large zones of mixed pipes are close to 1 on average; 157 tests in six data
-sets had 1.14 (Thornton, Sturm & Kunkel 2008, table 10.9)."""
 LOWEST_N1, HIGHEST_N1 = 0.36, 2.95
-"""Range of those 157 tests: an estimate beyond it says that something else than pressure changed."""
+"""Range of 157 tests in six data sets (Thornton, Sturm & Kunkel 2008, table 10.9): an estimate beyond it says
+that something else than pressure changed."""
 
 CONFIRM = 3
 """Nights in a row at the new pressure before a change counts as a step."""
@@ -122,7 +120,7 @@ def leakage_exponent(leakage: Floats, pressure: Floats, steps: list[PressureStep
     xx, xy, yy = sums.tolist()
     n1 = xy / xx
     free = nights - used - 1
-    half = float(student.ppf(0.975, free)) * float(np.sqrt(max(yy - n1 * xy, 0.0) / free / xx))
+    half = float(stdtrit(free, 0.975)) * float(np.sqrt(max(yy - n1 * xy, 0.0) / free / xx))
     reason = "" if LOWEST_N1 <= n1 <= HIGHEST_N1 else "implausible"
     return Exponent(n1, n1 - half, n1 + half, used, nights, reason)
 

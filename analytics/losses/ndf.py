@@ -13,6 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+DEFAULT_N1 = 1.0
+"""FAVAD exponent where nothing was measured: large zones of mixed pipes are close to 1 on average; 157 tests
+in six data sets had 1.14 (Thornton, Sturm & Kunkel 2008, Water Loss Control, table 10.9)."""
+
 
 def daily_profile(values: Floats, slot: Ints, slots: int, least: int = 3) -> Floats:
     """Mean of each step of the day, (slots, S).

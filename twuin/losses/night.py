@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analytics.losses.babe import background_leakage, unavoidable_real_losses
 from analytics.losses.balance import metered_input
 from analytics.losses.economics import Rise, rate_of_rise
-from analytics.losses.favad import DEFAULT_N1, leakage_exponent, pressure_steps
+from analytics.losses.favad import leakage_exponent, pressure_steps
 from analytics.losses.mnf import (
     legitimate_night_use,
     night_parts,
@@ -18,7 +18,13 @@ from analytics.losses.mnf import (
     supplied,
     supplied_night_flow,
 )
-from analytics.losses.ndf import daily_profile, lowest_night_slot, night_day_factor, pressure_of_hour
+from analytics.losses.ndf import (
+    DEFAULT_N1,
+    daily_profile,
+    lowest_night_slot,
+    night_day_factor,
+    pressure_of_hour,
+)
 from analytics.losses.pressure import supply_hours
 from analytics.losses.uncertain import UNKNOWN, Uncertain
 from twuin.losses.model import NAN, Exponent, Loss, Why

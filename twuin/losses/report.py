@@ -39,7 +39,7 @@ def loss_report(
 ) -> LossReport:
     """Losses from local day ``start`` up to and with ``end``. Uses no reading after ``end``."""
     days = (end - start).days + 1
-    first = _first_day(site, store, network, min(start, end - timedelta(days=HISTORY_DAYS - 1)), end)
+    first = min(start, _first_day(site, store, network, end - timedelta(days=HISTORY_DAYS - 1), end))
     readings = read(site, store, network, first, (end - first).days + 1)
     rows = readings.rows(start, days)
     found = night_losses(site, readings, nights_of(site, readings), rows)

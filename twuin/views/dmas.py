@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -31,6 +31,7 @@ def dma_states(
     mark: np.datetime64,
     analysed: bool,
     clock_speed: float,
+    ndf: Mapping[str, float] | None = None,
 ) -> list[DmaState]:
     """``dmas`` as they stand, in their order, from three reads of the store however many there are.
 
@@ -38,6 +39,7 @@ def dma_states(
     where readings were analysed; flows, nights and the last 24 hours are those before it. analysed: whether
     any were: nothing is normal that nobody has looked at.
     """
+    factors = ndf or {}
     if not dmas:
         return []
     end = mark + MICROSECOND
@@ -71,7 +73,8 @@ def dma_states(
                 night_flow_m3h=m3h(night),
                 night_flow_usual_m3h=m3h(usual),
                 legitimate_night_use_m3h=legitimate_m3h(dma),
-                excess_m3day=None if excess is None else round(excess * 24, 6),
+                excess_m3day=None if excess is None else round(excess * factors.get(dma.id, 24.0), 6),
+                night_day_factor_h=number(factors[dma.id], 3) if dma.id in factors else None,
                 open_alerts=len(own),
                 spark_m3h=nulls(spark * M3H, 3),
             )
@@ -106,7 +109,8 @@ def inlets_of(site: Site, dma: str) -> list[Sensor]:
 
 def legitimate_m3h(dma: Dma) -> float:
     """What customers of a DMA use at night [m3/h]."""
-    return round(dma.connections * dma.night_use_m3s_per_connection * M3H, 6)
+    use = dma.connections * dma.night_use_m3s_per_connection + dma.large_night_m3s
+    return round(use * M3H, 6)
 
 
 def _excess_m3h(dma: Dma, night: float) -> float | None:

@@ -36,6 +36,7 @@ YEARS = (1900, 2200)
 KEEP_S = 60.0
 """How long a report is taken as current [s]: late readings change it, but pages ask again and again."""
 KEPT = 8
+FACTORS_KEEP_S = 600.0
 
 M3H = 3600.0
 M3DAY = 86400.0
@@ -60,6 +61,25 @@ class Kept:
                 while len(self._known) > KEPT:
                     self._known.pop(next(iter(self._known)))
             return kept[1]
+
+
+class Factors:
+    """Night-day factors of the week before a day, worked out anew a few times an hour at most."""
+
+    def __init__(self, site: Site, store: ReadingStore, network: Network | None) -> None:
+        self._of = (site, store, network)
+        self._lock = threading.Lock()
+        self._known: tuple[date, float, dict[str, float]] | None = None
+
+    def get(self, today: date) -> dict[str, float]:
+        """By DMA [h/day], of the week that ended before ``today``."""
+        with self._lock:
+            now = time.monotonic()
+            if self._known is None or self._known[0] != today or now - self._known[1] > FACTORS_KEEP_S:
+                from twuin.losses.factors import night_day_factors
+
+                self._known = (today, now, night_day_factors(*self._of, today - timedelta(days=1)))
+            return self._known[2]
 
 
 def report_maker(site: Site, store: ReadingStore, network: Network | None) -> Kept:

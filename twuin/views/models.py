@@ -63,7 +63,10 @@ class DmaState(Model):
     night_flow_m3h: float | None = Field(None, description="Last night's lowest rolling hour")
     night_flow_usual_m3h: float | None = Field(None, description="20th percentile of the last 7 nights")
     legitimate_night_use_m3h: float
-    excess_m3day: float | None = Field(None, description="Night flow beyond legitimate use, per day")
+    excess_m3day: float | None = Field(
+        None, description="Last night's flow beyond legitimate use, times the night-day factor, else 24 h"
+    )
+    night_day_factor_h: float | None = Field(None, description="From pressure of the last week; null: none")
     open_alerts: int = 0
     spark_m3h: list[float | None] = Field(default_factory=list, description="Inflow of 24 h, hourly means")
 

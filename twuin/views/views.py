@@ -18,7 +18,7 @@ from twuin.views.convert import M3H, SHOWN_UNIT, alert_fields, alert_out, dateti
 from twuin.views.curves import DAY, curve
 from twuin.views.dmas import dma_states, inlets_of, night_flows
 from twuin.views.loss_models import LossesOut
-from twuin.views.losses import days_of, losses_out, report_maker
+from twuin.views.losses import Factors, days_of, losses_out, report_maker
 from twuin.views.models import (
     AlertDetail,
     AlertOut,
@@ -105,6 +105,7 @@ class Views:
         self._parts = parts
         self._ingest = ingest
         self._losses = report_maker(site, store, network)
+        self._factors = Factors(site, store, network)
 
     # The site
 
@@ -185,6 +186,7 @@ class Views:
             mark=now if mark is None else instant(mark),
             analysed=mark is not None,
             clock_speed=self._clock_speed,
+            ndf=None if mark is None else self._factors.get(mark.astimezone(self._site.timezone).date()),
         )
 
     def dma_series(
