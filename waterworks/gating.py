@@ -19,7 +19,7 @@ Bools = NDArray[np.bool_]
 INLET, PRESSURE, LEVEL, OTHER = 0, 1, 2, 3
 
 FASTEST = 5.0
-"""No water of a supply network runs faster [m/s]: mains are designed for 1 to 2, and pipe walls suffer at 3."""
+"""No water of a supply network runs faster [m/s]: mains are designed for 1 to 2, pipe walls suffer at 3."""
 
 LEAST_HEAD = -1.0
 """A pressure gauge of a full pipe does not read below this [m]: less is a wrong zero."""
@@ -47,6 +47,7 @@ class Gating(NamedTuple):
     low: Floats
     high: Floats
     least: Floats
+    device: Ints
     needs: Bools
 
 
@@ -89,8 +90,16 @@ def gating(site: Site, network: Network | None) -> Gating:
         np.array([b[0] for b in bounds], np.float64),
         np.array([b[1] for b in bounds], np.float64),
         np.array([LEAST.get(int(w), np.nan) for w in what], np.float64),
+        _devices(sensors),
         needs,
     )
+
+
+def _devices(sensors: list[Sensor]) -> Ints:
+    """A number for each device; a sensor of none has its own."""
+    numbers: dict[str, int] = {}
+    names = (f"device {s.device}" if s.device else f"sensor {s.id}" for s in sensors)
+    return np.array([numbers.setdefault(n, len(numbers)) for n in names], np.int64)
 
 
 def _what(sensor: Sensor) -> int:

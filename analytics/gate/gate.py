@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.cusum import accumulate, threshold
-from analytics.gate.fault import Dry, Fault, FaultKind
+from analytics.gate.fault import Dry, Fault
 from analytics.gate.judge import Judge, Verdict
 from analytics.gate.layout import INLET, Layout
 from analytics.gate.learnt import Learnt, learn_all
@@ -162,13 +162,15 @@ class Gate:
             return
         last = rows - self.options.lag_days * j if days >= 3 * self.options.lag_days else rows
         first = max(tape.base, last - self.options.window_days * j)
-        values = np.where(self._doubtful(first, last), np.nan, tape.floats("value", first, last))
+        values = np.where(self.doubtful(first, last), np.nan, tape.floats("value", first, last))
         inflow = np.where(self._without(first, last), np.nan, tape.floats("inflow", first, last))
         for f in self.faults:
             areas = np.flatnonzero(self.layout.sign[f.sensor] != 0)
             a, b = max(0, f.onset - first), max(0, (last if f.closed is None else f.closed + 1) - first)
             inflow[a:b, areas] = np.nan
-        self.learnt = learn_all(values, inflow, tape.slots(first, last), j, self.layout, self.options)
+        self.learnt = learn_all(
+            values, inflow, tape.slots(first, last), j, self.layout, self.options, self.learnt
+        )
         state.learnt_at = rows
         biased = np.flatnonzero(state.bias)
         if len(biased):
@@ -204,10 +206,10 @@ class Gate:
         for f in state.faults:
             if f.end is None:
                 judge.rename(f, rows - 1)
-                lasted = rows - f.onset
-                if f.kind in ADOPTABLE and self.layout.what[f.sensor] != INLET:
-                    if lasted >= self.options.adopt_days * j:
-                        self._adopt(f, rows - 1)
+                # An inlet meter's shift would come back as a leak, or hide one.
+                adoptable = f.kind in ADOPTABLE and self.layout.what[f.sensor] != INLET
+                if adoptable and rows - f.onset >= self.options.adopt_days * j:
+                    self._adopt(f, rows - 1)
 
     def _adopt(self, f: Fault, row: int) -> None:
         """A shift that stays is how the sensor, or the network around it, now is."""
@@ -219,9 +221,14 @@ class Gate:
         self.state.bias[f.sensor] = float(np.median(known))
         self.state.rest(f.sensor, row + 1)
 
-    def _doubtful(self, first: int, last: int) -> Bools:
-        """(T, S) readings that nothing is learnt from or held against, by what is known now."""
+    def doubtful(self, first: int, last: int, but: Bools | None = None) -> Bools:
+        """(T, S) readings that nothing is learnt from or held against, by what is known now.
+
+        but (S,): sensors of which only readings out of range are doubted.
+        """
         out = self.unusable(first, last - first)
+        if but is not None:
+            out[:, but] = np.asarray(self.tape.cut("wrong", first, last), bool)[:, but]
         without = self._without(first, last)
         area = self.layout.area
         inside = area >= 0
@@ -242,7 +249,7 @@ class Gate:
         """What neighbours say of rows [first, last) by what is known now, and how much wider that is."""
         assert self.learnt is not None
         values = self.tape.floats("value", first, last)
-        found = compare(values, ~self._doubtful(first, last), self.learnt.relation, self.layout)
+        found = compare(values, ~self.doubtful(first, last), self.learnt.relation, self.layout)
         return found.answer, found.widened
 
     def _piece(self, first: int, last: int, changes: list[Change]) -> None:
@@ -327,8 +334,8 @@ class Gate:
         gain = 0.5 * small**2 * (1 - 1 / o.noise_ratio**2) - np.log(o.noise_ratio)
         state.noise = accumulate(state.noise, gain, 0.0)
         state.noise_zero[state.noise <= 0] = i + 1
-        shifted = (state.fast > self.fast_limit).any(axis=0)
-        noisy = state.noise > self.noise_limit
+        shifted: Bools = np.asarray((state.fast > self.fast_limit).any(axis=0))
+        noisy: Bools = np.asarray(state.noise > self.noise_limit)
         with np.errstate(invalid="ignore"):
             far = np.abs(z) > o.spike
         due = (shifted | noisy | far) & (state.retry <= i)
@@ -346,14 +353,12 @@ class Gate:
 
     def _decide(self, verdict: Verdict, changes: list[Change]) -> None:
         """Enter what was judged."""
-        f = verdict.fault
-        if f is None:
-            return
-        self.state.faults.append(f)
-        self.state.rest(f.sensor, f.detected + 1)
-        for peer in judge_peers(self.layout, f.sensor):
-            self.state.rest(peer, f.detected + 1)
-        changes.append(Change(f.detected, f.onset, f.sensor))
+        for f in verdict.faults:
+            self.state.faults.append(f)
+            self.state.rest(f.sensor, f.detected + 1)
+            for peer in peers(self.layout, f.sensor):
+                self.state.rest(peer, f.detected + 1)
+            changes.append(Change(f.detected, f.onset, f.sensor))
 
     def _note_dry(self, i: int, dry: Bools) -> None:
         quiet = SUPPLY_BACK_S // self.step_s
@@ -392,8 +397,8 @@ class Gate:
             self.tape.forget(max(0, (min(stay) - past) // self.slots * self.slots))
 
 
-def judge_peers(layout: Layout, sensor: int) -> list[int]:
+def peers(layout: Layout, sensor: int) -> list[int]:
     """Sensors that are related to ``sensor`` through an area."""
-    together = layout.member[layout.member[:, sensor]].any(axis=0)
+    together: Bools = np.asarray(layout.member[layout.member[:, sensor]].any(axis=0))
     together[sensor] = False
     return [int(s) for s in np.flatnonzero(together)]

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from analytics.gate.fault import Fault, FaultKind
 from analytics.gate.lag import best_lag
 from analytics.gate.layout import INLET
-from analytics.gate.naming import Named, name, onset_of, onset_of_noise
+from analytics.gate.naming import name, onset_of, onset_of_noise
+from analytics.gate.relation import Group, powers, strain, transformed
 from analytics.gate.verdict import flow_odds, head_odds
 
 if TYPE_CHECKING:
     from analytics.gate.gate import Gate
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 LONGEST_DAYS = 7
 """What is judged began at most so long ago [days]."""
@@ -27,20 +29,38 @@ BEFORE_DAYS = 3
 CLOCK_HOURS = 14
 """No zone mistake is larger [h]: the widest difference from UTC in use."""
 
-LAGGED = 0.35
-"""A shift of the clock must leave less than this share of the mean square difference."""
+CLOCK_WINDOW_H, CLOCK_LEAST_H = 12, 3
+"""A clock is judged by so many hours, and by no fewer than so many [h]."""
+
+CLOCK_SURE_H = 24
+"""Sooner than this [h] a shift of the day may be a shift of the value, which may be water's."""
+
+DECISIVE = 0.1
+"""Where a shift of the clock leaves less than this share of the strain, nothing else need be asked."""
+
+LAGGED, LAG_FITS = 0.35, 3.0
+"""A shift of the clock must leave less than this share of the strain among an area's sensors, and no more
+than so many times the usual one."""
 
 MIRRORED = 0.4
 """A reversed reading, turned back, is within this share of what is expected."""
 
 
 class Verdict(NamedTuple):
-    """fault: what was found, None for nothing."""
+    """faults: what was found; of a clock, one for each sensor of its device."""
 
-    fault: Fault | None
+    faults: tuple[Fault, ...]
 
 
-NOTHING = Verdict(None)
+class Clock(NamedTuple):
+    """steps: how far a clock is ahead; onset: row since when; sure: nothing else explains as much."""
+
+    steps: int
+    onset: int
+    sure: bool
+
+
+NOTHING = Verdict(())
 
 
 class Judge:
@@ -57,20 +77,12 @@ class Judge:
         turned = self._mirrored(onset, row, s)
         value = float(self.gate.tape.floats("value", row, row + 1)[0, s])
         kind = FaultKind.REVERSED if turned else FaultKind.IMPOSSIBLE
-        return Verdict(
-            Fault(
-                s,
-                kind,
-                onset,
-                row,
-                value,
-                evidence={
-                    "value": value,
-                    "low": float(self.gate.layout.low[s]),
-                    "high": float(self.gate.layout.high[s]),
-                },
-            )
-        )
+        evidence = {
+            "value": value,
+            "low": float(self.gate.layout.low[s]),
+            "high": float(self.gate.layout.high[s]),
+        }
+        return Verdict((Fault(s, kind, onset, row, value, evidence=evidence),))
 
     def stuck(self, row: int, s: int) -> Verdict:
         """The same value too long."""
@@ -79,7 +91,7 @@ class Judge:
         run = int(gate.state.run[s])
         value = float(gate.tape.floats("value", row, row + 1)[0, s])
         evidence = {"value": value, "repeats": float(run), "limit": float(gate.learnt.run[s])}
-        return Verdict(Fault(s, FaultKind.STUCK, row - run, row, value, evidence=evidence))
+        return Verdict((Fault(s, FaultKind.STUCK, row - run, row, value, evidence=evidence),))
 
     def reversed(self, row: int, s: int) -> Verdict:
         """An inlet meter that reads backwards what is expected forwards."""
@@ -93,9 +105,8 @@ class Judge:
             if not earlier < 0:
                 break
             first -= 1
-        return Verdict(
-            Fault(s, FaultKind.REVERSED, first, row, float(value[-1]), evidence={"value": float(value[-1])})
-        )
+        last = float(value[-1])
+        return Verdict((Fault(s, FaultKind.REVERSED, first, row, last, evidence={"value": last}),))
 
     def _mirrored(self, first: int, row: int, s: int) -> bool:
         gate = self.gate
@@ -130,8 +141,12 @@ class Judge:
         found = name(error, z[:, s], gate.slots)
         if found is None or found.kind is not FaultKind.SPIKE:
             return NOTHING
-        evidence = {"spikes": float(far.sum()), "height": found.size, "hours": (row + 1 - first) * self._hours}
-        return Verdict(Fault(s, FaultKind.SPIKE, first + found.start, row, found.size, evidence=evidence))
+        evidence = {
+            "spikes": float(far.sum()),
+            "height": found.size,
+            "hours": (row + 1 - first) * self._hours,
+        }
+        return Verdict((Fault(s, FaultKind.SPIKE, first + found.start, row, found.size, evidence=evidence),))
 
     @property
     def _hours(self) -> float:
@@ -161,18 +176,26 @@ class Judge:
         ):
             return self._later(row, s, 4)
         lag = self._clock(onset, row, s)
+        mean = float(np.nanmean(error[start:]))
         if lag is not None:
-            found = Named(FaultKind.CLOCK, lag * gate.step_s, 0)
-        noise = found.kind in (FaultKind.NOISE, FaultKind.SPIKE, FaultKind.CLOCK)
+            if (
+                lag.sure
+                or n >= CLOCK_SURE_H * 3600 / gate.step_s
+                or (self._odds(onset, row, s, mean) > gate.options.odds)
+            ):
+                return self._device(max(lag.onset, base), row, s, lag.steps)
+            return self._later(row, s, n)
+        noise = found.kind in (FaultKind.NOISE, FaultKind.SPIKE)
         if not self._worst(onset, row, s, noise=noise):
             return self._later(row, s, n)
-        if found.kind in (FaultKind.OFFSET, FaultKind.DRIFT) and abs(found.size) < learnt.least[s]:
+        if not noise and abs(found.size) < learnt.least[s]:
             return self._later(row, s, max(n, gate.slots // 4))
-        if found.kind is FaultKind.NOISE:
+        if found.kind is FaultKind.NOISE and (
             # The first hours of a shift may look like noise, and a leak's like both.
-            if n < 6 * 3600 / gate.step_s or found.size < 0.5 * learnt.least[s]:
-                return self._later(row, s, n)
-        odds = self._odds(onset, row, s, float(np.nanmean(error[start:])))
+            n < 6 * 3600 / gate.step_s or found.size < 0.5 * learnt.least[s]
+        ):
+            return self._later(row, s, n)
+        odds = self._odds(onset, row, s, mean)
         if noise and odds > 1 / gate.options.odds:
             odds = max(odds, gate.options.odds)
         if odds < 1 / gate.options.odds:  # water: what it does to this sensor is no news any more
@@ -182,14 +205,26 @@ class Judge:
             return NOTHING
         if odds < gate.options.odds:
             return self._later(row, s, n)
-        z_mean = float(np.nanmean(z[start:]))
         evidence = {
-            "deviations": z_mean * float(np.sqrt(np.isfinite(z[start:]).sum())),
+            "deviations": float(np.nanmean(z[start:]) * np.sqrt(np.isfinite(z[start:]).sum())),
             "odds": min(odds, 1e6),
             "hours": n * self._hours,
             "neighbours": float(len(self._peers(s))),
         }
-        return Verdict(Fault(s, found.kind, onset + found.start, row, found.size, evidence=evidence))
+        return Verdict((Fault(s, found.kind, onset + found.start, row, found.size, evidence=evidence),))
+
+    def _device(self, onset: int, row: int, s: int, lag: int) -> Verdict:
+        """A clock is wrong for all sensors of its device."""
+        gate = self.gate
+        same = np.flatnonzero(gate.layout.device == gate.layout.device[s])
+        size = float(lag * gate.step_s)
+        return Verdict(
+            tuple(
+                Fault(int(k), FaultKind.CLOCK, onset, row, size, evidence={"ahead_s": size})
+                for k in same
+                if not gate.state.is_faulty(int(k))
+            )
+        )
 
     def rename(self, f: Fault, row: int) -> None:
         """A fault that lasts is better known from day to day."""
@@ -208,30 +243,59 @@ class Judge:
         if np.isfinite(z).sum() < gate.slots / 4:
             return
         lag = self._clock(first, row, f.sensor)
-        if lag is not None:
-            f.kind, f.size = FaultKind.CLOCK, lag * gate.step_s
+        if lag is not None and lag.sure:
+            f.kind, f.size = FaultKind.CLOCK, float(lag.steps * gate.step_s)
+        if f.kind is FaultKind.CLOCK:
             return
         found = name(error, z, gate.slots)
         if found is None or (f.kind is FaultKind.DRIFT and found.kind is FaultKind.OFFSET):
             return
         f.kind, f.size = found.kind, found.size
 
-    def _clock(self, onset: int, row: int, s: int) -> int | None:
-        """By how many steps readings come late since the onset, if that explains them."""
+    def _clock(self, onset: int, row: int, s: int) -> Clock | None:
+        """Whether a wrong clock of a sensor's device explains its readings since the onset.
+
+        All sensors of the device are moved together against the others of the area.
+        """
         gate = self.gate
-        learnt = gate.learnt
+        learnt, layout, tape = gate.learnt, gate.layout, gate.tape
         assert learnt is not None
-        if row + 1 - onset < gate.slots / 3:
+        first = min(onset, row + 1 - CLOCK_WINDOW_H * 3600 // gate.step_s)
+        first = max(first, int(gate.state.clean[s]), tape.base)
+        if row + 1 - first < CLOCK_LEAST_H * 3600 / gate.step_s:
             return None
-        value = gate.tape.floats("value", onset, row + 1)[:, s]
-        said = value - gate.tape.floats("error", onset, row + 1)[:, s]
-        found = best_lag(value, said, CLOCK_HOURS * 3600 // gate.step_s, max(8, (row + 1 - onset) // 3))
-        if found is None or not np.isfinite(found.best):
+        most = CLOCK_HOURS * 3600 // gate.step_s
+        before = max(tape.base, first - most)
+        device = layout.device == layout.device[s]
+        seen = readings_of_area(gate, before, row + 1, int(layout.area[s]), device)
+        if seen is None:
             return None
-        noise = float(np.nanmean(learnt.relation.scale[:, s] ** 2)) * learnt.caution**2
-        if found.best < LAGGED * found.now and found.best < 4 * noise:
-            return found.steps
-        return None
+        x, group = seen
+        mine = device[group.members]
+
+        def together(own: Floats, others: Floats) -> Floats:
+            both = np.empty((len(own), len(mine)))
+            both[:, mine], both[:, ~mine] = own, others
+            return strain(both, group)
+
+        usual = group.strain * learnt.caution
+        found = best_lag(
+            x[:, mine],
+            x[:, ~mine],
+            first - before,
+            max(onset, first) - before,
+            most,
+            LAG_FITS * usual,
+            together,
+        )
+        if found is None or found.best > LAGGED * found.now or found.best > LAG_FITS * usual:
+            return None
+        k = found.steps
+        begin, end = max(first - before, k), min(len(x), len(x) + k)
+        gain = strain(x[begin:end], group) - together(x[begin:end, mine], x[begin - k : end - k, ~mine])
+        since = int(np.argmax(np.cumsum(np.nan_to_num(gain)[::-1])[::-1]))
+        # A clock that was set back stamps times anew that it had stamped before.
+        return Clock(k, before + begin + since + min(k, 0), found.best < DECISIVE * found.now)
 
     def _odds(self, onset: int, row: int, s: int, difference: float) -> float:
         """How much likelier a fault is than water."""
@@ -257,7 +321,8 @@ class Judge:
             virtual, spread = moved(value - error - usual, s)
             if not np.isfinite(virtual) or not np.isfinite(spread):
                 return 1.0
-            return flow_odds(difference, virtual, spread)
+            gain = learnt.gain[s]
+            return flow_odds(difference, virtual, spread, float(gain)) if np.isfinite(gain) else 1.0
         own, own_spread = moved(value - usual, s)
         area = int(layout.area[s])
         column = len(layout.what) + area
@@ -271,7 +336,7 @@ class Judge:
 
     def _peers(self, s: int) -> list[int]:
         layout = self.gate.layout
-        together = layout.member[layout.member[:, s]].any(axis=0)
+        together: Bools = np.asarray(layout.member[layout.member[:, s]].any(axis=0))
         together[s] = False
         scale = self.gate.learnt.relation.scale if self.gate.learnt is not None else None
         return [
@@ -281,25 +346,18 @@ class Judge:
         ]
 
     def _worst(self, onset: int, row: int, s: int, *, noise: bool) -> bool:
-        """Whether no neighbour departs as much: a faulty sensor spoils what is expected of the others.
-
-        For a shift of one of several jointly normal values the likelihood ratio is half the square of its
-        mean standardised difference times the number of steps, largest for the sensor that shifted.
-        """
+        """Whether no neighbour departs as much: a faulty sensor spoils what is expected of the others."""
         gate = self.gate
-        persistence = gate.learnt.relation.persistence if gate.learnt is not None else np.ones(0)
-        z = gate.tape.floats("z", onset, row + 1)
-
-        def power(k: int) -> float:
-            own = z[:, k]
-            own = np.clip(own[np.isfinite(own)], -30, 30)
-            if not len(own):
-                return 0.0
-            return float(np.sum(own**2)) if noise else float((np.sum(own) / persistence[k]) ** 2 / len(own))
-
-        mine = power(s)
+        assert gate.learnt is not None
+        trusted = ~gate.doubtful(onset, row + 1)
+        values = gate.tape.floats("value", onset, row + 1)
+        found = powers(values, trusted, gate.learnt.relation, gate.layout, int(gate.layout.area[s]))
+        if found is None or s not in found.members:
+            return False
+        power = found.scatter if noise else found.shift
+        mine = power[found.members == s][0]
         margin = 2 * np.log(gate.options.odds)
-        return all(mine > power(k) + margin for k in self._peers(s))
+        return bool((mine > power[found.members != s] + margin).all())
 
     def _later(self, row: int, s: int, n: int) -> Verdict:
         """Not decided: look again when there is a quarter more to see."""
@@ -308,6 +366,22 @@ class Judge:
         if n >= LONGEST_DAYS * gate.slots - 8:
             gate.state.rest(s, row + 1)
         return NOTHING
+
+
+def readings_of_area(
+    gate: Gate, first: int, last: int, area: int, believed: Bools
+) -> tuple[Floats, Group] | None:
+    """Transformed readings of rows [first, last) of an area's related sensors, and their relation.
+
+    What is in doubt is NaN, but for sensors in ``believed`` (S,). None where there is no relation.
+    """
+    learnt = gate.learnt
+    group = learnt.relation.groups[area] if learnt is not None and area >= 0 else None
+    if learnt is None or group is None:
+        return None
+    values = gate.tape.floats("value", first, last)
+    values[gate.doubtful(first, last, but=believed)] = np.nan
+    return transformed(values, gate.layout.what, learnt.relation.usual)[:, group.members], group
 
 
 def _mean(values: Floats) -> float:

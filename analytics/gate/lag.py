@@ -1,7 +1,8 @@
-"""Does a sensor's day come too early or too late?"""
+"""Does a device's day come too early or too late?"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,37 +14,54 @@ LEAST_STEPS = 2
 """Smaller shifts than this are not told from none."""
 
 
+SEEN = 8
+"""So many steps of the others must stand against a clock that is ahead."""
+
+
 class Lag(NamedTuple):
-    """steps: readings come so many steps later than they should by their times (a clock that is ahead),
-    negative: earlier. now, best: mean square of the difference as it is and at that shift."""
+    """steps: readings stand so many steps later than they were taken (a clock that is ahead), negative:
+    earlier. now, best: mean strain between them and the others as it is and at that shift [-]."""
 
     steps: int
     now: float
     best: float
 
 
-def best_lag(values: Floats, reference: Floats, most: int, spare: int) -> Lag | None:
-    """The shift between readings (N,) and what they should be (N,), -most..most steps.
+def best_lag(
+    own: Floats,
+    others: Floats,
+    first: int,
+    since: int,
+    most: int,
+    fits: float,
+    strain: Callable[[Floats, Floats], Floats],
+) -> Lag | None:
+    """The shift of a device's clock that lets its readings fit best among the others.
 
-    For each shift the mean square of ``values(t) - reference(t - shift)`` less its mean, over the steps
-    that have both, is taken; a shift that leaves fewer than ``spare`` of them is passed over. None where
-    not even a shift of 0 has them.
+    own (N, A): its readings, others (N, B): the others' over the same steps. Only its readings from row
+    ``first`` on are asked about: with a clock that is k steps ahead they were taken k steps before. A shift
+    that leaves fewer than half of them is passed over, and so is one that leaves out what the others have
+    read since it shows, from row ``since`` on, but for ``SEEN`` steps: then it may be they that have
+    changed. strain(own, others) (T,): how little they fit, NaN where unknown. None where nothing can be said,
+    or where they fit as they are (a strain below ``fits``).
     """
-    n = len(values)
+    n = len(own)
 
-    def square(shift: int) -> float:
-        a = values[max(0, shift) : n + min(0, shift)]
-        b = reference[max(0, -shift) : n - max(0, shift)]
-        d = a - b
-        d = d[np.isfinite(d)]
-        return float(np.var(d)) if len(d) >= spare else float("inf")
+    def at(shift: int) -> float:
+        # Reading of step i was taken at step i - shift.
+        begin, end = max(first, shift), min(n, n + shift)
+        if 2 * (end - begin) < n - first:
+            return float("inf")
+        found = strain(own[begin:end], others[begin - shift : end - shift])
+        found = found[np.isfinite(found)]
+        return float(np.mean(found)) if 2 * len(found) >= n - first else float("inf")
 
-    now = square(0)
-    if not np.isfinite(now):
+    now = at(0)
+    if not fits <= now < np.inf:
         return None
-    shifts = [k for k in range(-most, most + 1) if LEAST_STEPS <= abs(k) < n]
+    shifts = [k for k in range(-most, most + 1) if abs(k) >= LEAST_STEPS and k <= n - since - SEEN]
     if not shifts:
         return None
-    squares = [square(k) for k in shifts]
-    at = int(np.argmin(squares))
-    return Lag(shifts[at], now, squares[at])
+    strains = [at(k) for k in shifts]
+    best = int(np.argmin(strains))
+    return Lag(shifts[best], now, strains[best])

@@ -32,3 +32,4 @@ class Layout(NamedTuple):
     low: Floats
     high: Floats
     least: Floats
+    device: Ints

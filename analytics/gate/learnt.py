@@ -23,8 +23,9 @@ class Learnt(NamedTuple):
 
     usual (S,): median size of each sensor [SI]. run (S,): steps of one value in a row that are a fault.
     daily (S,): deviation of a day's mean difference from the neighbours' answer [SI], NaN where unknown.
-    least (S,): smallest shift that is told [SI]. caution: by how much all deviations are taken wider while
-    days are few [-].
+    gain (S,): share of what a sensor moves with its area's own demand that its neighbours show [-]. least
+    (S,): smallest shift that is told [SI]. caution: by how much all deviations are taken wider while days are
+    few [-].
     """
 
     relation: Relation
@@ -32,16 +33,26 @@ class Learnt(NamedTuple):
     usual: Floats
     run: Ints
     daily: Floats
+    gain: Floats
     least: Floats
     caution: float
 
 
 def learn_all(
-    values: Floats, inflow: Floats, slot: Ints, slots: int, layout: Layout, options: Options
+    values: Floats,
+    inflow: Floats,
+    slot: Ints,
+    slots: int,
+    layout: Layout,
+    options: Options,
+    before: Learnt | None = None,
 ) -> Learnt:
-    """From readings (N, S) [SI] in which faulty and dry hours are NaN, areas' inflows (N, D) [m3/s]."""
+    """From readings (N, S) [SI] in which faulty and dry hours are NaN, areas' inflows (N, D) [m3/s].
+
+    before: what was learnt earlier, which stays where there is nothing new.
+    """
     hour = slot * 24 // slots
-    relation = learn(values, hour, layout, options)
+    relation = learn(values, hour, layout, options, None if before is None else before.relation)
     answer = compare(values, np.isfinite(values), relation, layout).answer
     error = values - answer
     days = len(values) // slots
@@ -56,13 +67,33 @@ def learn_all(
     floor = np.nanmin(np.where(np.isfinite(relation.scale), relation.scale, np.inf), axis=0) / np.sqrt(slots)
     daily = np.fmax(robust_scale(means, tail=True), floor)
     usual = nanmedian(np.abs(values)) if len(values) else np.full(len(layout.what), np.nan)
+    course = learn_course(np.concatenate([values, inflow], axis=1), slot, slots)
+    daily = np.where(np.isfinite(daily), daily, np.nan)
+    run = run_limit(values, hour, 86400 / slots, options.years)
+    sensors = values.shape[1]
+    departure = inflow - course.usual[slot, sensors:]
+    net = np.where(layout.area[None] >= 0, departure[:, layout.area], np.nan)
+    day = course.usual[slot, :sensors]
+    gain = _slope(answer - day, net) / _slope(values - day, net)
+    gain = np.where(np.isfinite(gain), np.clip(gain, 0.0, 1.0), np.nan)
+    if before is not None:
+        usual = np.where(np.isfinite(usual), usual, before.usual)
+        daily = np.where(np.isfinite(daily), daily, before.daily)
+        run = np.where(np.isfinite(values).any(axis=0), run, before.run)
+        gain = np.where(np.isfinite(gain), gain, before.gain)
+        course = Course(
+            np.where(np.isfinite(course.usual), course.usual, before.course.usual),
+            course.lengths,
+            np.where(np.isfinite(course.spread), course.spread, before.course.spread),
+        )
     least = np.where(np.isfinite(layout.least), layout.least, options.least_share * usual)
-    return Learnt(
-        relation,
-        learn_course(np.concatenate([values, inflow], axis=1), slot, slots),
-        usual,
-        run_limit(values, 86400 / slots, options.years),
-        np.where(np.isfinite(daily), daily, np.nan),
-        least,
-        1.0 + 7.0 / max(days, 1),
-    )
+    return Learnt(relation, course, usual, run, daily, gain, least, 1.0 + 7.0 / max(days, 1))
+
+
+def _slope(moved: Floats, inflow: Floats) -> Floats:
+    """Slope of series over inflow, both less their usual day, (N, S) -> (S,); NaN where it is not known."""
+    both = np.isfinite(moved) & np.isfinite(inflow)
+    a, b = np.where(both, inflow, 0.0), np.where(both, moved, 0.0)
+    power = (a * a).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where((power > 0) & (both.sum(axis=0) >= 96), (a * b).sum(axis=0) / power, np.nan)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.gate.fault import Fault, FaultKind
+from analytics.gate.judge import readings_of_area
+from analytics.gate.relation import strain
 
 if TYPE_CHECKING:
     from analytics.gate.gate import Gate
@@ -29,8 +31,31 @@ HOURS = {
 WELL = 1.8
 """A sensor is well while its root mean square difference is below so many deviations."""
 
-SHIFTED = 4.0
-"""And its mean difference below so many deviations of a mean."""
+SHIFTED = 1.0
+"""And its mean difference below so many deviations of a step: neighbours know no mean to a hair."""
+
+
+RELATED = (FaultKind.OFFSET, FaultKind.DRIFT, FaultKind.NOISE, FaultKind.SPIKE, FaultKind.CLOCK)
+"""Faults that show against neighbours only."""
+
+FITS = 2.0
+"""A sensor fits in again while the strain among its area's sensors, it included, is below so many times the
+usual."""
+
+
+def _fits(gate: Gate, f: Fault, first: int, row: int) -> bool:
+    layout = gate.layout
+    believed = np.arange(len(layout.what)) == f.sensor
+    if f.kind is FaultKind.CLOCK:
+        believed = layout.device == layout.device[f.sensor]
+    seen = readings_of_area(gate, first, row + 1, int(layout.area[f.sensor]), believed)
+    if seen is None or gate.learnt is None:
+        return False
+    x, group = seen
+    found = strain(x, group)
+    found = found[np.isfinite(found)]
+    limit = FITS * group.strain * gate.learnt.caution
+    return 4 * len(found) >= 3 * (row + 1 - first) and float(np.mean(found)) < limit
 
 
 def recovered(gate: Gate, f: Fault, row: int) -> bool:
@@ -51,12 +76,13 @@ def recovered(gate: Gate, f: Fault, row: int) -> bool:
             return False
     if f.kind is FaultKind.REVERSED and (np.asarray(value, np.float64)[known] < 0).any():
         return False
+    if f.kind in RELATED and not _fits(gate, f, first, row):
+        return False
     z = gate.tape.floats("z", first, row + 1)[:, s]
     z = z[np.isfinite(z)]
     if 2 * len(z) >= need:
         tight = np.sqrt(np.mean(z * z)) < WELL
-        mean = abs(np.mean(z)) * np.sqrt(len(z)) / gate.learnt.relation.persistence[s] < SHIFTED
-        if not (tight and mean):
+        if not (tight and abs(np.mean(z)) < SHIFTED):
             return False
         if f.kind in (FaultKind.OFFSET, FaultKind.DRIFT):
             error = gate.tape.floats("error", first, row + 1)[:, s] - gate.state.bias[s]

@@ -1,9 +1,9 @@
 """What each sensor should read by what its neighbours read.
 
-Within an area all sensors hang on the same water. With flows as q|q|^0.852 (head loss of a pipe, Hazen-Williams)
-heads are nearly linear in each other and in flows, so their joint mean and covariance, learnt from the past,
-give each sensor's value from the others: the conditional mean of a normal distribution. Heads may besides
-move all together, for a valve or a pump was set.
+Within an area all sensors hang on the same water. With flows as q|q|^0.852 (head loss of a pipe,
+Hazen-Williams) heads are nearly linear in each other and in flows, so their joint mean and covariance, learnt
+from the past, give each sensor's value from the others: the conditional mean of a normal distribution. Heads
+may besides move all together, for a valve or a pump was set.
 """
 
 from __future__ import annotations
@@ -30,26 +30,32 @@ HEAD_FLOOR = 0.01
 FLOW_FLOOR = 0.005
 """Likewise q|q|^0.852 as a share of its usual size: a quarter of a per cent of the flow."""
 
+FARTHEST = 30.0
+"""No single step counts for more deviations than this."""
+
 LEAST_MEMBERS = 3
 """Of two sensors that disagree nobody knows which one errs."""
 
 
 class Group(NamedTuple):
     """The relation in one area. members (M,): sensors; mean (M,), cov (M, M): of their transformed values;
-    variance (M,): of each given all others."""
+    variance (M,): of each given all others; inverse (M, M): of cov; strain: mean of ``strain`` over what was
+    learnt from [-]."""
 
     members: Ints
     mean: Floats
     cov: Floats
     variance: Floats
+    inverse: Floats
+    strain: float = 1.0
 
 
 class Relation(NamedTuple):
     """What has been learnt. groups: by area, None where too little is known. usual (S,): median size of
-    flows [m3/s], 1 for others. scale (24, S): deviation of the difference from the neighbours' answer by
-    hour of the day [SI], NaN where there is none. persistence (S,): factor by which sums of it are wider
-    than if its steps were independent [-]. response (S,): change of a pressure with its area's inflow, at
-    the usual inflow [m per m3/s], 0 where unknown. days: measured days it was learnt from.
+    flows [m3/s] when it was first learnt, 1 for others. scale (24, S): deviation of the difference from the
+    neighbours' answer by hour of the day [SI], NaN where there is none. persistence (S,): factor by which
+    sums of it are wider than if its steps were independent [-]. response (S,): change of a pressure with its
+    area's inflow, at the usual inflow [m per m3/s], 0 where unknown. days: measured days it was learnt from.
     """
 
     groups: tuple[Group | None, ...]
@@ -68,6 +74,14 @@ class Compared(NamedTuple):
     widened: Floats
 
 
+class Powers(NamedTuple):
+    """members (K,): sensors; shift, scatter (K,): how much speaks against each [-]."""
+
+    members: Ints
+    shift: Floats
+    scatter: Floats
+
+
 def transformed(values: Floats, what: Ints, usual: Floats) -> Floats:
     """Flows (.., S) as q|q|^0.852 by their usual size, heads as they are."""
     out = values.astype(np.float64, copy=True)
@@ -84,11 +98,16 @@ def untransformed(values: Floats, flow: bool, usual: float) -> Floats:
     return np.asarray(np.sign(values) * np.abs(values) ** (1 / POWER) * usual)
 
 
-def learn(values: Floats, hour: Ints, layout: Layout, options: Options) -> Relation:
+def learn(
+    values: Floats, hour: Ints, layout: Layout, options: Options, before: Relation | None = None
+) -> Relation:
     """The relation in readings (N, S) [SI] of hours (N,) of the day [0, 24); NaN does not count.
 
-    Steps at which a member of an area is missing teach nothing about it; so do those that stray by more
-    than five deviations from a first look.
+    before: what was learnt earlier; it stays in areas where a sensor that it knew has been missing, or
+    faulty, for most of the time since, so that this one can be told to be well again.
+
+    Steps at which a member of an area is missing teach nothing about it; so do those that stray by more than
+    five deviations from a first look.
     """
     n, sensors = values.shape
     what = layout.what
@@ -96,6 +115,8 @@ def learn(values: Floats, hour: Ints, layout: Layout, options: Options) -> Relat
     usual = np.ones(sensors)
     size = nanmedian(np.abs(values[:, flow])) if n else np.ones(int(flow.sum()))
     usual[flow] = np.where(size > 0, size, 1.0)
+    if before is not None:  # a unit to reckon in, which areas share
+        usual = before.usual
     x = transformed(values, what, usual)
     related = (what == INLET) | (what == PRESSURE) | (what == LEVEL)
     per_day = max(1, n)
@@ -108,6 +129,13 @@ def learn(values: Floats, hour: Ints, layout: Layout, options: Options) -> Relat
         members = np.flatnonzero(layout.member[area] & related)
         known = np.isfinite(x[:, members]).mean(axis=0) if n else np.zeros(len(members))
         members = members[known >= 0.5]
+        old = before.groups[area] if before is not None else None
+        if before is not None and old is not None and not np.isin(old.members, members).all():
+            own = layout.area == area
+            groups.append(old)
+            scale[:, own] = before.scale[:, own]
+            persistence[own], response[own] = before.persistence[own], before.response[own]
+            continue
         group, rows = _fit(x, members, flow, options.common_m)
         groups.append(group)
         if group is None:
@@ -140,14 +168,62 @@ def _fit(x: Floats, members: Ints, flow: Bools, common_m: float) -> tuple[Group 
         mean = used.mean(axis=0)
         cov = np.cov(used, rowvar=False) + np.diag(floor)
         cov = cov + common_m**2 * np.outer(heads, heads)
-        group = Group(members, mean, cov, 1 / np.diag(np.linalg.inv(cov)))
+        inverse: Floats = np.asarray(np.linalg.inv(cov), np.float64)
+        group = Group(members, mean, cov, 1 / np.diag(inverse), inverse)
         if again:
             deviation, _ = _given_others(used, group, np.ones(len(members), bool))
             spread = robust_scale(deviation)
             kept = (np.abs(deviation) <= 5 * np.maximum(spread, np.sqrt(floor))).all(axis=1)
             if kept.sum() >= 0.5 * len(rows):
                 rows = rows[kept]
+        else:
+            group = group._replace(strain=float(np.mean(strain(used, group))))
     return group, rows
+
+
+def strain(x: Floats, group: Group) -> Floats:
+    """How little transformed values (T, M) fit together, (T,) [-]: square of Mahalanobis' distance by the
+    number of members that are known; NaN where fewer than ``LEAST_MEMBERS`` are."""
+    known = np.isfinite(x)
+    if known.all():
+        z = x - group.mean
+        return np.asarray(((z @ group.inverse) * z).sum(axis=1) / x.shape[1])
+    out: Floats = np.full(len(x), np.nan)
+    code = known @ (1 << np.arange(x.shape[1], dtype=np.int64))
+    for one in np.unique(code):
+        rows = np.flatnonzero(code == one)
+        inside = np.flatnonzero(known[rows[0]])
+        if len(inside) < LEAST_MEMBERS:
+            continue
+        z = x[np.ix_(rows, inside)] - group.mean[inside]
+        inverse = np.linalg.inv(group.cov[np.ix_(inside, inside)])
+        out[rows] = ((z @ inverse) * z).sum(axis=1) / len(inside)
+    return out
+
+
+def powers(values: Floats, trusted: Bools, relation: Relation, layout: Layout, area: int) -> Powers | None:
+    """By how much each member of an area departs from the others in readings (T, S), None where unknown.
+
+    For a shift of one of several jointly normal values the log likelihood ratio is half of ``shift``, and
+    it is largest for the one that shifted; likewise half of ``scatter`` for one that scatters.
+    """
+    group = relation.groups[area] if area >= 0 else None
+    if group is None:
+        return None
+    x = transformed(values, layout.what, relation.usual)[:, group.members]
+    known = trusted[:, group.members] & np.isfinite(x)
+    use = 2 * known.sum(axis=0) >= max(1, known.any(axis=1).sum())
+    rows = known[:, use].all(axis=1)
+    if use.sum() < LEAST_MEMBERS or not rows.any():
+        return None
+    deviation, variance = _given_others(x[rows], group, use)
+    deviation, variance = deviation[:, use], variance[use]
+    n = len(deviation)
+    return Powers(
+        group.members[use],
+        deviation.sum(axis=0) ** 2 / (n * variance),
+        (np.clip(deviation / np.sqrt(variance), -FARTHEST, FARTHEST) ** 2).sum(axis=0),
+    )
 
 
 def _by_hour(error: Floats, hour: Ints, floor: float) -> Floats:
@@ -159,7 +235,7 @@ def _by_hour(error: Floats, hour: Ints, floor: float) -> Floats:
             out[h] = robust_scale(own[:, None], tail=True)[0]
     out = np.where(np.isfinite(out), out, robust_scale(error[:, None], tail=True)[0])
     around = np.stack([np.roll(out, 1), out, np.roll(out, -1)]).max(axis=0)
-    return np.maximum(around, floor)
+    return np.asarray(np.maximum(around, floor))
 
 
 def _response(pressure: Floats, inflow: Floats, layout: Layout, area: int) -> float:

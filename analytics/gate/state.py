@@ -61,12 +61,19 @@ class State:
         )
 
     def copy(self) -> State:
-        arrays = (
-            self.fast, self.fast_zero, self.slow, self.slow_zero, self.noise, self.noise_zero, self.run,
-            self.wrong, self.bias, self.retry, self.clean,
-        )  # fmt: skip
+        """Nothing shared with this one."""
         return State(
-            *(a.copy() for a in arrays),
+            self.fast.copy(),
+            self.fast_zero.copy(),
+            self.slow.copy(),
+            self.slow_zero.copy(),
+            self.noise.copy(),
+            self.noise_zero.copy(),
+            self.run.copy(),
+            self.wrong.copy(),
+            self.bias.copy(),
+            self.retry.copy(),
+            self.clean.copy(),
             [f.copy() for f in self.faults],
             [d.copy() for d in self.dry],
             self.day,

@@ -34,19 +34,25 @@ def longest_run(repeated: Bools) -> Ints:
     return np.asarray((index - broken).max(axis=0) if n else np.zeros(repeated.shape[1]), np.int64)
 
 
-def run_limit(values: Floats, step_s: float, years: float) -> Ints:
-    """Steps in a row of the same value that are a fault, from past readings (N, S) -> (S,).
+def run_limit(values: Floats, hour: Ints, step_s: float, years: float) -> Ints:
+    """Steps in a row of the same value that are a fault, from past readings (N, S) of hours (N,) -> (S,).
 
     If a value repeats with chance p, a run of n begins at a step with chance (1 - p) p^n: n is such that one
-    is met in ``years`` at most. As chance has a memory (tanks at rest, rounded values), it must also be
-    twice as long as the longest run seen.
+    is met in ``years`` at most, with p that of the hour of the day at which values repeat most. As chance has
+    a memory (tanks at rest, rounded values), it must also be twice as long as the longest run seen.
     """
     steps = years * 365.25 * 86400 / step_s
     least = max(4, int(np.ceil(LEAST_S / step_s)))
     if len(values) < 2:
         return np.full(values.shape[1], int(86400 / step_s), np.int64)
     repeated = repeats(values[1:], values[0])
-    seen = (np.isfinite(values[1:]) & np.isfinite(values[:-1])).sum(axis=0)
-    chance = np.clip(repeated.sum(axis=0) / np.maximum(seen, 1), RARE, 0.999)
+    seen = np.isfinite(values[1:]) & np.isfinite(values[:-1])
+    share = np.stack(
+        [
+            (repeated[hour[1:] == h].sum(axis=0) + 1) / (seen[hour[1:] == h].sum(axis=0) + 2 / RARE)
+            for h in range(24)
+        ]
+    ).max(axis=0)
+    chance = np.clip(share, RARE, 0.999)
     by_chance = np.ceil(np.log(steps) / -np.log(chance)).astype(np.int64)
-    return np.maximum(np.maximum(by_chance, 2 * longest_run(repeated) + 1), least)
+    return np.asarray(np.maximum(np.maximum(by_chance, 2 * longest_run(repeated) + 1), least), np.int64)

@@ -39,9 +39,7 @@ class Tape:
                 grown[:have] = kept[:have]
                 self._wide[name] = kept = grown
             given = columns.get(name)
-            kept[have : have + n] = (
-                given if given is not None else (False if kept.dtype == bool else np.nan)
-            )
+            kept[have : have + n] = given if given is not None else (False if kept.dtype == bool else np.nan)
         self.rows += n
 
     def cut(self, name: str, first: int, last: int) -> NDArray[np.generic]:

@@ -6,11 +6,14 @@ A leak lets the inflow rise and all pressures behind it fall, most where it is; 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
 
 FELT, FELT_SPREAD = 0.9, 0.6
-"""A leak is felt by an area's pressures as if it were FELT times as much demand, spread over the area as demand
-is; the deviation of its logarithm over places is FELT_SPREAD. Unit responses of the demo town and of L-TOWN by
-length of pipe: median 0.85 to 1.05, one in twenty below 0.09 to 0.52."""
+"""A leak is felt by an area's pressures as if it were FELT times as much demand, spread over the area as
+demand is; the deviation of its logarithm over places is FELT_SPREAD. Unit responses of the demo town's DMAs
+by length of pipe: median 0.85 to 1.05, one in twenty below 0.09 to 0.52."""
 
 NEAREST = 6.0
 """A leak beside a pressure sensor moves it at most so many times as much as the same demand spread out."""
@@ -19,18 +22,19 @@ _NODES = np.linspace(-3.0, 3.0, 61)
 _WEIGHTS = np.exp(-0.5 * _NODES**2) / np.exp(-0.5 * _NODES**2).sum()
 
 
-def flow_odds(difference: float, virtual: float, spread: float) -> float:
+def flow_odds(difference: float, virtual: float, spread: float, gain: float) -> float:
     """How much likelier a fault of an inlet meter is than anything that water can do [-].
 
     difference: mean of meter less what the pressures say [m3/s]; virtual: by how much what the pressures
     say departs from its usual [m3/s]; spread: deviation of that by chance [m3/s].
 
-    A fault moves the meter only: virtual ~ N(0, spread). A leak that is felt by a share g of its flow L gives
-    difference = (1 - g) L and virtual = g L, so virtual ~ N(g / (1 - g) difference, spread), with g drawn
-    from its distribution over places (sizes of leaks have no scale, so the Jacobian cancels). What changes
-    heads but no flow, as a valve, leaves the meter where it was: virtual ~ N(-difference, spread).
+    A fault moves the meter only: virtual ~ N(0, spread). A leak of flow L that is felt by a share g (gain
+    times what its place makes of it) gives difference = (1 - g) L and virtual = g L, so virtual ~ N(g /
+    (1 - g) difference, spread), with g drawn from its distribution over places (sizes of leaks have no scale,
+    so the Jacobian cancels). What changes heads but no flow, as a valve, leaves the meter where it was:
+    virtual ~ N(-difference, spread).
     """
-    felt = FELT * np.exp(FELT_SPREAD * _NODES)
+    felt = gain * FELT * np.exp(FELT_SPREAD * _NODES)
     with np.errstate(divide="ignore"):
         by_leak = felt / (1 - felt) * difference
     leak = float((_WEIGHTS * _density(virtual, by_leak, spread)).sum())
@@ -53,18 +57,20 @@ def head_odds(
     response for a rise (all others fell, this one did not); the inflow would show it. And the sensor itself
     must have moved as much as it differs: where its neighbours moved, they are in question.
     """
-    moved = float(_density(own - difference, 0.0, own_spread) / max(_density(own, 0.0, own_spread), 1e-300))
+    moved = _one(own - difference, own_spread) / _one(own, own_spread)
     reach = response * (NEAREST if difference < 0 else 1.0)
     if reach <= 0 or not np.isfinite(inflow_spread):
         return moved if reach <= 0 or difference > 0 else min(moved, 1.0)
     needed = abs(difference) / reach
     signed = inflow if abs(inflow) < needed else needed  # larger leaks farther away explain it as well
-    no_leak = float(_density(inflow, 0.0, inflow_spread))
-    leak = float(_density(abs(signed), needed, inflow_spread))
-    return min(moved, no_leak / max(leak, 1e-300))
+    return min(moved, _one(inflow, inflow_spread) / _one(abs(signed) - needed, inflow_spread))
 
 
-def _density(x: float, mean: object, spread: float) -> np.ndarray:  # type: ignore[type-arg]
+def _one(x: float, spread: float) -> float:
+    return float(_density(x, 0.0, spread))
+
+
+def _density(x: float, mean: ArrayLike, spread: float) -> Floats:
     """Normal density with a foot: what is far off counts the same, however far."""
     z = (x - np.asarray(mean, np.float64)) / max(spread, 1e-12)
     return np.asarray(np.exp(-0.5 * np.minimum(z * z, 60.0)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,13 +63,13 @@ class Watch:
         self._inflow = _put(self._inflow, first, inflow)
         self._calendar = _put(self._calendar, first, np.column_stack([day, slot, weekday]))
         self._rows = first + n
-        self._changed = min(self._changed, first)
         per_block = self.detector.rows_per_block
         for change in self.gate.advance(values, wrong, day, slot):
             self._changed = min(self._changed, change.first)
             boundary = change.decided // per_block * per_block
             self._on(boundary, boundary - 1)
             if self.needs[change.sensor].any() and change.first < boundary:
+                self.detector.estimates()
                 before = [e.copy() for e in self.detector.events]
                 self.detector.rewind(change.first)
                 self._on(boundary, change.decided)
@@ -117,13 +118,20 @@ class Watch:
         self.gate.forget(keep)
         self.detector.forget(keep)
 
-    def changed_since(self) -> int:
-        """First row whose trust was computed or changed since this was last asked."""
-        first, self._changed = min(self._changed, self._rows), self._rows
+    def measured(self, first: int, last: int) -> Floats:
+        """Inflow of rows [first, last) as measured, what is not trusted included, (n, D) [m3/s]."""
+        return np.asarray(self._inflow[first:last], np.float64)
+
+    def distrust_changed(self) -> int:
+        """First row of which the gate may say something else than when this was last asked."""
+        first, self._changed = self._changed, self._rows
         return first
 
 
-def _put(kept: NDArray[np.generic], first: int, more: NDArray[np.generic]) -> NDArray[np.generic]:
+Kept = TypeVar("Kept", Floats, Ints)
+
+
+def _put(kept: Kept, first: int, more: Kept) -> Kept:
     """``more`` as rows from ``first`` on."""
     need = first + len(more)
     if need > len(kept):

@@ -15,6 +15,8 @@ class Kind(StrEnum):
     NIGHT_FLOW = "night_flow"  # minimum night flow above what the DMA's past and its customers explain
     LOW_INFLOW = "low_inflow"  # inflow below expectation: supply cut, or a meter that lost its count
     SILENT = "silent"  # a sensor from which nothing has come for far longer than its interval
+    SENSOR = "sensor"  # a sensor that does not tell the truth; evidence["fault"] says in what way
+    SUPPLY = "supply"  # a DMA that has no water, all the time or for hours of the day
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Finding:
     A finding is a pure function of the readings up to ``as_of``: the same readings, in whatever order and
     at whatever speed they came, give the same findings.
 
-    subject: the DMA, or the sensor for ``silent``. onset: when it began; detected: when the evidence
+    subject: the DMA, or the sensor for ``silent`` and ``sensor``. onset: when it began; detected: when the evidence
     sufficed; ended: when it was over, None while it lasts. flow, flow_low, flow_high: estimate and its
     90 % interval [m3/s], negative for missing inflow. volume: water lost from onset to ``as_of`` or the
     end [m3]. confidence [0..1]. suspects: ranked, best first. near: sensors that saw most of it.

@@ -50,6 +50,12 @@ class Trouble:
     size: float
     text: str = ""
 
+    @property
+    def early(self) -> int:
+        """Rows by which readings are stamped too early: a clock that is behind writes into the past."""
+        hours = {"zone": self.size, "clock_offset": self.size / 3600}.get(self.what, 0.0)
+        return max(0, -round(hours * 3600 / STEP_S))
+
 
 def draw(site: Site, seed: int) -> list[Trouble]:
     """All troubles of one run."""
@@ -96,18 +102,18 @@ def _one(site: Site, rng: np.random.Generator, what: str, dma: str, start: int, 
         others = [s for s in inside if s.role is not Role.INLET]
         chosen = inlets if rng.random() < 0.5 else others
         sensor = chosen[int(rng.integers(len(chosen)))]
-    size, share = _size(rng, what, sensor, mean)
+    value, share = _size(rng, what, sensor, mean)
     device = kind in {
         *TRANSPORT, FaultKind.CLOCK_OFFSET, FaultKind.CLOCK_DRIFT, FaultKind.ZONE
     }  # fmt: skip
     where = f'device = "{sensor.device}"' if device else f'sensor = "{sensor.id}"'
     touched = tuple(s.id for s in site.sensors if s.device == sensor.device) if device else (sensor.id,)
     text = f'[[fault]]\nkind = "{kind}"\n{where}\n{times}'
-    if size is not None:
-        text += f"value = {size:.6g}\n"
+    if value is not None:
+        text += f"value = {value:.6g}\n"
     if share is not None:
         text += f"share = {share:.3f}\n"
-    return Trouble(what, dma, start, end, touched, size or 0.0, text)
+    return Trouble(what, dma, start, end, touched, value or 0.0, text)
 
 
 def _size(

@@ -242,7 +242,9 @@ def watched(site: Site, network: Network, frame: Gating, values: Floats, *, gate
     seconds = START.astype("datetime64[s]").astype(np.int64) + np.arange(len(values)) * STEP_S
     local = local_time(seconds, STEP_S, site.timezone, site.monitor.holidays)
     detector = Detector(len(site.dmas), STEP_S)
-    layout = Layout(frame.what, frame.area, frame.member, frame.sign, frame.low, frame.high, frame.least)
+    layout = Layout(
+        frame.what, frame.area, frame.member, frame.sign, frame.low, frame.high, frame.least, frame.device
+    )
     if not gated:
         layout = layout._replace(area=np.full_like(layout.area, -1), member=np.zeros_like(layout.member))
     watch = Watch(
@@ -273,7 +275,9 @@ def _score(
         s = result.scores.setdefault(t.what, Score())
         s.count += 1
         mine = [
-            i for i, f in enumerate(found) if f.sensor in t.sensors and t.start <= f.detected <= t.end + GRACE
+            i
+            for i, f in enumerate(found)
+            if f.sensor in t.sensors and t.start - t.early <= f.detected <= t.end + GRACE
         ]
         used.update(mine)
         area = column[t.dma]

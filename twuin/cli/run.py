@@ -122,7 +122,9 @@ def monitor(
             for when in (alert.onset, alert.ended)
         )
         line = f"{alert.kind.value:<11} {alert.subject:<12} {begun} - {rest[0] or 'lasting':<16}"
-        if alert.kind is not Kind.SILENT:
+        if alert.kind is Kind.SENSOR:
+            line += f" {alert.evidence.get('fault', '')}"
+        elif alert.kind not in (Kind.SILENT, Kind.SUPPLY):
             line += f" {alert.flow_m3h:>8.1f} m3/h {alert.lost_m3:>8.0f} m3"
         out.print(f"{line}  {alert.state.value}")
     first, last = (when.astimezone(watched.timezone).strftime("%Y-%m-%d %H:%M") for when in measured)

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.detector import Detector
+from analytics.gate.watch import Watch
 from analytics.inflow import net_inflow, storage_rate
 from analytics.options import Options
 from analytics.resample import last_in_steps, to_rows
+from twuin.monitor.gate import SiteGate
 from twuin.monitor.grid import instant_of, local_time, site_step, utc_seconds
 from waterworks.metering import UNUSABLE, Balance, balance
 from waterworks.network import Network
@@ -18,6 +20,8 @@ from waterworks.ports import ReadingStore
 from waterworks.site import Site
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 __all__ = ["UNUSABLE", "Balance", "Engine", "balance"]
 
@@ -26,7 +30,7 @@ CHUNK_DAYS = 60
 
 
 class Engine:
-    """The detector of one site and where it stands.
+    """The gate and the detector of one site and where they stand.
 
     ``origin`` and ``until`` [s since 1970]: what has been taken from the store, [origin, until).
     """
@@ -38,8 +42,17 @@ class Engine:
         self.step_s = site_step(site)
         self.balance = balance(site, network)
         self.feeding = [*self.balance.meters, *self.balance.tanks]
-        self.detector = Detector(len(site.dmas), self.step_s, options)
+        self.gate = SiteGate(site, store, network, self.step_s)
+        self.watch = self._anew()
         self.origin: int | None = None
+
+    def _anew(self) -> Watch:
+        return self.gate.watch(Detector(len(self._site.dmas), self.step_s, self._options))
+
+    @property
+    def detector(self) -> Detector:
+        """What looks at the inflow that the gate lets through."""
+        return self.watch.detector
 
     @property
     def until(self) -> int | None:
@@ -49,7 +62,7 @@ class Engine:
     def start(self, first: np.datetime64) -> None:
         """Begin at the UTC day of the first reading."""
         self.origin = _day_of(first)
-        self.detector = Detector(len(self._site.dmas), self.step_s, self._options)
+        self.watch = self._anew()
 
     def _first_of_use(self, origin: int) -> int:
         """The day [s since 1970] from which on readings are of use, where the first are of ``origin``.
@@ -87,7 +100,7 @@ class Engine:
             if self._first_of_use(_day_of(first)) < self.origin:
                 self.start(first)
         elif row < self.until - self.origin:
-            self.detector.rewind(row // self.step_s)
+            self.watch.rewind(row // self.step_s)
 
     def proceed(self, mark: np.datetime64, progress: Callable[[float], None] | None = None) -> bool:
         """Evaluate all whole blocks that end at or before ``mark``; whether there were any.
@@ -111,15 +124,22 @@ class Engine:
                 self._site.timezone,
                 self._site.monitor.holidays,
             )
-            self.detector.advance(self.inflow(first, count), local.day, local.slot, local.weekday)
-            self.detector.forget(self._keep)
+            values, wrong = self.gate.readings(self.origin, first, count)
+            self.watch.advance(values, wrong, self.inflow(first, count), local.day, local.slot, local.weekday)
+            self.watch.forget(self._keep)
             moved = True
             if progress is not None:
                 progress((self.detector.rows - begun) / (target - begun))
         return moved
 
+    def distrusted(self, names: list[str], seconds: Ints, step_s: int) -> Bools:
+        """See ``SiteGate.distrusted``; nothing is before the first reading."""
+        if self.origin is None:
+            return np.zeros((len(seconds), len(names)), bool)
+        return self.gate.distrusted(self.watch, self.origin, names, seconds, step_s)
+
     def inflow(self, first: int, count: int) -> Floats:
-        """Net inflow of the rows [first, first+count), (count, S) [m3/s]."""
+        """Net inflow of the rows [first, first+count) as measured, (count, S) [m3/s]."""
         assert self.origin is not None
         at = self.origin // self.step_s + first
         start, end = instant_of(at * self.step_s), instant_of((at + count) * self.step_s)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from analytics.detector import Detector
 from analytics.events import Event
+from analytics.gate.watch import Revoked
 from analytics.night import NightFlow, legitimate_use, night_flow, sustained_excess
 from twuin.alerts.model import Finding, Kind
 from twuin.monitor.grid import LocalTime, midnight, moment
@@ -76,12 +79,28 @@ def flow_finding(
     )
 
 
-def nights(site: Site, detector: Detector, local: LocalTime) -> NightFlow:
-    """Night flow of all nights that are over. ``local``: of all the detector's rows."""
+def revoked_finding(
+    site: Site, revoked: Revoked, origin: int, detector: Detector, sensors: Sequence[str]
+) -> Finding:
+    """The finding of an event that was a meter's fault: over when that was seen, and nothing was lost."""
+    block = (revoked.at + 1) // detector.rows_per_block
+    event = replace(revoked.event, end=block, closed=block - 1)
+    found = flow_finding(site, event, origin, detector)
+    return replace(found, volume=0.0, evidence={**found.evidence, "meter": sensors[revoked.sensor]})
+
+
+def nights(site: Site, detector: Detector, local: LocalTime, inflow: Floats | None = None) -> NightFlow:
+    """Night flow of all nights that are over. ``local``: of all the detector's rows.
+
+    inflow (T, S) [m3/s]: other inflow than the trusted one that the detector has seen. Hours that are not
+    trusted or without supply are missing there, so that only supplied hours count.
+    """
     start, end = site.monitor.night
     if not len(local.day):
         return NightFlow(np.empty(0, np.int64), *(np.empty((0, len(site.dmas))),) * 2)
-    found = night_flow(detector.inflow, local.day, local.hour, detector.step_s, (start, end))
+    found = night_flow(
+        detector.inflow if inflow is None else inflow, local.day, local.hour, detector.step_s, (start, end)
+    )
     # A night that goes on is not judged yet.
     now_day, now_hour = int(local.day[-1]), float(local.hour[-1]) + detector.step_s / 3600
     over = (found.night < now_day) | ((found.night == now_day) & (now_hour >= end))

@@ -17,7 +17,8 @@ from analytics.night import NightFlow
 from analytics.options import Options
 from twuin.alerts.model import Finding
 from twuin.monitor.engine import Engine
-from twuin.monitor.findings import flow_finding, night_findings, nights
+from twuin.monitor.findings import flow_finding, night_findings, nights, revoked_finding
+from twuin.monitor.gate import TrustedStore
 from twuin.monitor.grid import LocalTime, local_time, midnight, moment
 from twuin.monitor.locate import Locator, Place, Span
 from twuin.monitor.publish import Publisher
@@ -75,7 +76,7 @@ class Monitor:
         self._site, self._store, self._alerts, self._clock = site, store, alerts, clock
         self._lateness_s = lateness_s
         self._engine = Engine(site, store, network, options or Options(), KEEP_DAYS)
-        self._locator = Locator(site, store, network)
+        self._locator = Locator(site, TrustedStore(store, self._engine), network)
         self._publisher = Publisher(site, store, clock)
         self._silences = Silences(site, store)
         self._pressures = {s.id for s in self._locator.sensors}
@@ -127,6 +128,7 @@ class Monitor:
         self._silences.changed(spans, latest)
         mark = self._mark(latest, final)
         moved = mark is not None and self._engine.proceed(mark, progress)
+        self._doubt_places()
         if spans or moved or self._said is None:
             self._publish()
         self._report(latest, now)
@@ -138,16 +140,22 @@ class Monitor:
     def _take_back(self, spans: dict[str, tuple[np.datetime64, np.datetime64]]) -> None:
         """Forget what changed readings have made doubtful."""
         feeding = [spans[n][0] for n in self._engine.feeding if n in spans]
-        if feeding:
-            first = min(feeding)
-            if self._engine.origin is None:
-                self._engine.start(first)
-            else:
-                self._engine.touched(first)
+        if feeding and self._engine.origin is None:
+            self._engine.start(min(feeding))
+        checked = [spans[n][0] for n in (*self._engine.feeding, *self._engine.gate.ids) if n in spans]
+        if checked:
+            self._engine.touched(min(checked))
         pressures = [s for n, s in spans.items() if n in self._pressures]
         if pressures:
             first_s = int(min(s[0] for s in pressures).astype("datetime64[s]").astype(np.int64))
             self._places = {k: v for k, v in self._places.items() if v[0].until <= first_s}
+
+    def _doubt_places(self) -> None:
+        """Forget places that pressures were asked for which the gate trusts no more, or again."""
+        origin = self._engine.origin
+        if origin is not None:
+            first = origin + self._engine.watch.distrust_changed() * self._engine.step_s
+            self._places = {k: v for k, v in self._places.items() if v[0].until <= first}
 
     def _mark(self, latest: dict[str, Latest], final: bool) -> np.datetime64 | None:
         if final:
@@ -188,7 +196,11 @@ class Monitor:
         begins = np.array(
             [midnight(int(n), self._site.timezone) for n in self._found.night], "datetime64[us]"
         )
-        self._publisher.write(engine, self._found, begins)
+        measured = self._found
+        if engine.watch.gate.faults or engine.watch.gate.dry:
+            every = engine.watch.measured(0, engine.detector.rows)
+            measured = nights(self._site, engine.detector, self._local(), every)
+        self._publisher.write(engine, self._found, begins, measured)
 
     def _report(self, latest: dict[str, Latest], now: np.datetime64) -> None:
         """Hand over all findings, if they are not the ones that were handed over last."""
@@ -202,6 +214,12 @@ class Monitor:
                 for e in events
             ]
             leaks = list(findings)
+            origin = engine.origin or 0
+            sensors = engine.gate.ids
+            findings += [
+                revoked_finding(self._site, r, origin, engine.detector, sensors) for r in engine.watch.revoked
+            ]
+            findings += engine.gate.findings(engine.watch, origin)
             if self._found is not None:
                 findings += night_findings(self._site, self._found, leaks, moment(until))
         findings += self._silences.findings(latest, now)

@@ -9,7 +9,7 @@ from analytics.night import NightFlow
 from twuin.monitor.engine import Engine
 from twuin.monitor.grid import instant_of
 from waterworks.ports import Clock, ReadingStore
-from waterworks.reading import ReadingBatch, Times
+from waterworks.reading import Quality, ReadingBatch, Times
 from waterworks.series import Derived, derived
 from waterworks.site import Site
 
@@ -22,18 +22,26 @@ ROWS = 50_000
 """Rows of the grid that go into one batch."""
 
 
+DOUBTFUL = int(Quality.SUSPECT)
+"""Marks inflow, and nights, that were measured but are not trusted: they decide nothing."""
+
+
 class Publisher:
-    """Writes what has changed since it last wrote. Writing the same again changes nothing in the store."""
+    """Writes what has changed since it last wrote. Writing the same again changes nothing in the store.
+
+    Inflow that the gate has taken out is written as it was measured, marked doubtful, and so are nights
+    that lack it: what had been written before it was known to be wrong must not stand there as good.
+    """
 
     def __init__(self, site: Site, store: ReadingStore, clock: Clock) -> None:
         self._site, self._store, self._clock = site, store, clock
         self.origin: int | None = None
         self._nights: NightFlow | None = None
 
-    def write(self, engine: Engine, nights: NightFlow, begins: Times) -> None:
+    def write(self, engine: Engine, nights: NightFlow, begins: Times, measured: NightFlow) -> None:
         """Series of the detector from its first changed row on, and nights that are new or differ.
 
-        begins (D,): the local midnights of ``nights``.
+        begins (D,): the local midnights of ``nights``. measured: the same nights of inflow as measured.
         """
         detector = engine.detector
         first = detector.changed_since()
@@ -50,9 +58,11 @@ class Publisher:
             block_times = instant_of(engine.origin + blocks.start * detector.block_s) + np.arange(
                 blocks.stop - blocks.start
             ) * np.timedelta64(detector.block_s * 1_000_000, "us")
+            trusted, all_of_it = detector.inflow[a:b], engine.watch.measured(a, b)
+            self._append([(Derived.INFLOW, times, np.where(np.isnan(trusted), all_of_it, np.nan))], DOUBTFUL)
             self._append(
                 [
-                    (Derived.INFLOW, times, detector.inflow[a:b]),
+                    (Derived.INFLOW, times, trusted),
                     (Derived.EXPECTED, times, detector.expected[a:b]),
                     (Derived.BAND, times, BAND * detector.scale[a:b]),
                     (Derived.CUSUM, block_times, detector.statistic[blocks]),
@@ -72,6 +82,19 @@ class Publisher:
             )
             rows = np.concatenate([np.flatnonzero(~same), np.arange(n, len(nights.night))])
         if len(rows):
+            lost = np.isnan(nights.lowest) & np.isfinite(measured.lowest)
+            lost_usual = np.isnan(nights.usual) & np.isfinite(measured.usual)
+            self._append(
+                [
+                    (Derived.NIGHT_FLOW, begins[rows], np.where(lost, measured.lowest, np.nan)[rows]),
+                    (
+                        Derived.NIGHT_FLOW_USUAL,
+                        begins[rows],
+                        np.where(lost_usual, measured.usual, np.nan)[rows],
+                    ),
+                ],
+                DOUBTFUL,
+            )
             self._append(
                 [
                     (Derived.NIGHT_FLOW, begins[rows], nights.lowest[rows]),
@@ -80,7 +103,7 @@ class Publisher:
             )
         self._nights = nights
 
-    def _append(self, series: list[tuple[Derived, Times, Floats]]) -> None:
+    def _append(self, series: list[tuple[Derived, Times, Floats]], quality: int = 0) -> None:
         names: list[str] = []
         columns: list[tuple[NDArray[np.int32], Times, Floats]] = []
         for what, times, values in series:
@@ -89,7 +112,9 @@ class Publisher:
             names += [derived(d.id, what) for d in self._site.dmas]
         sensor, time, value = (np.concatenate(c) for c in zip(*columns, strict=True))
         if len(value):
-            self._store.append(ReadingBatch.columns(names, sensor, time, value, received=self._clock.now()))
+            self._store.append(
+                ReadingBatch.columns(names, sensor, time, value, received=self._clock.now(), quality=quality)
+            )
 
 
 def _same(a: Floats, b: Floats) -> NDArray[np.bool_]:

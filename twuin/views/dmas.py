@@ -11,6 +11,7 @@ from twuin.views.convert import M3H, datetimes, m3h, nulls, number
 from twuin.views.curves import DAY, HOUR, MICROSECOND
 from twuin.views.models import DmaState, NightFlow
 from twuin.views.sensors import is_quiet
+from waterworks.metering import UNUSABLE
 from waterworks.ports import ReadingStore
 from waterworks.reading import Floats, Latest
 from waterworks.series import Derived, derived
@@ -36,8 +37,9 @@ def dma_states(
     """``dmas`` as they stand, in their order, from three reads of the store however many there are.
 
     alerts: those that are not closed. now: the site's clock, by which silence is judged. mark: up to
-    where readings were analysed; flows, nights and the last 24 hours are those before it. analysed: whether
-    any were: nothing is normal that nobody has looked at.
+    where readings were analysed; flows, nights and the last 24 hours are those before it. What the gate
+    does not trust is not there, and a DMA whose inflow is made of it is ``nodata``: it is not watched.
+    analysed: whether any were: nothing is normal that nobody has looked at.
     """
     factors = ndf or {}
     if not dmas:
@@ -45,11 +47,17 @@ def dma_states(
     end = mark + MICROSECOND
     # 50 hours hold the label (a local midnight) of the last night that is over, whatever time it is.
     hourly = store.window(
-        [derived(d.id, w) for d in dmas for w in (*_NOW[:1], *_NIGHT)], end - 50 * HOUR, end, step=HOUR
+        [derived(d.id, w) for d in dmas for w in (*_NOW[:1], *_NIGHT)],
+        end - 50 * HOUR,
+        end,
+        step=HOUR,
+        exclude=UNUSABLE,
     )
     recent = store.window([derived(d.id, w) for d in dmas for w in _NOW], end - 3 * HOUR, end)
-    inlets = [s for s in site.sensors if s.role is Role.INLET]
-    latest = store.latest([s.id for s in inlets]) if inlets else {}
+    believed = np.where(recent.quality & UNUSABLE, np.nan, recent.values)
+    meters = [s for s in site.sensors if s.role is Role.INLET]
+    latest = store.latest([s.id for s in meters]) if meters else {}
+    faulty = {a.finding.subject for a in alerts if a.finding.kind is Kind.SENSOR and a.finding.ended is None}
 
     first = mark.astype("datetime64[h]").astype("datetime64[us]") - (_HOURS - 1) * HOUR
     slot = ((hourly.times - first) // HOUR).astype(np.int64)
@@ -59,14 +67,18 @@ def dma_states(
         spark = np.full(_HOURS, np.nan)
         spark[slot[shown]] = hourly.values[shown, 3 * i]
         night, usual = _last(hourly.values[:, 3 * i + 1]), _last(hourly.values[:, 3 * i + 2])
-        inflow, expected = _last_pair(recent.values[:, 2 * i], recent.values[:, 2 * i + 1])
+        inflow, expected = _last_pair(believed[:, 2 * i], believed[:, 2 * i + 1])
         own = [a for a in alerts if a.finding.dma == dma.id]
+        inlets = inlets_of(site, dma.id)
+        # A person may close a meter's alert; its inflow is left out, and stored as doubtful, all the same.
+        left_out = not np.isfinite(inflow) and bool(np.isfinite(recent.values[:, 2 * i]).any())
+        trusted = not left_out and not any(s.id in faulty for s in inlets)
         excess = _excess_m3h(dma, night)
         states.append(
             DmaState(
                 id=dma.id,
                 name=dma.name,
-                state=_state(own, inlets_of(site, dma.id), latest, now, clock_speed, analysed),
+                state=_state(own, inlets, latest, now, clock_speed, analysed, trusted),
                 connections=dma.connections,
                 inflow_m3h=m3h(inflow),
                 expected_m3h=m3h(expected),
@@ -89,7 +101,7 @@ def night_flows(site: Site, store: ReadingStore, dma: Dma, days: int) -> list[Ni
     if extent is None:
         return []
     end = extent[1] + MICROSECOND
-    window = store.window(names, end - days * DAY, end)
+    window = store.window(names, end - days * DAY, end, exclude=UNUSABLE)
     return [
         NightFlow(
             night=at.astimezone(site.timezone).date(),
@@ -125,13 +137,14 @@ def _state(
     now: np.datetime64,
     clock_speed: float,
     analysed: bool,
+    trusted: bool,
 ) -> str:
     lasting = {a.finding.kind for a in alerts if a.finding.ended is None}
     if Kind.LEAK in lasting:
         return "leak"
     # Net inflow is known only where every inlet is.
     heard = all(s.id in latest and not is_quiet(s, latest[s.id], now, clock_speed) for s in inlets)
-    if not inlets or not heard or not analysed:
+    if not inlets or not heard or not analysed or not trusted:
         return "nodata"
     return "watch" if Kind.NIGHT_FLOW in lasting else "normal"
 

@@ -114,5 +114,5 @@ def dma_marks(alerts: Sequence[AlertOut], words: Words) -> list[dict[str, Any]]:
     return [
         {"at": a.onset, "label": words.kind(a.kind), "kind": "onset"}
         for a in alerts
-        if a.kind is not Kind.SILENT
+        if a.kind not in (Kind.SILENT, Kind.SENSOR)
     ]

@@ -36,10 +36,10 @@ LOSS_RANGES = {"7d": 7, "28d": 28, "90d": 90, "1y": 365}
 MAX_FORM = 20_000
 """Bytes of a form: a note of 2,000 characters, percent-encoded, and some more."""
 
-LOUD = (Kind.LEAK, Kind.LOW_INFLOW, Kind.NIGHT_FLOW)
-"""Alerts about water. Silences of sensors may be dozens: they stand behind these."""
+LOUD = (Kind.LEAK, Kind.LOW_INFLOW, Kind.SUPPLY, Kind.NIGHT_FLOW, Kind.SENSOR)
+"""Alerts about water and what measures it. Silences of sensors may be dozens: they stand behind these."""
 
-_URGENCY = (Kind.LEAK, Kind.LOW_INFLOW, Kind.NIGHT_FLOW, Kind.SILENT)
+_URGENCY = (*LOUD, Kind.SILENT)
 _LIVE = (State.OPEN, State.ACKNOWLEDGED)
 _YEAR = 31_536_000  # seconds that a choice of language or theme is kept
 
@@ -121,7 +121,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         dmas, sensors = views.dmas(), views.sensors()
         shown = {*alert.near, alert.subject}
         near = [s for s in sensors if s.id in shown]
-        lead = timedelta(days=1) if alert.kind is Kind.SILENT else timedelta(days=3)
+        lead = timedelta(days=1) if alert.kind in (Kind.SILENT, Kind.SENSOR) else timedelta(days=3)
         data = map_data(p.known_site, dmas, sensors, [alert], p.words, base=p.base, closed_too=True)
         return p.response(
             "alert.html",

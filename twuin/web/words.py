@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from twuin.alerts.lifecycle import MONITOR
 from twuin.alerts.model import Kind, Reason, State
 from twuin.views.models import AlertOut, EntryOut, SensorOut
+from twuin.web.fault_words import FaultWords
 from twuin.web.formats import NOTHING, Formats
 from twuin.web.rejects import explain_rejected
 from waterworks.reading import Quality
@@ -35,6 +36,8 @@ class Words:
             Kind.NIGHT_FLOW: _("High night flow"),
             Kind.LOW_INFLOW: _("Low inflow"),
             Kind.SILENT: _("Silent sensor"),
+            Kind.SENSOR: _("Sensor fault"),
+            Kind.SUPPLY: _("No water"),
         }[Kind(kind)]
 
     def title(self, alert: AlertOut) -> str:
@@ -55,12 +58,19 @@ class Words:
                 return _("Sensor %(sensor)s was silent") % where
             case Kind.SILENT:
                 return _("Sensor %(sensor)s is silent") % where
+            case Kind.SENSOR:
+                fault = FaultWords(self.formats).name(alert)
+                return _("Sensor %(sensor)s: %(fault)s") % {**where, "fault": fault}
+            case Kind.SUPPLY if alert.ended is not None:
+                return _("%(dma)s was without water") % where
+            case Kind.SUPPLY:
+                return _("%(dma)s is without water") % where
 
     def announcement(self, alert: AlertOut) -> str:
         """What is read out when an alert appears."""
         _ = self.formats.gettext
         values = {"title": self.title(alert), "flow": self.flow(alert)}
-        if alert.kind == Kind.SILENT:
+        if alert.kind in (Kind.SILENT, Kind.SENSOR, Kind.SUPPLY):
             return _("New alert: %(title)s") % values
         return _("New alert: %(title)s, %(flow)s") % values
 
@@ -85,6 +95,8 @@ class Words:
             "range": self.interval(alert),
         }
         over = alert.ended is not None
+        if alert.kind in (Kind.SENSOR, Kind.SUPPLY) or "meter" in alert.evidence:
+            return FaultWords(self.formats).sentence(alert, values)
         match alert.kind:
             case Kind.LEAK if over:
                 text = _(
