@@ -95,6 +95,13 @@ def alert_fields(alert: Alert, site: Site) -> dict[str, Any]:
         ],
         "near": list(f.near),
         "evidence": f.evidence,
+        "onset_low": f.onset_low,
+        "onset_high": f.onset_high,
+        "search_from": f.centre,
+        "radius_50_m": None if f.radius_50_m is None else number(f.radius_50_m, 1),
+        "radius_90_m": None if f.radius_90_m is None else number(f.radius_90_m, 1),
+        "gain": None if f.gain is None else number(f.gain, 2),
+        "watched": alert.watched,
         "version": alert.version,
     }
 

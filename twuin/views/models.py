@@ -113,6 +113,15 @@ class SuspectOut(Model):
     lat: float | None
 
 
+class AreaPipe(Model):
+    """A pipe within the distance that a search takes; distances along the pipes from where it begins."""
+
+    pipe: str
+    share: int = Field(description="50: some of it lies within the radius of 50 %, else 90")
+    near_m: float = Field(description="To its nearest point")
+    far_m: float = Field(description="To its furthest point")
+
+
 class AlertOut(Model):
     id: str
     kind: Kind
@@ -134,6 +143,15 @@ class AlertOut(Model):
     suspects: list[SuspectOut]
     near: list[str]
     evidence: dict[str, Any]
+    onset_low: datetime | None = Field(None, description="It began between this and `onset_high` (90 %)")
+    onset_high: datetime | None = None
+    search_from: str = Field("", description="Pipe in whose middle a search best begins")
+    radius_50_m: float | None = Field(None, description="Half of the probability is so near, along the pipes")
+    radius_90_m: float | None = None
+    gain: float | None = Field(
+        None, description="What sending a crew now is expected to save beyond its cost, in the site's currency"
+    )
+    watched: bool = Field(False, description="Open, but a visit costs more than it is expected to save")
     version: int
 
 
@@ -147,6 +165,7 @@ class EntryOut(Model):
 
 class AlertDetail(AlertOut):
     history: list[EntryOut]
+    area: list[AreaPipe] = Field(default_factory=list, description="Pipes within the radii, nearest first")
 
 
 class Transition(Model):

@@ -14,6 +14,7 @@ from ingest.stats import Stats
 from twuin import __version__
 from twuin.alerts.model import Alert, Kind, State
 from twuin.alerts.service import AlertService
+from twuin.views.area import area_pipes
 from twuin.views.convert import M3H, SHOWN_UNIT, alert_fields, alert_out, datetimes, entry_out, nulls, shown
 from twuin.views.curves import DAY, curve
 from twuin.views.dmas import dma_states, inlets_of, night_flows
@@ -328,7 +329,8 @@ class Views:
         """An alert with its history, oldest first. Raises NotFound."""
         alert = self._alerts.get(id)
         history = [entry_out(e) for e in self._alerts.history(id)]
-        return AlertDetail(**alert_fields(alert, self._site), history=history)
+        area = area_pipes(self._network, alert.finding)
+        return AlertDetail(**alert_fields(alert, self._site), history=history, area=area)
 
     def alert_out(self, alert: Alert) -> AlertOut:
         """An alert that is at hand, as the API shows it."""
