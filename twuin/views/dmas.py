@@ -140,13 +140,14 @@ def _state(
     trusted: bool,
 ) -> str:
     lasting = {a.finding.kind for a in alerts if a.finding.ended is None}
-    if Kind.LEAK in lasting:
+    leaks = [a for a in alerts if a.finding.ended is None and a.finding.kind is Kind.LEAK]
+    if any(not a.watched for a in leaks):
         return "leak"
     # Net inflow is known only where every inlet is.
     heard = all(s.id in latest and not is_quiet(s, latest[s.id], now, clock_speed) for s in inlets)
     if not inlets or not heard or not analysed or not trusted:
         return "nodata"
-    return "watch" if Kind.NIGHT_FLOW in lasting else "normal"
+    return "watch" if leaks or Kind.NIGHT_FLOW in lasting else "normal"
 
 
 def _last(values: Floats) -> float:

@@ -149,7 +149,7 @@ class AlertOut(Model):
     radius_50_m: float | None = Field(None, description="Half of the probability is so near, along the pipes")
     radius_90_m: float | None = None
     gain: float | None = Field(
-        None, description="What sending a crew now is expected to save beyond its cost, in the site's currency"
+        None, description="What a visit now is expected to save beyond its cost, in the site's currency"
     )
     watched: bool = Field(False, description="Open, but a visit costs more than it is expected to save")
     version: int

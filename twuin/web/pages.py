@@ -52,13 +52,13 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         return Page(templates, request, views.site())
 
     def living() -> list[AlertOut]:
-        """Alerts not yet closed: those that nobody has taken on first, leaks before the rest."""
+        """Alerts not yet closed: those that nobody has taken on and that are worth it first, leaks first."""
         found = [
             alert
             for kinds in (LOUD, (Kind.SILENT,))
             for alert in views.alerts(state=_LIVE, kind=kinds, limit=100).items
         ]
-        return sorted(found, key=lambda a: (a.state is not State.OPEN, _URGENCY.index(a.kind)))
+        return sorted(found, key=lambda a: (a.state is not State.OPEN, a.watched, _URGENCY.index(a.kind)))
 
     @routes.get("/")
     def overview(request: Request) -> Response:
@@ -123,6 +123,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         near = [s for s in sensors if s.id in shown]
         lead = timedelta(days=1) if alert.kind in (Kind.SILENT, Kind.SENSOR) else timedelta(days=3)
         data = map_data(p.known_site, dmas, sensors, [alert], p.words, base=p.base, closed_too=True)
+        data["area"] = {a.pipe: a.share for a in alert.area}
         return p.response(
             "alert.html",
             status,

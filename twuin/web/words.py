@@ -13,6 +13,7 @@ from twuin.views.models import AlertOut, EntryOut, SensorOut
 from twuin.web.fault_words import FaultWords
 from twuin.web.formats import NOTHING, Formats
 from twuin.web.rejects import explain_rejected
+from twuin.web.search_words import SearchWords
 from waterworks.reading import Quality
 from waterworks.site import Role
 from waterworks.units import Quantity
@@ -26,6 +27,11 @@ class Words:
     """Names and sentences in the language of ``formats``."""
 
     formats: Formats
+
+    @property
+    def search(self) -> SearchWords:
+        """Where to search, since when, whether a visit pays."""
+        return SearchWords(self.formats)
 
     # alerts
 
@@ -75,6 +81,8 @@ class Words:
         return _("New alert: %(title)s, %(flow)s") % values
 
     def flow(self, alert: AlertOut) -> str:
+        if not self.search.measured(alert):
+            return self.formats.gettext("size not known")
         return self.formats.quantity(abs(alert.flow_m3h), "m3/h")
 
     def interval(self, alert: AlertOut) -> str:
@@ -98,6 +106,17 @@ class Words:
         if alert.kind in (Kind.SENSOR, Kind.SUPPLY) or "meter" in alert.evidence:
             return FaultWords(self.formats).sentence(alert, values)
         match alert.kind:
+            case Kind.LEAK if self.search.by_pressure(alert) and over:
+                text = _(
+                    "From %(onset)s to %(ended)s, pressure in %(dma)s was lower than the other sensors "
+                    "explain. Since then it has been as expected again."
+                )
+            case Kind.LEAK if self.search.by_pressure(alert):
+                text = _(
+                    "Since %(onset)s, pressure in %(dma)s has been lower than the other sensors explain, "
+                    "most of all at the sensors below. A leak near them does that; pressure alone does not "
+                    "say how much water it loses."
+                )
             case Kind.LEAK if over:
                 text = _(
                     "From %(onset)s to %(ended)s, %(dma)s took in %(flow)s more water than it usually does "
@@ -286,6 +305,7 @@ class Words:
             "volume": _("water lost"),
             "confidence": _("confidence"),
             "suspects": _("suspect pipes"),
+            "visit": _("whether a visit pays"),
         }
         return ", ".join(parts.get(part, part) for part in entry.note.split(", ") if part)
 

@@ -31,6 +31,8 @@ export function drawFlat(box, network, now) {
   const lines = network.features.filter((f) => f.geometry.type === "LineString");
   for (const f of lines)
     make("path", { d: path(f.geometry.coordinates), class: `pipe state-${f.properties.state}` }, svg);
+  for (const f of lines.filter((f) => f.properties.area > 0))
+    make("path", { d: path(f.geometry.coordinates), class: `area-pipe area-${f.properties.area}` }, svg);
   for (const f of lines.filter((f) => f.properties.suspect > 0)) {
     const pipe = make(
       "path",

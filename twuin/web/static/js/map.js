@@ -43,6 +43,7 @@ function withStates(network, now) {
           state: states.get(f.properties.dma) ?? "none",
           suspect: weights.get(f.properties.id)?.rank ?? 0,
           share: weights.get(f.properties.id)?.share ?? 0,
+          area: now.area?.[f.properties.id] ?? 0,
         },
       })),
   };

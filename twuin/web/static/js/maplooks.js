@@ -99,6 +99,18 @@ export function layers(outlined) {
       paint: { "line-color": byState, "line-width": width(1, 3.5) },
     },
     {
+      id: "area",
+      type: "line",
+      source: "network",
+      filter: ["all", isLine, [">", ["get", "area"], 0]],
+      layout: { "line-cap": "round", "line-join": "round" },
+      paint: {
+        "line-color": colour("suspect"),
+        "line-opacity": ["case", ["==", ["get", "area"], 50], 0.4, 0.18],
+        "line-width": ["interpolate", ["linear"], ["zoom"], 11, 8, 17, 22],
+      },
+    },
+    {
       id: "suspects-casing",
       type: "line",
       source: "network",

@@ -16,7 +16,7 @@ export function boundsOf(network, now) {
     }
   };
   const focus = document.querySelector("[data-suspect]") ? now.alerts[0] : null;
-  const suspects = new Set(focus?.suspects.map((s) => s.pipe));
+  const suspects = new Set([...(focus?.suspects.map((s) => s.pipe) ?? []), ...Object.keys(now.area ?? {})]);
   for (const f of network.features) if (suspects.has(f.properties.id)) eachPoint(f.geometry, stretch);
   if (Number.isFinite(low[0])) {
     const wide = Math.max(high[0] - low[0], high[1] - low[1], 0.004);
