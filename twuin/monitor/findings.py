@@ -114,7 +114,7 @@ def night_findings(site: Site, found: NightFlow, leaks: list[Finding], now: date
         return out
     end = site.monitor.night[1]
     for column, dma in enumerate(site.dmas):
-        legitimate = float(
+        legitimate = dma.large_night_m3s + float(
             legitimate_use(np.array(float(dma.connections)), np.array(dma.night_use_m3s_per_connection))
         )
         usual = found.usual[:, column]
