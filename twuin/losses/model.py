@@ -57,7 +57,8 @@ class Exponent:
 class Loss:
     """Losses of a DMA or of the whole site. Flows [m3/s], volumes [m3], pressures [m]; NaN: not known.
 
-    nights: that the night flow is the mean of. usual night flow = legitimate + background + burst. leakage:
+    nights: that the night flow is the mean of. night_use: of a connection [m3/s], assumed where the site
+    does not say. usual night flow = legitimate + background + burst. leakage:
     night flow less legitimate use. pressure: mean while supplied, night_pressure: at the hour of the night
     flow; pressure_source: measured, given or "". ndf [h/day]. excess [m3/day] = leakage x ndf: real losses as
     night flow has them. supply_h: hours of supply a day. days: of the balance, 0 where there is none.
@@ -70,6 +71,8 @@ class Loss:
     name: str
     connections: int
     nights: int = 0
+    night_use: float = NAN
+    night_use_assumed: bool = False
     night_flow: Uncertain = UNKNOWN
     legitimate: Uncertain = UNKNOWN
     leakage: Uncertain = UNKNOWN

@@ -29,7 +29,7 @@ from analytics.losses.pressure import supply_hours
 from analytics.losses.uncertain import UNKNOWN, Uncertain
 from twuin.losses.model import NAN, Exponent, Loss, Why
 from twuin.losses.window import Readings
-from waterworks.site import Site
+from waterworks.site import NIGHT_USE, Site
 
 Floats = NDArray[np.float64]
 
@@ -136,7 +136,9 @@ def night_losses(site: Site, readings: Readings, nights: Nights, rows: NDArray[n
         out.append(
             Loss(
                 dma.id, dma.name, dma.connections,
-                nights=len(usual), night_flow=flow, legitimate=legitimate, leakage=leakage,
+                nights=len(usual), night_use=dma.night_use_m3s_per_connection,
+                night_use_assumed=dma.night_use_m3s_per_connection == NIGHT_USE,
+                night_flow=flow, legitimate=legitimate, leakage=leakage,
                 background=float(parts.background[0]), burst=float(parts.burst[0]), pressure=pressure,
                 night_pressure=night_pressure, pressure_source=source, exponent=exponent, ndf=ndf,
                 excess=excess, supply_h=float(hours[c]), measured=_share(r.inflow[rows, c]), uarl=uarl,

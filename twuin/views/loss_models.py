@@ -47,6 +47,8 @@ class LossOut(Model):
     measured_share: float = Field(description="Share of the time for which the inflow is known")
     supply_h_day: float | None = Field(description="Hours of supply a day")
     nights: int
+    night_use_l_connection_h: float | None = Field(description="Legitimate night use of a connection")
+    night_use_assumed: bool = Field(description="Whether the site did not say it")
     night_flow_m3h: Limited | None = Field(description="Mean of the usual minimum night flow")
     legitimate_m3h: Limited | None
     leakage_m3h: Limited | None = Field(description="Night flow less legitimate night use")

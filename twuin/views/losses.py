@@ -179,6 +179,8 @@ def loss_out(loss: Loss) -> LossOut:
         measured_share=round(loss.measured, 6),
         supply_h_day=_known(loss.supply_h, 3),
         nights=loss.nights,
+        night_use_l_connection_h=_known(loss.night_use * M3H * 1000, 3),
+        night_use_assumed=loss.night_use_assumed,
         night_flow_m3h=_limited(loss.night_flow, M3H),
         legitimate_m3h=_limited(loss.legitimate, M3H),
         leakage_m3h=_limited(loss.leakage, M3H),

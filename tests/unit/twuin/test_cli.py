@@ -30,6 +30,7 @@ COMMANDS = [
     ["backfill"],
     ["replay"],
     ["simulate"],
+    ["losses"],
     ["site"],
     ["site", "check"],
     ["site", "import"],
