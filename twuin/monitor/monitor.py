@@ -19,8 +19,9 @@ from twuin.alerts.model import Finding
 from twuin.monitor.engine import Engine
 from twuin.monitor.findings import flow_finding, night_findings, nights, revoked_finding
 from twuin.monitor.gate import TrustedStore
-from twuin.monitor.grid import LocalTime, local_time, midnight, moment
+from twuin.monitor.grid import LocalTime, local_time, midnight, moment, utc_seconds
 from twuin.monitor.locate import Locator, Place, Span
+from twuin.monitor.pressures import PressureWatch, joined
 from twuin.monitor.publish import Publisher
 from twuin.monitor.silent import Silences
 from twuin.monitor.watermark import watermark
@@ -76,7 +77,9 @@ class Monitor:
         self._site, self._store, self._alerts, self._clock = site, store, alerts, clock
         self._lateness_s = lateness_s
         self._engine = Engine(site, store, network, options or Options(), KEEP_DAYS)
-        self._locator = Locator(site, TrustedStore(store, self._engine), network)
+        trusted = TrustedStore(store, self._engine)
+        self._locator = Locator(site, trusted, network)
+        self._watch = PressureWatch(site, trusted, has_model=network is not None, keep=KEEP_DAYS)
         self._publisher = Publisher(site, store, clock)
         self._silences = Silences(site, store)
         self._pressures = {s.id for s in self._locator.sensors}
@@ -129,6 +132,8 @@ class Monitor:
         mark = self._mark(latest, final)
         moved = mark is not None and self._engine.proceed(mark, progress)
         self._doubt_places()
+        if mark is not None and self._watch.proceed(int(utc_seconds(np.array([mark]))[0])):
+            moved = True
         if spans or moved or self._said is None:
             self._publish()
         self._report(latest, now)
@@ -149,6 +154,10 @@ class Monitor:
         if pressures:
             first_s = int(min(s[0] for s in pressures).astype("datetime64[s]").astype(np.int64))
             self._places = {k: v for k, v in self._places.items() if v[0].until <= first_s}
+        watched = {n: s for n, s in spans.items() if n in self._watch.ids}
+        if watched:
+            first_s = int(utc_seconds(np.array([min(s[0] for s in watched.values())]))[0])
+            self._watch.touched(list(watched), first_s)
 
     def _doubt_places(self) -> None:
         """Forget places that pressures were asked for which the gate trusts no more, or again."""
@@ -156,10 +165,12 @@ class Monitor:
         if origin is not None:
             first = origin + self._engine.watch.distrust_changed() * self._engine.step_s
             self._places = {k: v for k, v in self._places.items() if v[0].until <= first}
+            self._watch.touched(list(self._watch.ids), first)
 
     def _mark(self, latest: dict[str, Latest], final: bool) -> np.datetime64 | None:
         if final:
-            ends = [latest[n].time for n in self._engine.feeding if n in latest]
+            feeding = self._engine.feeding or sorted(self._watch.ids)
+            ends = [latest[n].time for n in feeding if n in latest]
             block = self._engine.detector.block_s
             if not ends:
                 return None
@@ -213,6 +224,7 @@ class Monitor:
                 flow_finding(self._site, e, engine.origin or 0, engine.detector, self._place(e))
                 for e in events
             ]
+            findings = joined(findings, self._watch.findings())
             leaks = list(findings)
             origin = engine.origin or 0
             sensors = engine.gate.ids
@@ -222,12 +234,16 @@ class Monitor:
             findings += engine.gate.findings(engine.watch, origin)
             if self._found is not None:
                 findings += night_findings(self._site, self._found, leaks, moment(until))
+        else:
+            findings = self._watch.findings()
         findings += self._silences.findings(latest, now)
         findings.sort(key=lambda f: (f.onset, f.kind.value, f.subject))
         if findings != self._said:
             self._alerts.apply(findings)
             self._said = findings
-        mark = moment(until) if until is not None and engine.detector.rows else None
+        if until is None or not engine.detector.rows:
+            until = self._watch.until
+        mark = None if until is None else moment(until)
         self._status = MonitorStatus(mark, len(findings))
 
     def _place(self, event: Event) -> Place:
