@@ -24,6 +24,8 @@ WHY = {
     "gaps": "too little of the inflow was measured",
     "few_nights": "fewer than three nights with a night flow",
     "no_pressure": "no pressure is measured, none given (dmas.csv: pressure_m)",
+    "no_sensor": "no pressure is measured",
+    "negative": "bills and estimates are more than what went in: look at meters and bills",
     "pressure_gaps": "pressure was not measured at every hour of the day",
     "no_mains": "length of mains not given (dmas.csv: mains_km)",
     "no_connections": "no connections given (dmas.csv: connections)",

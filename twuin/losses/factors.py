@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from analytics.losses.mnf import SUPPLIED_M
 from analytics.losses.ndf import (
     DEFAULT_N1,
     daily_profile,
@@ -34,9 +35,11 @@ def night_day_factors(
         return {}
     r = read(site, store, network, last - timedelta(days=DAYS - 1), DAYS)
     slots = 86400 // r.step_s
-    inflow = daily_profile(r.inflow, r.local.slot, slots, least=1)
+    dry = r.pressure < SUPPLIED_M  # no night flow while there is no water
+    inflow = daily_profile(np.where(dry, np.nan, r.inflow), r.local.slot, slots, least=1)
+    wet = daily_profile(np.where(dry, np.nan, r.pressure), r.local.slot, slots, least=1)
     pressure = daily_profile(r.pressure, r.local.slot, slots, least=1)
     n1 = np.array([DEFAULT_N1 if d.n1 is None else d.n1 for d in site.dmas])
-    night = pressure_of_hour(pressure, lowest_night_slot(inflow, site.monitor.night))
+    night = pressure_of_hour(wet, lowest_night_slot(inflow, site.monitor.night))
     found = night_day_factor(pressure, night, n1)
     return {d.id: float(v) for d, v in zip(site.dmas, found, strict=True) if np.isfinite(v)}

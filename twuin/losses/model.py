@@ -19,12 +19,14 @@ class Why(StrEnum):
     GAPS = "gaps"  # less than half of the inflow was measured, or an hour of the day never
     FEW_NIGHTS = "few_nights"  # fewer than three nights with a night flow
     NO_PRESSURE = "no_pressure"  # no pressure measured, none given
+    NO_SENSOR = "no_sensor"  # no pressure measured: one that is given does not tell day from night
     PRESSURE_GAPS = "pressure_gaps"  # an hour of the day at which pressure was never measured
     NO_MAINS = "no_mains"  # length of mains not given
     NO_CONNECTIONS = "no_connections"
     NO_BILLS = "no_bills"  # nothing billed is given for these days
     SITE_BILLS = "site_bills"  # bills are given for the whole site only
     NO_ESTIMATES = "no_estimates"  # theft, unbilled use or what meters miss are not given
+    NEGATIVE = "negative"  # bills and estimates are more than what went in
     NO_NIGHT_LEAKAGE = "no_night_leakage"  # what it rests on is not known
     OTHER_DMAS = "other_dmas"  # not known for every DMA
     NO_MINIMUM = "no_minimum"  # minimum service pressure not given

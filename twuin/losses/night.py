@@ -71,16 +71,17 @@ def night_losses(site: Site, readings: Readings, nights: Nights, rows: NDArray[n
     r = readings
     slots = 86400 // r.step_s
     slot = r.local.slot[rows]
-    inflow = daily_profile(r.inflow[rows], slot, slots, least=1)
+    full = settled(nights.on[rows], r.step_s)
+    inflow = daily_profile(np.where(full, r.inflow[rows], np.nan), slot, slots, least=1)
     meters = daily_profile(r.meters[rows], slot, slots, least=1)
     heads = daily_profile(r.pressure[rows], slot, slots, least=1)
     start = lowest_night_slot(inflow, site.monitor.night)
-    at_night = pressure_of_hour(heads, start)
+    wet = np.where(nights.on[rows], r.pressure[rows], np.nan)
+    at_night = pressure_of_hour(daily_profile(wet, slot, slots, least=1), start)
     known = np.isfinite(r.inflow) | np.isfinite(r.pressure)
     hours = supply_hours(nights.on[rows], known[rows])
     days = np.unique(r.local.day[rows])
     chosen = np.isin(nights.day, days)
-    wet = np.where(nights.on[rows], r.pressure[rows], np.nan)
     out = []
     for c, dma in enumerate(site.dmas):
         why: dict[str, Why] = {}
@@ -116,7 +117,7 @@ def night_losses(site: Site, readings: Readings, nights: Nights, rows: NDArray[n
         exponent = _exponent(dma.id, dma.n1, nights.lowest[:, c] - float(used), nights.pressure[:, c])
         ndf = _factor(heads[:, c], night_pressure, exponent.n1) if source == "measured" else UNKNOWN
         if not ndf.known:
-            why["ndf"] = Why.PRESSURE_GAPS if source == "measured" else Why.NO_PRESSURE
+            why["ndf"] = Why.PRESSURE_GAPS if source == "measured" else Why.NO_SENSOR
 
         mains = NAN if dma.mains_m is None else dma.mains_m
         quiet = float(background_leakage(mains, dma.connections, dma.service_m, night_pressure, dma.icf))

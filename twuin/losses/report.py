@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.losses.balance import WaterBalance, metered_input, volume_of, water_balance
-from analytics.losses.economics import cost_a_day, economic_intervention, payback_days
+from analytics.losses.economics import (
+    YEAR_DAYS,
+    cost_a_day,
+    economic_intervention,
+    economic_level,
+    payback_days,
+)
 from analytics.losses.indicators import (
     ili_limits,
     infrastructure_leakage_index,
@@ -218,7 +224,7 @@ def _indicators(site: Site, loss: Loss) -> Loss:
     supply = 24.0 if np.isnan(loss.supply_h) else loss.supply_h
     top_down = table.real * (1.0 / days)
     real, source = UNKNOWN, ""
-    if top_down.known:
+    if top_down.known and top_down.value >= 0:
         real, source = top_down, "balance"
     elif loss.excess.known:
         real, source = loss.excess, "night"
@@ -226,6 +232,8 @@ def _indicators(site: Site, loss: Loss) -> Loss:
         why.setdefault("nrw", why.get("system_input", Why.NO_READINGS))
     if not table.real.known:
         why["real_balance"] = Why.NO_ESTIMATES if table.nrw.known else why["nrw"]
+    elif top_down.value < 0:
+        why["real_balance"] = Why.NEGATIVE
     if not real.known:
         why["real"] = why["real_balance"]
     if loss.connections == 0:
@@ -273,6 +281,8 @@ def _costs(site: Site, loss: Loss, dma: Dma | None) -> Loss:
         why["payback"] = why.get("background") or why.get("ndf") or Why.NO_NIGHT_LEAKAGE
     else:
         payback = payback_days(o.repair_cost, burst_day / DAY_S, price)
+        if not np.isfinite(payback):
+            why["payback"] = Why.NO_LEAKAGE
     months = level = NAN
     mains = _mains(site, loss)
     if o.survey_cost_per_m is None:
@@ -286,7 +296,8 @@ def _costs(site: Site, loss: Loss, dma: Dma | None) -> Loss:
     else:
         policy = economic_intervention(loss.rise[0], o.survey_cost_per_m * mains, price)
         months = policy.months
-        level = loss.background * 3600.0 * loss.ndf.value + policy.losses_m3_year / 365.0
+        quiet = loss.background * 3600.0 * loss.ndf.value * YEAR_DAYS
+        level = economic_level(quiet, 0.0, policy) / YEAR_DAYS
     return replace(
         loss, cost_day=cost, payback_days=payback, survey_months=months, economic_m3day=level, why=why
     )

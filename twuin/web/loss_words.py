@@ -125,6 +125,8 @@ class LossWords:
             "gaps": _("Less than half of the inflow was measured, or some hour of the day never."),
             "few_nights": _("Fewer than three nights have a night flow."),
             "no_pressure": _("No pressure is measured here, and none is given (dmas.csv: pressure_m)."),
+            "no_sensor": _("No pressure is measured here."),
+            "negative": _("Bills and estimates are more than what went in: look at meters and bills."),
             "pressure_gaps": _("Pressure was not measured at every hour of the day."),
             "no_mains": _("The length of mains is not given (dmas.csv: mains_km)."),
             "no_connections": _("No connections are given (dmas.csv: connections)."),

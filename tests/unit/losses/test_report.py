@@ -48,7 +48,8 @@ def test_night_flow_is_divided_as_it_truly_was(utility: Make, span: Span) -> Non
     assert b.leakage.value * M3H == pytest.approx(2.0)
     assert math.isnan(b.burst) and not b.excess.known and not b.ili.known
     assert b.why["background"] is Why.NO_MAINS
-    assert b.why["ndf"] is b.why["excess"] is Why.NO_PRESSURE
+    assert b.why["ndf"] is b.why["excess"] is Why.NO_SENSOR
+    assert b.why["pressure"] is Why.NO_PRESSURE
 
 
 def test_night_flow_and_balance_come_to_the_same_real_losses(utility: Make, span: Span) -> None:
@@ -90,7 +91,7 @@ def test_without_bills_real_losses_come_from_night_flow(utility: Make, span: Spa
     assert a.real_source == "night" and a.real.value == a.excess.value
     assert a.why["nrw"] is Why.NO_BILLS
     assert not a.nrw_share.known
-    assert report.site.real_source == "" and report.site.why["excess"] is Why.NO_PRESSURE
+    assert report.site.real_source == "" and report.site.why["excess"] is Why.NO_SENSOR
 
 
 def test_without_estimates_nrw_is_known_and_real_losses_are_not(utility: Make, span: Span) -> None:
@@ -142,6 +143,29 @@ def test_only_supplied_hours_count(utility: Make, span: Span) -> None:
     assert a.night_flow.value * M3H == pytest.approx(8.0)
     assert a.supply_h == pytest.approx(21.0)
     assert a.pressure > 40  # while supplied
+    assert a.night_pressure == 50.0
+    assert a.ndf.value == pytest.approx(2 + 19 * 0.8)
+    assert a.excess.value == pytest.approx(float(u.leakage["A"].mean()) * 86400)
+
+
+def test_a_pressure_that_is_given_stands_for_one_that_is_not_measured(utility: Make, span: Span) -> None:
+    u = utility(pressure_m=35.0)
+    u.put("A-IN", u.demand["A"] + u.leakage["A"])
+    u.put("AB", np.zeros(len(u.times)))
+    a = loss_report(u.site, u.store, None, *span).dmas[0]
+    assert (a.pressure_source, a.pressure) == ("given", 35.0)
+    assert a.background * M3H == pytest.approx(1.49 * 0.7**1.5)
+    assert not a.excess.known and a.why["ndf"] is Why.NO_SENSOR
+
+
+def test_bills_beyond_what_went_in_are_told_and_no_negative_loss_is_used(utility: Make, span: Span) -> None:
+    u = utility(ESTIMATES)
+    u.site = replace(u.site, billing=bills(u, 3.0))
+    u.fill()
+    a = loss_report(u.site, u.store, None, *span).dmas[0]
+    assert a.balance is not None and a.balance.real.value < 0
+    assert a.why["real_balance"] is Why.NEGATIVE
+    assert a.real_source == "night" and a.ili.value > 0
 
 
 def test_n1_is_learnt_from_a_change_of_the_valve(utility: Make, span: Span) -> None:

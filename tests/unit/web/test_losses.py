@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,3 +81,8 @@ def test_a_span_that_the_page_does_not_know_is_said(shown: Shown, browse: Browse
 def test_the_page_is_reached_from_every_page(shown: Shown, browse: Browse) -> None:
     assert 'href="/losses"' in browse(shown("empty"), "en").get("/about").text
     assert re.search(r'href="/losses" aria-current="page"', browse(shown("empty"), "en").get("/losses").text)
+
+
+def test_every_reason_is_documented(root: Path) -> None:
+    text = (root / "docs" / "losses.md").read_text("utf-8")
+    assert [w for w in Why if f"`{w.value}`" not in text] == []
