@@ -1,13 +1,14 @@
-"""A sensor's own usual day, and how far means of it stray."""
+"""A sensor's own usual day, and how far it strays from it by itself."""
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.noise import nanmedian, robust_scale
+from analytics.noise import MAD_TO_SIGMA, nanmedian
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -15,10 +16,18 @@ Ints = NDArray[np.int64]
 HOURS = (0.25, 1.0, 4.0, 12.0, 24.0, 72.0)
 """Lengths of the means whose spread is measured [h]."""
 
+BEFORE_H = 72.0
+"""What a mean is held against are so many hours before it [h]."""
+
+Q90_TO_SIGMA = 1 / 1.6449
+"""Standard deviation over the 90 % quantile of |x| of a normal distribution. Means move this far and farther
+when leaks begin and end as well, which is rare and no noise: the tails beyond say nothing."""
+
 
 class Course(NamedTuple):
     """usual (J, S): median of each slot of the day [SI], NaN where unknown. lengths (L,): in steps; spread
-    (L, S): deviation of means over so many steps from the usual [SI]."""
+    (L, S): deviation of means over so many steps, less the usual, from that of the ``BEFORE_H`` before
+    them [SI]."""
 
     usual: Floats
     lengths: Ints
@@ -36,8 +45,8 @@ class Course(NamedTuple):
 def learn_course(values: Floats, slot: Ints, slots: int) -> Course:
     """From readings (N, S) of slots (N,) of the day, of whole days one after the other.
 
-    Slots with fewer than four values are unknown. The spread is that of running means of what departs from
-    the usual, so that its persistence is in it; a longer mean is never given a wider spread than a shorter.
+    Slots with fewer than four values are unknown. The spread is that of running means, so that persistence is
+    in it; a longer mean is never given a wider spread than a shorter.
     """
     n, sensors = values.shape
     usual = np.full((slots, sensors), np.nan)
@@ -52,14 +61,25 @@ def learn_course(values: Floats, slot: Ints, slots: int) -> Course:
     count = np.concatenate([np.zeros((1, sensors)), np.cumsum(finite, axis=0)])
     lengths = np.unique(np.maximum(1, np.round(np.array(HOURS) * slots / 24).astype(np.int64)))
     spread = np.full((len(lengths), sensors), np.nan)
+    before = max(1, round(BEFORE_H * slots / 24))
+    past = _means(total, count, before)
     for i, w in enumerate(lengths.tolist()):
-        if n < 2 * w:
+        if n < before + 2 * w:
             spread[i] = spread[i - 1] if i else np.nan
             continue
-        m = count[w:] - count[:-w]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            means = np.where(m >= w / 2, (total[w:] - total[:-w]) / m, np.nan)
-        spread[i] = robust_scale(means, tail=True)
+        moved = np.abs(_means(total, count, w)[before:] - past[: n - before - w + 1])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            wide = Q90_TO_SIGMA * np.nanquantile(moved, 0.9, axis=0)
+        spread[i] = np.fmax(MAD_TO_SIGMA * nanmedian(moved), wide)
         if i:
             spread[i] = np.fmin(spread[i], spread[i - 1])
     return Course(usual, lengths, spread)
+
+
+def _means(total: Floats, count: Floats, w: int) -> Floats:
+    """Running means over w steps from sums (N + 1, S); NaN where half of the values are missing."""
+    m = count[w:] - count[:-w]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means: Floats = np.where(m >= w / 2, (total[w:] - total[:-w]) / m, np.nan)
+    return means

@@ -42,6 +42,9 @@ LAGGED, LAG_FITS = 0.35, 3.0
 """A shift of the clock must leave less than this share of the strain among an area's sensors, and no more
 than so many times the usual one."""
 
+REMAINS = 0.75
+"""Beside a shift that water explains, what is less than this share of it is the same water's doing."""
+
 MIRRORED = 0.4
 """A reversed reading, turned back, is within this share of what is expected."""
 
@@ -190,6 +193,9 @@ class Judge:
             return self._later(row, s, n)
         if not noise and abs(found.size) < learnt.least[s]:
             return self._later(row, s, max(n, gate.slots // 4))
+        if abs(found.size) < REMAINS * abs(state.bias[s]):
+            # A leak's effect on a pressure changes with the flow of the hour.
+            return self._later(row, s, max(n, gate.slots // 4))
         if found.kind is FaultKind.NOISE and (
             # The first hours of a shift may look like noise, and a leak's like both.
             n < 6 * 3600 / gate.step_s or found.size < 0.5 * learnt.least[s]
@@ -198,7 +204,8 @@ class Judge:
         odds = self._odds(onset, row, s, mean)
         if noise and odds > 1 / gate.options.odds:
             odds = max(odds, gate.options.odds)
-        if odds < 1 / gate.options.odds:  # water: what it does to this sensor is no news any more
+        if odds < 1 / gate.options.odds and n >= gate.slots:
+            # Water: what it does to this sensor is no news any more.
             recent = error[max(start, len(error) - gate.slots) :] + state.bias[s]
             state.bias[s] = float(np.nanmean(recent))
             state.rest(s, row + 1)
@@ -312,10 +319,7 @@ class Judge:
 
         def moved(series: Floats, column: int) -> tuple[float, float]:
             now, then = _mean(series[cut:]), _mean(series[:cut])
-            spread = np.hypot(
-                learnt.course.spread_of(column, n), learnt.course.spread_of(column, BEFORE_DAYS * gate.slots)
-            )
-            return now - then, float(spread) * learnt.caution
+            return now - then, learnt.course.spread_of(column, n) * learnt.caution
 
         if layout.what[s] == INLET:
             virtual, spread = moved(value - error - usual, s)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.cusum import change_point
 from analytics.gate.fault import FaultKind
 
 Floats = NDArray[np.float64]
@@ -25,6 +24,10 @@ FAR = 6.0
 """Steps beyond so many deviations are single outliers where most of the others are normal."""
 
 
+DOUBT = 2.0
+"""Onsets whose log likelihood is within this of the best are not told from it: a 95 % interval."""
+
+
 class Named(NamedTuple):
     """kind and size [SI] as in ``Fault``; start: index of the first faulty step in the window."""
 
@@ -34,9 +37,17 @@ class Named(NamedTuple):
 
 
 def onset_of(z: Floats, earliest: int) -> int:
-    """Most likely index at which standardised differences (n,) began to be shifted, either way."""
-    mean = float(np.nanmean(z[earliest:])) if np.isfinite(z[earliest:]).any() else 0.0
-    return change_point(np.clip(z, -8, 8), earliest, 1 if mean >= 0 else -1).start
+    """Index at which standardised differences (n,) began to be shifted, either way.
+
+    Of a step at tau the log likelihood ratio is (sum z)^2 / (2 n) over the n values from tau on; the earliest
+    tau that is within ``DOUBT`` of the best is taken: what may be faulty is left out.
+    """
+    ok = np.isfinite(z)
+    total = np.cumsum(np.where(ok, np.clip(z, -8, 8), 0.0)[::-1])[::-1]
+    count = np.cumsum(ok[::-1])[::-1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        gain = np.where(count > 0, total * total / (2 * count), -np.inf)[earliest:]
+    return int(np.flatnonzero(gain >= gain.max() - DOUBT)[0]) + earliest
 
 
 def onset_of_noise(z: Floats, earliest: int) -> int:

@@ -43,6 +43,10 @@ FITS = 2.0
 usual."""
 
 
+SURE, LONGEST_DAYS = 3.0, 3
+"""A shift must be told from none by so many deviations before it is over, but in so many days at most."""
+
+
 def _fits(gate: Gate, f: Fault, first: int, row: int) -> bool:
     layout = gate.layout
     believed = np.arange(len(layout.what)) == f.sensor
@@ -58,9 +62,22 @@ def _fits(gate: Gate, f: Fault, first: int, row: int) -> bool:
     return 4 * len(found) >= 3 * (row + 1 - first) and float(np.mean(found)) < limit
 
 
+def _steps_to_tell(gate: Gate, f: Fault) -> int:
+    """Steps after which a mean tells the shift from none: half of it is ``SURE`` deviations of a mean."""
+    assert gate.learnt is not None
+    relation = gate.learnt.relation
+    scale = float(np.nanmean(relation.scale[:, f.sensor])) * gate.learnt.caution
+    if not np.isfinite(scale) or f.size == 0:
+        return 0
+    steps = (2 * SURE * scale * relation.persistence[f.sensor] / abs(f.size)) ** 2
+    return int(min(np.ceil(steps), LONGEST_DAYS * gate.slots))
+
+
 def recovered(gate: Gate, f: Fault, row: int) -> bool:
     """Whether the sensor has been well long enough at the end of ``row``; then the fault is ended."""
     need = max(2, round(HOURS[f.kind] * 3600 / gate.step_s))
+    if f.kind in (FaultKind.OFFSET, FaultKind.DRIFT) and gate.learnt is not None:
+        need = max(need, _steps_to_tell(gate, f))
     first = row + 1 - need
     if first <= max(f.onset, gate.tape.base) or gate.learnt is None:
         return False

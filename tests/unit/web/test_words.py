@@ -69,7 +69,9 @@ def test_each_kind_of_alert_is_told_in_a_sentence_with_its_figures(
         began = w.formats.night if kind is Kind.NIGHT_FLOW else w.formats.time
         assert began(told.onset) in sentence
         assert (w.formats.time(end) in sentence) is over
-        if kind is not Kind.SILENT:
+        if kind is Kind.SUPPLY:
+            assert "Sukun" in sentence
+        elif kind not in (Kind.SILENT, Kind.SENSOR):
             assert "Sukun" in sentence and w.formats.quantity(12.4, "m3/h") in sentence
         assert "Sukun" in w.title(told) or told.subject in w.title(told)
     assert len(sentences) == len(Kind)
