@@ -117,7 +117,9 @@ def night_losses(site: Site, readings: Readings, nights: Nights, rows: NDArray[n
         exponent = _exponent(dma.id, dma.n1, nights.lowest[:, c] - float(used), nights.pressure[:, c])
         ndf = _factor(heads[:, c], night_pressure, exponent.n1) if source == "measured" else UNKNOWN
         if not ndf.known:
-            why["ndf"] = Why.PRESSURE_GAPS if source == "measured" else Why.NO_SENSOR
+            why["ndf"] = Why.NO_SENSOR
+            if source == "measured":
+                why["ndf"] = why.get("night_flow", Why.PRESSURE_GAPS)
 
         mains = NAN if dma.mains_m is None else dma.mains_m
         quiet = float(background_leakage(mains, dma.connections, dma.service_m, night_pressure, dma.icf))

@@ -156,8 +156,8 @@ def _whole(site: Site, readings: Readings, losses: Sequence[Loss], start: date, 
     why: dict[str, Why] = {}
 
     def reason(name: str) -> Why:
-        """The DMAs' own, where they agree."""
-        said = {x.why[name] for x in losses if name in x.why}
+        """The DMAs' own, where all of them lack it for the same."""
+        said = {x.why.get(name, Why.OTHER_DMAS) for x in losses}
         return said.pop() if len(said) == 1 else Why.OTHER_DMAS
 
     def total(values: Sequence[Uncertain], name: str) -> Uncertain:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twuin.views.loss_models import Limited, LossesOut, LossOut
@@ -178,26 +178,30 @@ class LossWords:
         }.get(name, name)
 
     def missing(self, found: LossesOut) -> list[tuple[str, str, str]]:
-        """What is not known: (reason, figures, DMAs), each reason once."""
+        """What is not known: (reason, figures, DMAs); figures that the same DMAs lack for the same stand
+        together."""
         _ = self.formats.gettext
-        figures: dict[str, dict[str, None]] = {}
-        places: dict[str, dict[str, None]] = {}
+        lacking: dict[tuple[str, str], list[str]] = {}
         for dma in found.dmas or [found.site]:
             for name, code in dma.why.items():
-                figures.setdefault(code, {})[name] = None
-                places.setdefault(code, {})[dma.name] = None
+                lacking.setdefault((code, self.figure(name)), []).append(dma.name)
+        told = {code for code, _figure in lacking} | {"other_dmas"}
         for name, code in found.site.why.items():
-            if code != "other_dmas" and code not in figures:
-                figures.setdefault(code, {})[name] = None
-                places.setdefault(code, {})[found.site.name] = None
+            if code not in told:
+                lacking[code, self.figure(name)] = [found.site.name]
+        together: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for (code, figure), dmas in lacking.items():
+            figures = together.setdefault((code, tuple(dict.fromkeys(dmas))), [])
+            if figure not in figures:
+                figures.append(figure)
         everywhere = _("all DMAs")
         return [
             (
                 self.why(code),
-                _joined(dict.fromkeys(self.figure(n) for n in names)),
-                everywhere if len(places[code]) == len(found.dmas) > 1 else _joined(places[code]),
+                ", ".join(figures),
+                everywhere if len(places) == len(found.dmas) > 1 else ", ".join(places),
             )
-            for code, names in figures.items()
+            for (code, places), figures in sorted(together.items(), key=lambda kv: kv[0][0])
         ]
 
     def limit(self, code: str) -> str:
@@ -264,7 +268,3 @@ def _stacked(
         out.append((kind, name, round(x, 2), round(width, 2), value / whole))
         x += width
     return out
-
-
-def _joined(words: Iterable[str]) -> str:
-    return ", ".join(words)

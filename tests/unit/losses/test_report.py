@@ -91,7 +91,7 @@ def test_without_bills_real_losses_come_from_night_flow(utility: Make, span: Spa
     assert a.real_source == "night" and a.real.value == a.excess.value
     assert a.why["nrw"] is Why.NO_BILLS
     assert not a.nrw_share.known
-    assert report.site.real_source == "" and report.site.why["excess"] is Why.NO_SENSOR
+    assert report.site.real_source == "" and report.site.why["excess"] is Why.OTHER_DMAS
 
 
 def test_without_estimates_nrw_is_known_and_real_losses_are_not(utility: Make, span: Span) -> None:

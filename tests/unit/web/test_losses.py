@@ -86,3 +86,15 @@ def test_the_page_is_reached_from_every_page(shown: Shown, browse: Browse) -> No
 def test_every_reason_is_documented(root: Path) -> None:
     text = (root / "docs" / "losses.md").read_text("utf-8")
     assert [w for w in Why if f"`{w.value}`" not in text] == []
+
+
+def test_a_figure_is_called_missing_only_where_it_is(shown: Shown) -> None:
+    """Three DMAs of the sample town know their real losses from night flow, the fourth is silent."""
+    sample = shown("town")
+    found = sample.views.losses()
+    lacking = {d.name for d in found.dmas if d.real_m3day is None}
+    w = words("en")
+    for _, figures, places in w.missing(found):
+        if "Real losses" in figures.split(", "):
+            where = {d.name for d in found.dmas} if places == "all DMAs" else set(places.split(", "))
+            assert where <= lacking
