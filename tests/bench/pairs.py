@@ -220,9 +220,8 @@ def towns(count: int) -> None:
         watch.advance(town(np.random.default_rng(seed), 365))
         alarms += len(watch.drops)
         worst.append(float(np.nanmax(watch.statistic)))
-    print(
-        f"false alarms: {alarms}; largest comparison of a year as a share of the limit: median {np.median(worst):.2f}"
-    )
+    share = float(np.median(worst))
+    print(f"false alarms: {alarms}; largest comparison of a year by the limit: median {share:.2f}")
 
 
 def main() -> int:
