@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.cusum import accumulate, threshold
-from analytics.gate.fault import Dry, Fault
+from analytics.gate.fault import Dry, Fault, FaultKind
 from analytics.gate.judge import Judge, Verdict
 from analytics.gate.layout import INLET, Layout
 from analytics.gate.learnt import Learnt, learn_all
@@ -38,11 +38,16 @@ FLAT_RUN = 2
 
 
 class Change(NamedTuple):
-    """At the end of row ``decided`` it was decided that a sensor has not been right since row ``first``."""
+    """At the end of row ``decided`` it was decided that a sensor has not been right since row ``first``.
+
+    kind, size [SI]: as in ``Fault``, as of then.
+    """
 
     decided: int
     first: int
     sensor: int
+    kind: FaultKind
+    size: float
 
 
 class Gate:
@@ -358,7 +363,7 @@ class Gate:
             self.state.rest(f.sensor, f.detected + 1)
             for peer in peers(self.layout, f.sensor):
                 self.state.rest(peer, f.detected + 1)
-            changes.append(Change(f.detected, f.onset, f.sensor))
+            changes.append(Change(f.detected, f.onset, f.sensor, f.kind, f.size))
 
     def _note_dry(self, i: int, dry: Bools) -> None:
         quiet = SUPPLY_BACK_S // self.step_s

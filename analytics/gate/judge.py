@@ -35,6 +35,9 @@ CLOCK_WINDOW_H, CLOCK_LEAST_H = 12, 3
 CLOCK_SURE_H = 24
 """Sooner than this [h] a shift of the day may be a shift of the value, which may be water's."""
 
+SIMPLER = 2.0
+"""A shift of the value may leave so many times the strain that a shift of the clock leaves."""
+
 DECISIVE = 0.1
 """Where a shift of the clock leaves less than this share of the strain, nothing else need be asked."""
 
@@ -249,7 +252,7 @@ class Judge:
         error = gate.tape.floats("error", first, row + 1)[:, f.sensor] - gate.state.bias[f.sensor]
         if np.isfinite(z).sum() < gate.slots / 4:
             return
-        lag = self._clock(first, row, f.sensor)
+        lag = self._clock(first, row, f.sensor, known=True)
         if lag is not None and lag.sure:
             f.kind, f.size = FaultKind.CLOCK, float(lag.steps * gate.step_s)
         if f.kind is FaultKind.CLOCK:
@@ -259,16 +262,17 @@ class Judge:
             return
         f.kind, f.size = found.kind, found.size
 
-    def _clock(self, onset: int, row: int, s: int) -> Clock | None:
+    def _clock(self, onset: int, row: int, s: int, *, known: bool = False) -> Clock | None:
         """Whether a wrong clock of a sensor's device explains its readings since the onset.
 
-        All sensors of the device are moved together against the others of the area.
+        All sensors of the device are moved together against the others of the area. A shift of the value that
+        explains as much is the simpler story. known: the sensor is known to be faulty since the onset.
         """
         gate = self.gate
         learnt, layout, tape = gate.learnt, gate.layout, gate.tape
         assert learnt is not None
         first = min(onset, row + 1 - CLOCK_WINDOW_H * 3600 // gate.step_s)
-        first = max(first, int(gate.state.clean[s]), tape.base)
+        first = max(first, tape.base if known else int(gate.state.clean[s]), tape.base)
         if row + 1 - first < CLOCK_LEAST_H * 3600 / gate.step_s:
             return None
         most = CLOCK_HOURS * 3600 // gate.step_s
@@ -296,6 +300,13 @@ class Judge:
             together,
         )
         if found is None or found.best > LAGGED * found.now or found.best > LAG_FITS * usual:
+            return None
+        moved = x.copy()
+        column = group.members == s
+        part = slice(max(onset, first) - before, None)
+        moved[part, column] -= _shift(x[part], group, column)
+        left = strain(moved[first - before :], group)
+        if np.nanmean(left) <= SIMPLER * found.best:
             return None
         k = found.steps
         begin, end = max(first - before, k), min(len(x), len(x) + k)
@@ -386,6 +397,13 @@ def readings_of_area(
     values = gate.tape.floats("value", first, last)
     values[gate.doubtful(first, last, but=believed)] = np.nan
     return transformed(values, gate.layout.what, learnt.relation.usual)[:, group.members], group
+
+
+def _shift(x: Floats, group: Group, column: Bools) -> float:
+    """The shift of one member that explains transformed values (T, M) best: mean of (K z)_i / K_ii."""
+    k = int(np.flatnonzero(column)[0])
+    found = ((x - group.mean) @ group.inverse[:, k]) / group.inverse[k, k]
+    return _mean(found)
 
 
 def _mean(values: Floats) -> float:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analytics.detector import Detector
 from analytics.events import Event
-from analytics.gate.gate import Gate
+from analytics.gate.fault import FaultKind
+from analytics.gate.gate import Change, Gate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,6 +26,22 @@ class Revoked:
     event: Event
     at: int
     sensor: int
+
+
+class Wider(NamedTuple):
+    """Rows [first, last) of a meter that are left out before the onset that the gate saw; decided: when."""
+
+    sensor: int
+    first: int
+    last: int
+    decided: int
+
+
+DAYS_BEFORE = 4
+"""Events that began so many days before a fault's onset may be its beginning [days]."""
+
+MOST_OF_IT = 1.5
+"""And are no larger than so many times the fault."""
 
 
 class Watch:
@@ -44,6 +61,7 @@ class Watch:
         self._calendar = np.zeros((0, 3), np.int64)
         self._rows = 0
         self._changed = 0
+        self._wider: list[Wider] = []
 
     @property
     def rows(self) -> int:
@@ -71,7 +89,11 @@ class Watch:
             if self.needs[change.sensor].any() and change.first < boundary:
                 self.detector.estimates()
                 before = [e.copy() for e in self.detector.events]
-                self.detector.rewind(change.first)
+                first = self._since(change)
+                if first < change.first:
+                    self._wider.append(Wider(change.sensor, first, change.first, change.decided))
+                    self._changed = min(self._changed, first)
+                self.detector.rewind(first)
                 self._on(boundary, change.decided)
                 self._revoke(before, change.decided, change.sensor)
         self._on(self._rows, self._rows - 1)
@@ -83,10 +105,39 @@ class Watch:
             return
         n = target - first
         inflow = self._inflow[first:target].copy()
-        lacking = self.gate.unusable(first, n, known).astype(np.float64) @ self.needs > 0
+        unusable = self.gate.unusable(first, n, known)
+        for w in self._wider:
+            if w.decided <= known:
+                unusable[max(0, w.first - first) : max(0, w.last - first), w.sensor] = True
+        lacking = unusable.astype(np.float64) @ self.needs > 0
         inflow[lacking | self.gate.unsupplied(first, n)] = np.nan
         day, slot, weekday = self._calendar[first:target].T
         self.detector.advance(inflow, day, slot, weekday)
+
+    def _since(self, change: Change) -> int:
+        """First row from which on a meter's inflow is left out, now that its fault is known.
+
+        The detector sums up over days and may have seen the fault's beginning sooner than the gate: an event
+        of a size that the fault explains, which began a little before it, was it already.
+        """
+        first, per_block = change.first, self.detector.rows_per_block
+        day = 86400 // self.detector.block_s
+        for e in self.detector.events:
+            start = e.start * per_block
+            if not self.needs[change.sensor, e.area] or start >= change.first:
+                continue
+            if change.kind is FaultKind.CLOCK:
+                same = e.start >= change.first // per_block - day
+            else:
+                same = (
+                    change.kind in (FaultKind.OFFSET, FaultKind.DRIFT, FaultKind.NOISE)
+                    and e.end is None
+                    and e.start >= change.first // per_block - DAYS_BEFORE * day
+                    and abs(e.flow) <= MOST_OF_IT * abs(change.size)
+                )
+            if same:
+                first = min(first, start)
+        return first
 
     def _revoke(self, before: list[Event], decided: int, sensor: int) -> None:
         near = 86400 // self.detector.block_s
@@ -109,6 +160,7 @@ class Watch:
                 break
             at = back
         self.revoked = [r for r in self.revoked if r.at < at]
+        self._wider = [w for w in self._wider if w.decided < at]
         self._rows = at
         self._changed = min(self._changed, at)
         return at
