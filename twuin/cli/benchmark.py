@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twuin.cli.options import err, out, print_json
+from twuin.cli.options import JsonOption, err, out, print_json, progress
 from twuin.cli.years import years
+from waterworks.errors import SettingsError
 
 if TYPE_CHECKING:
     from twuin.benchmark.table import Result
@@ -54,3 +56,110 @@ def present(result: Result, *, as_json: bool, plots: Path | None) -> None:
     if plots is not None:
         for path in result.plot(plots):
             err.print(f"drew {path}", markup=False)
+
+
+@app.command()
+def battle(
+    folder: Annotated[
+        Path, typer.Argument(help="network.inp, YEAR_SCADA_*.csv.gz of two years, YEAR_repairs.txt.")
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="RESULTS.txt", help="Write the reports in the competition's format."),
+    ] = None,
+    as_json: JsonOption = False,
+    plots: PlotsOption = None,
+) -> None:
+    """Find the leaks of a whole network by its hydraulic model (Battle of the Leakage Detection and Isolation
+    Methods 2020). The first year is history, the second is reported day by day. Truth files, where there are any,
+    are read after the last report, to score."""
+    from twuin.benchmark import battle as case
+
+    before(plots)
+    with progress("Two years, day by day", quiet=as_json) as told:
+        result = case.run(folder, progress=told)
+    if to is not None:
+        result.write(to)
+    present(result, as_json=as_json, plots=plots)
+
+
+@app.command()
+def injected(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Files of inlet flow, CSV, Excel or Parquet.")
+    ],
+    site: Annotated[
+        Path | None,
+        typer.Option(
+            "--site", help="Site folder with mapping.toml. Default: examples/ferrara of the source checkout."
+        ),
+    ] = None,
+    starts: Annotated[
+        int, typer.Option("--starts", min=2, help="Days in each period on which leaks are put in.")
+    ] = 16,
+    seed: Annotated[int, typer.Option("--seed", help="Of the leaks' times.")] = 1,
+    score_from: Annotated[
+        datetime | None,
+        typer.Option(
+            "--score-from",
+            formats=["%Y-%m-%d"],
+            help="First day that is scored; what is before is to tune on. Default: the first 1 January after "
+            "ten months.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    plots: PlotsOption = None,
+) -> None:
+    """Leaks of known size in real inflow: delay and false alarms, side by side with the methods of today."""
+    from twuin.benchmark.injected import run
+
+    before(plots)
+    with progress("Injecting leaks", quiet=as_json) as moved:
+        result = run(
+            files,
+            site=site,
+            starts=starts,
+            seed=seed,
+            score_from=score_from.date() if score_from else None,
+            progress=moved,
+        )
+    present(result, as_json=as_json, plots=plots)
+
+
+@app.command()
+def faults(
+    seeds: Annotated[
+        str, typer.Option("--seeds", help="Runs, by their seeds: 101,102 or 101-106.")
+    ] = "101-106",
+    plots: PlotsOption = None,
+    as_json: JsonOption = False,
+    detail: Annotated[bool, typer.Option("--detail", help="Name each miss and each false finding.")] = False,
+) -> None:
+    """How well sensor faults are told from each other and from leaks, on labelled months of the demo town.
+
+    Each run has 35 quiet days and 72 with a fault, cut supply or a leak in each DMA every twelve days.
+    docs/sensor-faults.md explains the table.
+    """
+    before(plots)
+    from twuin.benchmark.faults import run
+
+    chosen = _seeds(seeds)
+    with progress("Simulating", quiet=as_json) as moved:
+        result = run(chosen, progress=moved)
+    present(result, as_json=as_json, plots=plots)
+    if detail and not as_json:
+        for line in result.detail:
+            out.print(line, markup=False)
+
+
+def _seeds(text: str) -> list[int]:
+    found: list[int] = []
+    try:
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            found += range(int(first), int(last or first) + 1)
+    except ValueError:
+        found = []
+    if not found or len(found) > 1000:
+        raise SettingsError(f"--seeds {text!r} is no list of seeds: write 101,102 or 101-106")
+    return found
