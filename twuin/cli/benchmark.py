@@ -70,9 +70,11 @@ def battle(
     as_json: JsonOption = False,
     plots: PlotsOption = None,
 ) -> None:
-    """Find the leaks of a whole network by its hydraulic model (Battle of the Leakage Detection and Isolation
-    Methods 2020). The first year is history, the second is reported day by day. Truth files, where there are any,
-    are read after the last report, to score."""
+    """Find the leaks of a whole network by its hydraulic model, day by day.
+
+    FOLDER is in the format of the Battle of the Leakage Detection and Isolation Methods 2020. The first year is
+    history, the second is reported. Truth files, where there are any, are read after the last report, to score.
+    """
     from twuin.benchmark import battle as case
 
     before(plots)

@@ -1,0 +1,160 @@
+"""What is believed after a day: what the model gets wrong at every sensor, and every leak's flow and
+growth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+MODES = 10
+"""Patterns over the sensors in which a leak's signature may be wrong, the largest ones."""
+
+WIDTH = 2 + MODES
+"""What is believed of one leak."""
+
+FADING = 0.97
+"""A leak's growth goes on from day to day, less and less surely."""
+
+
+@dataclass(slots=True)
+class Belief:
+    """A normal distribution over biases (errors of the model, offsets of sensors, usual balances) and, leak
+    by leak in the order of ``ids``, flow [m3/s], growth [m3/s a day] and ``MODES`` coefficients of what is
+    wrong about its signature. mean (n,), covariance (n, n) with n = biases + K WIDTH.
+    """
+
+    mean: Floats
+    covariance: Floats
+    ids: tuple[int, ...]
+    biases: int
+
+    def copy(self) -> Belief:
+        return Belief(self.mean.copy(), self.covariance.copy(), self.ids, self.biases)
+
+    def at(self, leak: int) -> int:
+        """Index of a leak's flow in the state."""
+        return self.biases + WIDTH * self.ids.index(leak)
+
+    def flow(self, leak: int) -> float:
+        return float(self.mean[self.at(leak)]) if leak in self.ids else 0.0
+
+    def growth(self, leak: int) -> tuple[float, float]:
+        """Growth and its standard deviation [m3/s a day]."""
+        i = self.at(leak) + 1
+        return float(self.mean[i]), float(np.sqrt(max(self.covariance[i, i], 0.0)))
+
+    def flow_sd(self, leak: int) -> float:
+        i = self.at(leak)
+        return float(np.sqrt(max(self.covariance[i, i], 0.0)))
+
+    def flows(self) -> Floats:
+        return self.mean[self.biases :: WIDTH]
+
+    def added(self, leak: int, flow: float, flow_sd: float, growth_sd: float) -> Belief:
+        n = len(self.mean)
+        mean = np.concatenate([self.mean, [flow], np.zeros(WIDTH - 1)])
+        covariance = np.zeros((n + WIDTH, n + WIDTH))
+        covariance[:n, :n] = self.covariance
+        own = np.arange(n, n + WIDTH)
+        covariance[own, own] = np.concatenate([[flow_sd**2, growth_sd**2], np.ones(MODES)])
+        return Belief(mean, covariance, (*self.ids, leak), self.biases)
+
+    def dropped(self, leak: int) -> Belief:
+        i = self.at(leak)
+        keep = np.delete(np.arange(len(self.mean)), np.arange(i, i + WIDTH))
+        ids = tuple(k for k in self.ids if k != leak)
+        return Belief(self.mean[keep], self.covariance[np.ix_(keep, keep)], ids, self.biases)
+
+    def predicted(self, bias_noise: Floats, calm: Floats, pace: Floats) -> Belief:
+        """A day later. bias_noise (biases, biases): how biases wander in a day; growth changes by calm (K,)
+        [m3/s a day] and by the share pace (K,) of itself."""
+        n, r = len(self.mean), self.biases
+        turn = np.eye(n)
+        noise = np.zeros((n, n))
+        noise[:r, :r] = bias_noise
+        for k in range(len(self.ids)):
+            i = r + WIDTH * k
+            turn[i, i + 1] = 1.0
+            turn[i + 1, i + 1] = FADING
+            wander = float(calm[k] + pace[k] * abs(self.mean[i + 1])) ** 2
+            noise[i + 1, i + 1] = wander
+            noise[i, i] = (0.5 * float(calm[k])) ** 2
+        return Belief(turn @ self.mean, turn @ self.covariance @ turn.T + noise, self.ids, r)
+
+    def errors(self, leak: int) -> slice:
+        """Where the coefficients of its signature's errors are."""
+        i = self.at(leak) + 2
+        return slice(i, i + MODES)
+
+    def unlearnt(self, leak: int) -> Belief:
+        """Nothing known any more of what is wrong about its signature."""
+        out = self.copy()
+        own = out.errors(leak)
+        out.mean[own] = 0.0
+        out.covariance[own, :] = 0.0
+        out.covariance[:, own] = 0.0
+        out.covariance[own, own] = np.eye(MODES)
+        return out
+
+    def widened(self, leak: int, flow_variance: float, growth_variance: float) -> Belief:
+        out = self.copy()
+        i = out.at(leak)
+        out.covariance[i, i] += flow_variance
+        out.covariance[i + 1, i + 1] += growth_variance
+        return out
+
+
+@dataclass(slots=True)
+class Innovation:
+    """Measured less predicted, of the rows that were measured. rows (J,): their indices; value (J,);
+    covariance (J, J); observing (J, n): how the state shows in them."""
+
+    rows: NDArray[np.int64]
+    value: Floats
+    covariance: Floats
+    observing: Floats
+
+    def leverage(self, direction: Floats) -> tuple[float, float]:
+        """d' S^-1 d and d' S^-1 v for a direction given over all rows."""
+        d = direction[self.rows]
+        solved = cho_solve(cho_factor(self.covariance), np.column_stack([d, self.value]))
+        return float(d @ solved[:, 0]), float(d @ solved[:, 1])
+
+
+def innovation(
+    belief: Belief, measured: Floats, bias: Floats, leaks: Floats, errors: Floats, noise: Floats
+) -> Innovation:
+    """measured (R,), NaN: not measured; bias (R, biases): how biases show; leaks (K, R): rows of unit leaks;
+    errors (K, R, MODES): patterns of their errors at their present flow; noise (R, R)."""
+    rows = np.flatnonzero(np.isfinite(measured))
+    observing = np.zeros((len(rows), len(belief.mean)))
+    observing[:, : belief.biases] = bias[rows]
+    for k in range(len(belief.ids)):
+        i = belief.biases + WIDTH * k
+        observing[:, i] = leaks[k][rows]
+        observing[:, i + 2 : i + WIDTH] = errors[k][rows]
+    value = measured[rows] - observing @ belief.mean
+    covariance = observing @ belief.covariance @ observing.T + noise[np.ix_(rows, rows)]
+    return Innovation(rows, value, covariance, observing)
+
+
+def updated(belief: Belief, seen: Innovation) -> Belief:
+    """The Kalman update (Kalman 1960, J. Basic Eng. 82(1)), kept symmetric."""
+    if not len(seen.rows):
+        return belief.copy()
+    cross = seen.observing @ belief.covariance
+    gain = cho_solve(cho_factor(seen.covariance), cross).T
+    # Joseph's form: stays positive definite where the plain one loses digits.
+    noise = seen.covariance - cross @ seen.observing.T
+    left = -gain @ seen.observing
+    left[np.arange(len(left)), np.arange(len(left))] += 1.0
+    covariance = left @ belief.covariance @ left.T + gain @ noise @ gain.T
+    return Belief(
+        belief.mean + gain @ seen.value, 0.5 * (covariance + covariance.T), belief.ids, belief.biases
+    )

@@ -1,0 +1,381 @@
+"""``twuin benchmark battle``: leaks of a whole network by its hydraulic model, day by day, and the battle's
+score."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.model.options import M3H
+from analytics.model.tracker import Leak, Tracker
+from twuin.benchmark.battle_data import Plant, Repair, read_repairs, read_scada, years
+from twuin.benchmark.battle_score import REACH_M, Report, Score, has_truth, read_truth, score
+from twuin.benchmark.plots import COLOURS, figure, save
+from twuin.benchmark.table import Table, plain
+from twuin.monitor.hydraulics import NetworkHydraulics
+from waterworks.errors import BenchmarkError
+
+Floats = NDArray[np.float64]
+
+SURE = 0.8
+"""A pipe is reported when the leak lies within 300 m of it with this probability."""
+
+LEAST = 0.5 * M3H
+"""A leak is not reported while it is smaller than this [m3/s]."""
+
+WAIT_DAYS = 1
+"""A leak found today is reported when tomorrow has not taken it back."""
+
+LEVELS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+"""Probabilities for which delay is set against false alarms."""
+
+
+@dataclass
+class Reporter:
+    """Turns what is tracked into reports: each leak once, again only if it turns out to be elsewhere."""
+
+    plant: Plant
+    first: datetime
+    sure: float = SURE
+    reports: list[Report] = field(default_factory=list)
+    told: dict[int, int] = field(default_factory=dict)
+
+    def look(self, tracker: Tracker, now: datetime) -> None:
+        """At ``now``, the end of the tracker's last day."""
+        if now < self.first:
+            return
+        for leak in tracker.open:
+            flow = leak.flow.get(tracker.day, 0.0)
+            if tracker.day - leak.found < WAIT_DAYS or flow < LEAST:
+                continue
+            before = self.told.get(leak.id)
+            near = self.plant.layout.distance
+            if before is not None and leak.probability[near[before] <= REACH_M].sum() > 0.1:
+                continue
+            pipe, sure = best_pipe(leak, near)
+            if sure < self.sure:
+                continue
+            self.told[leak.id] = pipe
+            when = max(now, self.first + timedelta(minutes=5))
+            self.reports.append(Report(self.plant.pipe_ids[pipe], when, sure, flow))
+
+
+def best_pipe(leak: Leak, distance: Floats) -> tuple[int, float]:
+    """The pipe to name, and the probability that the leak is within 300 m of it: near the most, at the heart
+    of it."""
+    best = np.argsort(-leak.probability, kind="stable")[:200]
+    p = leak.probability[best]
+    metres = distance[:, best]
+    near = (metres <= REACH_M) @ p
+    expected = np.minimum(metres, 2 * REACH_M) @ p
+    pipe = int(np.argmax(near - expected / (10 * REACH_M)))
+    return pipe, float(near[pipe])
+
+
+@dataclass
+class Battle:
+    """What a run gives. steps_s: time of each day's work [s]."""
+
+    folder: Path
+    year: int
+    reports: list[Report]
+    found: list[tuple[str, date, date | None, float]]
+    steps_s: list[float]
+    steps_a_day: int
+    seconds: float
+    peak_mb: float
+    score: Score | None
+    curve: list[tuple[float, int, int, float, float]]
+    days: list[datetime]
+    flows: dict[str, list[float]]
+    residual: list[float]
+    plant: Plant
+
+    def tables(self) -> Sequence[Table]:
+        out = [
+            Table(
+                f"Reported in {self.year}",
+                ("pipe", "when", "sure within 300 m", "m3/h", "leak", "m", "EUR"),
+                [
+                    (r.pipe, f"{r.when:%Y-%m-%d %H:%M}", r.sure, r.flow / M3H, *self._judged(i))
+                    for i, r in enumerate(self.reports)
+                ],
+                () if self.score else ("No truth beside the measurements: nothing is scored.",),
+            )
+        ]
+        if self.score is not None:
+            s = self.score
+            out.append(
+                Table(
+                    "Score",
+                    ("what", "value"),
+                    [
+                        ("share of the perfect score", f"{100 * s.total / s.perfect:.1f} %"),
+                        ("leaks found", f"{len(s.hits)} of {len(s.leaks)}"),
+                        ("false alarms", s.false),
+                        ("repeats", s.repeats),
+                        ("median delay [d]", _median(s.delays)),
+                        ("median distance [m]", _median([r.distance for r in s.hits])),
+                        ("missed", " ".join(s.missed) or "none"),
+                    ],
+                )
+            )
+            out.append(
+                Table(
+                    "Delay against false alarms, by how sure a report must be",
+                    ("sure", "found", "false", "median delay [d]", "share of the perfect score"),
+                    self.curve,
+                )
+            )
+        out.append(
+            Table(
+                "Effort",
+                ("what", "value"),
+                [
+                    ("both years [s]", self.seconds),
+                    ("peak memory [MB]", self.peak_mb),
+                    ("5-minute step, mean [ms]", 1e3 * float(np.mean(self.steps_s)) / self.steps_a_day),
+                    ("end of a day, median [ms]", 1e3 * float(np.median(self.steps_s))),
+                    ("end of a day, longest [ms]", 1e3 * float(np.max(self.steps_s))),
+                ],
+            )
+        )
+        return out
+
+    def _judged(self, i: int) -> tuple[str | None, float | None, float | None]:
+        if self.score is None:
+            return None, None, None
+        row = next(r for r in self.score.rows if r.report is self.reports[i])
+        return row.leak or "false alarm", row.distance, row.money
+
+    def as_json(self) -> dict[str, Any]:
+        s = self.score
+        return {
+            "case": "battle",
+            "year": self.year,
+            "reports": [
+                {"pipe": r.pipe, "when": r.when.isoformat(), "sure": r.sure, "flow_m3h": r.flow / M3H}
+                for r in self.reports
+            ],
+            "score": None
+            if s is None
+            else plain(
+                {
+                    "share": s.total / s.perfect,
+                    "found": len(s.hits),
+                    "leaks": len(s.leaks),
+                    "false_alarms": s.false,
+                    "repeats": s.repeats,
+                    "median_delay_days": _median(s.delays),
+                    "median_distance_m": _median([r.distance for r in s.hits]),
+                    "missed": s.missed,
+                }
+            ),
+            "curve": [
+                dict(
+                    zip(
+                        ("sure", "found", "false_alarms", "median_delay_days", "share"), plain(c), strict=True
+                    )
+                )
+                for c in self.curve
+            ],
+            "seconds": self.seconds,
+            "peak_mb": self.peak_mb,
+            "end_of_day_ms": {
+                "median": 1e3 * float(np.median(self.steps_s)),
+                "longest": 1e3 * float(np.max(self.steps_s)),
+            },
+        }
+
+    def write(self, path: Path) -> None:
+        """The competition's result file."""
+        lines = ["# linkID, startTime (YYYY-MM-DD HH:MM)"]
+        lines += [f"{r.pipe}, {r.when:%Y-%m-%d %H:%M}" for r in self.reports]
+        try:
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        except OSError as e:
+            raise BenchmarkError(
+                f"cannot write {path}: {e.strerror or e}; name another file with --out"
+            ) from None
+
+    def plot(self, folder: Path) -> list[Path]:
+        out = [self._plot_time(folder), self._plot_map(folder)]
+        if self.curve:
+            out.append(self._plot_curve(folder))
+        return out
+
+    def _plot_time(self, folder: Path) -> Path:
+        fig, (top, bottom) = figure(2, 1, width=11, height=7, sharex=True)
+        days: Any = np.array(self.days, "datetime64[s]")  # Matplotlib's types know nothing of dates
+        top.plot(days, self.residual, color=COLOURS[0], linewidth=0.8)
+        top.set_ylabel("unexplained pressure [mm], root mean square")
+        for r in self.reports:
+            when: Any = np.datetime64(r.when)
+            top.axvline(when, color=COLOURS[1], linewidth=0.8, alpha=0.7)
+        top.set_title("What the model leaves unexplained, and reports (vertical)")
+        total = np.zeros(len(days))
+        for i, (pipe, flow) in enumerate(self.flows.items()):
+            v = np.array(flow) / M3H
+            colour = COLOURS[i % len(COLOURS)]
+            bottom.fill_between(days, total, total + v, color=colour, alpha=0.6, linewidth=0)
+            if v.max() > 4:
+                at = int(np.argmax(v))
+                bottom.text(days[at], float(total[at] + v[at] / 2), pipe, fontsize=6)
+            total += v
+        if self.score is not None and self.score.leaks:
+            per_day = self.steps_a_day
+            truth = np.sum([leak.flow for leak in self.score.leaks], axis=0)
+            daily = truth[: len(truth) // per_day * per_day].reshape(-1, per_day).mean(1) / M3H
+            begin: Any = np.datetime64(f"{self.year}-01-01") + np.arange(len(daily))
+            bottom.plot(begin, daily, color="black", linewidth=1.2, label="true, all leaks")
+            bottom.legend(loc="upper left")
+        bottom.set_ylabel("flow of tracked leaks [m3/h]")
+        return save(fig, folder, "battle_time")
+
+    def _plot_map(self, folder: Path) -> Path:
+        n = self.plant.network
+        fig, (ax,) = figure(1, 1, width=9, height=8)
+        for i in range(len(n.link_ids)):
+            a, b = n.xy[n.start[i]], n.xy[n.end[i]]
+            ax.plot([a[0], b[0]], [a[1], b[1]], color="#bbbbbb", linewidth=0.6, zorder=1)
+
+        def middle(pipe: str) -> Floats:
+            i = n.link_index[pipe]
+            return np.asarray((n.xy[n.start[i]] + n.xy[n.end[i]]) / 2)
+
+        if self.score is not None:
+            for leak in self.score.leaks:
+                x, y = middle(leak.pipe)
+                ax.plot(x, y, "o", markerfacecolor="none", markeredgecolor="black", markersize=9, zorder=3)
+            for row in self.score.rows:
+                x, y = middle(row.report.pipe)
+                hit = row.leak not in (None, "repeat")
+                ax.plot(x, y, "x", color=COLOURS[2] if hit else COLOURS[1], markersize=7, zorder=4)
+                if hit and row.leak:
+                    u, v = middle(row.leak)
+                    ax.plot([x, u], [y, v], color=COLOURS[2], linewidth=1.0, zorder=2)
+        else:
+            for r in self.reports:
+                x, y = middle(r.pipe)
+                ax.plot(x, y, "x", color=COLOURS[1], markersize=7, zorder=4)
+        ax.set_aspect("equal")
+        ax.grid(False)
+        ax.set_axis_off()
+        ax.set_title("True leaks (circles), reports (crosses: green hit, orange none)")
+        return save(fig, folder, "battle_map")
+
+    def _plot_curve(self, folder: Path) -> Path:
+        fig, (ax,) = figure(1, 1)
+        false = [c[2] for c in self.curve]
+        ax.plot(false, [c[3] for c in self.curve], "o-", color=COLOURS[0])
+        for c in self.curve:
+            ax.annotate(
+                f"{c[0]:g}: {c[1]} found", (c[2], c[3]), fontsize=7, xytext=(3, 3), textcoords="offset points"
+            )
+        ax.set_xlabel("false alarms in the year")
+        ax.set_ylabel("median delay of hits [d]")
+        ax.set_title("How sure a report must be: delay against false alarms")
+        return save(fig, folder, "battle_curve")
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if len(values) else float("nan")
+
+
+def run(folder: Path, *, progress: Callable[[float], None] | None = None) -> Battle:
+    """Two years of a folder: the first is history, the second is reported. Raises BenchmarkError,
+    NetworkError."""
+    begun = time.perf_counter()
+    there = years(folder)
+    if len(there) < 2:
+        raise BenchmarkError(f"{folder}: measurements of one year only; the year before is needed as history")
+    history, year = there[-2], there[-1]
+    measured = [read_scada(folder, y) for y in (history, year)]
+    if measured[0].names != measured[1].names:
+        raise BenchmarkError(f"{folder}: the columns of {year} are not those of {history}")
+    plant = Plant(folder, measured[0].names)
+    repairs = _by_day(plant, read_repairs(folder, history))
+    tracker = Tracker(plant.layout, NetworkHydraulics(plant.network, plant.solver))
+    first = datetime(year, 1, 1)  # noqa: DTZ001 - local time, no zone
+    reporters = [Reporter(plant, first, sure) for sure in LEVELS]
+    steps, days, residual = [], [], []
+    total = sum(len(s.times) for s in measured)
+    step = float(np.median(np.diff(measured[0].times.astype(np.int64))))
+    per_day = max(1, round(86400 / step))
+    for scada in measured:
+        for when, hours in plant.days(scada):
+            start = time.perf_counter()
+            tracker.advance(hours, repairs.get(when.date(), ()))
+            for reporter in reporters:
+                reporter.look(tracker, when + timedelta(days=1))
+            steps.append(time.perf_counter() - start)
+            days.append(when)
+            residual.append(tracker.unexplained() * 1e3)
+            if progress is not None:
+                progress(min(1.0, len(days) * per_day / total))
+    plant.solver.close()
+    main = next(r for r in reporters if r.sure == SURE)
+    judged, curve = None, []
+    if has_truth(folder, year):
+        truth = read_truth(folder, year)
+        for reporter in reporters:
+            s = score(reporter.reports, truth, plant.pipe_index, plant.layout.distance, year)
+            curve.append((reporter.sure, len(s.hits), s.false, _median(s.delays), s.total / s.perfect))
+            if reporter is main:
+                judged = s
+    return Battle(
+        folder,
+        year,
+        main.reports,
+        _found(tracker, plant, days),
+        steps,
+        per_day,
+        time.perf_counter() - begun,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        judged,
+        curve,
+        days,
+        _flows(tracker, plant, len(days)),
+        residual,
+        plant,
+    )
+
+
+def _by_day(plant: Plant, repairs: Sequence[Repair]) -> dict[date, list[int]]:
+    out: dict[date, list[int]] = {}
+    for repair in repairs:
+        if repair.pipe not in plant.pipe_index:
+            raise BenchmarkError(f"repairs: {repair.pipe} is no pipe of network.inp")
+        out.setdefault(repair.when.date(), []).append(plant.pipe_index[repair.pipe])
+    return out
+
+
+def _found(
+    tracker: Tracker, plant: Plant, days: Sequence[datetime]
+) -> list[tuple[str, date, date | None, float]]:
+    out = []
+    for leak in tracker.leaks.values():
+        if leak.known:
+            continue
+        pipe, _ = best_pipe(leak, plant.layout.distance)
+        closed = None if leak.closed is None else days[leak.closed].date()
+        out.append((plant.pipe_ids[pipe], days[leak.found].date(), closed, leak.top))
+    return out
+
+
+def _flows(tracker: Tracker, plant: Plant, count: int) -> dict[str, list[float]]:
+    out: dict[str, list[float]] = {}
+    for leak in tracker.leaks.values():
+        if leak.known:
+            continue
+        pipe, _ = best_pipe(leak, plant.layout.distance)
+        out[f"{plant.pipe_ids[pipe]} ({leak.id})"] = [leak.flow.get(d, 0.0) for d in range(count)]
+    return out

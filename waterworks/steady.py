@@ -1,0 +1,173 @@
+"""The network of an EPANET file solved again and again, for demands and heads that somebody measured."""
+
+from __future__ import annotations
+
+import ctypes
+import warnings
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from epanet import toolkit
+from numpy.typing import NDArray
+
+from waterworks.epanet_file import factors, opened
+from waterworks.hydraulics import ACCURACY
+from waterworks.network import Floats, LinkKind, NodeKind
+
+WEEK_HOURS = 168
+
+
+class SteadySolver:
+    """Steady states of one network. To be closed, or used in a ``with``.
+
+    Patterns, controls and rules of the file are put aside: demands and the heads of reservoirs and tanks are
+    given with each state. ``shut``: indices of links that let nothing pass (their flow is given as demand).
+    Other pumps and valves are in the state in which the file starts.
+
+    ``fixed``: indices of reservoirs and tanks in the order in which their heads are given.
+    ``weekly`` (168, N): demand of each junction by hour of the week as the file has it [m3/s], hour 0 being
+    Monday 00:00 where the file's patterns begin; patterns shorter than a week repeat.
+    Raises NetworkError for a file that EPANET cannot read.
+    """
+
+    def __init__(self, path: Path, shut: Sequence[int] = ()) -> None:
+        self.path = Path(path)
+        self._held = ExitStack()
+        p = self._project = self._held.enter_context(opened(self.path))
+        self._n, self._m = toolkit.getcount(p, toolkit.NODECOUNT), toolkit.getcount(p, toolkit.LINKCOUNT)
+        self._factors = factors(p)
+        kind = [toolkit.getnodetype(p, i + 1) for i in range(self._n)]
+        self.fixed = np.array([i for i, k in enumerate(kind) if k != NodeKind.JUNCTION], np.int64)
+        self._tank = np.array([kind[i] == NodeKind.TANK for i in self.fixed], bool)
+        self._junctions = [i for i, k in enumerate(kind) if k == NodeKind.JUNCTION]
+        self._bottom = np.array([toolkit.getnodevalue(p, int(i) + 1, toolkit.ELEVATION) for i in self.fixed])
+        self._lowest = np.array(
+            [
+                toolkit.getnodevalue(p, int(i) + 1, toolkit.MINLEVEL) if t else 0.0
+                for i, t in self._fixed_kind()
+            ]
+        )
+        self._highest = np.array(
+            [
+                toolkit.getnodevalue(p, int(i) + 1, toolkit.MAXLEVEL) if t else 0.0
+                for i, t in self._fixed_kind()
+            ]
+        )
+        self.weekly = self._weekly()
+        self._put_aside(shut)
+        self._nodes = _Values(self._n)
+        self._links = _Values(self._m)
+        toolkit.openH(p)
+        self._held.callback(toolkit.closeH, p)
+
+    def _fixed_kind(self) -> list[tuple[int, bool]]:
+        return list(zip(self.fixed.tolist(), self._tank.tolist(), strict=True))
+
+    def __enter__(self) -> SteadySolver:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, e: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._held.close()
+
+    def _weekly(self) -> Floats:
+        p = self._project
+        step = int(toolkit.gettimeparam(p, toolkit.PATTERNSTEP))
+        begin = int(toolkit.gettimeparam(p, toolkit.PATTERNSTART))
+        seconds = (np.arange(WEEK_HOURS * 12) * 300 + begin) // step
+        patterns = [np.ones(WEEK_HOURS)]
+        for k in range(1, toolkit.getcount(p, toolkit.PATCOUNT) + 1):
+            length = toolkit.getpatternlen(p, k)
+            values = np.array([toolkit.getpatternvalue(p, k, j + 1) for j in range(length)])
+            patterns.append(values[seconds % length].reshape(WEEK_HOURS, 12).mean(1))
+        out = np.zeros((WEEK_HOURS, self._n))
+        for i in self._junctions:
+            for c in range(1, toolkit.getnumdemands(p, i + 1) + 1):
+                base = toolkit.getbasedemand(p, i + 1, c)
+                if base:
+                    out[:, i] += base * patterns[toolkit.getdemandpattern(p, i + 1, c)]
+        return out * float(toolkit.getoption(p, toolkit.DEMANDMULT)) * self._factors.flow
+
+    def _put_aside(self, shut: Sequence[int]) -> None:
+        p = self._project
+        for k in range(toolkit.getcount(p, toolkit.CONTROLCOUNT), 0, -1):
+            toolkit.deletecontrol(p, k)
+        for k in range(toolkit.getcount(p, toolkit.RULECOUNT), 0, -1):
+            toolkit.deleterule(p, k)
+        for i in self._junctions:
+            for c in range(toolkit.getnumdemands(p, i + 1), 1, -1):
+                toolkit.deletedemand(p, i + 1, c)
+            toolkit.setdemandpattern(p, i + 1, 1, 0)
+        for link in shut:
+            toolkit.setlinkvalue(p, int(link) + 1, toolkit.INITSTATUS, 0)
+            if toolkit.getlinktype(p, int(link) + 1) == LinkKind.PUMP:
+                toolkit.setlinkvalue(p, int(link) + 1, toolkit.INITSETTING, 0)
+        toolkit.setoption(p, toolkit.DEMANDPATTERN, 0)
+        toolkit.setoption(p, toolkit.DEMANDMULT, 1.0)
+        accuracy = min(float(toolkit.getoption(p, toolkit.ACCURACY)), ACCURACY)
+        toolkit.setoption(p, toolkit.ACCURACY, accuracy)
+        toolkit.setoption(p, toolkit.TRIALS, max(toolkit.getoption(p, toolkit.TRIALS), 200))
+        toolkit.settimeparam(p, toolkit.DURATION, 0)
+        toolkit.setstatusreport(p, toolkit.NO_REPORT)
+
+    def solve(self, demand: Floats, fixed: Floats) -> tuple[Floats, Floats]:
+        """Heads (H, N) [m] and flows (H, L) [m3/s] for demands (H, N) [m3/s] and heads (H, F) of ``fixed``
+        [m].
+
+        A tank's head is kept between its lowest and highest level. Rows that EPANET cannot solve are NaN.
+        """
+        p, f = self._project, self._factors
+        heads, flows = np.full((len(demand), self._n), np.nan), np.full((len(demand), self._m), np.nan)
+        if demand.shape != (len(fixed), self._n) or fixed.shape[1] != len(self.fixed):
+            raise ValueError(
+                f"demand {demand.shape} and heads {fixed.shape} do not fit {self._n} nodes of which "
+                f"{len(self.fixed)} are fixed"
+            )
+        taken = demand / f.flow
+        put, base = toolkit.setnodevalue, toolkit.BASEDEMAND
+        with warnings.catch_warnings():
+            # Negative pressures and the like come as warnings without a name; the caller judges the heads.
+            warnings.simplefilter("ignore")
+            for k in range(len(demand)):
+                row = taken[k].tolist()
+                for i in self._junctions:
+                    put(p, i + 1, base, row[i])
+                self._hold(fixed[k] / f.length)
+                try:
+                    toolkit.initH(p, 0)
+                    toolkit.runH(p)
+                except Exception:  # the toolkit raises nothing more precise
+                    continue
+                toolkit.getnodevalues(p, toolkit.HEAD, self._nodes.array)
+                toolkit.getlinkvalues(p, toolkit.FLOW, self._links.array)
+                heads[k] = self._nodes.values * f.length
+                flows[k] = self._links.values * f.flow
+        return heads, flows
+
+    def _hold(self, head: Floats) -> None:
+        p = self._project
+        for j, (i, tank) in enumerate(self._fixed_kind()):
+            if tank:
+                # At its very end a tank shuts its pipe for flow that would go beyond it.
+                room = 0.01 * (self._highest[j] - self._lowest[j])
+                level = min(max(head[j] - self._bottom[j], self._lowest[j] + room), self._highest[j] - room)
+                toolkit.setnodevalue(p, i + 1, toolkit.TANKLEVEL, level)
+            else:
+                toolkit.setnodevalue(p, i + 1, toolkit.ELEVATION, head[j])
+
+
+class _Values:
+    """Numbers that EPANET writes and NumPy reads, in one place of memory."""
+
+    def __init__(self, count: int) -> None:
+        self.array: Any = toolkit.doubleArray(max(count, 1))
+        place = (ctypes.c_double * count).from_address(int(self.array.cast()))
+        self.values: NDArray[np.float64] = np.ctypeslib.as_array(place)
