@@ -31,6 +31,9 @@ Bools = NDArray[np.bool_]
 TURNS = 6
 """So many changes may become known in one part of a day."""
 
+PASSING_DAYS = 28
+"""What rose without a known cause and falls back within so many days was no leak's repair, and is no leak."""
+
 SETTLING_DAYS = 3
 """A repair is in all windows after so many days."""
 
@@ -310,7 +313,7 @@ class PairWatch:
             if abs(look.z[top]) > o.limit and abs(shape[look.sensor]) < o.blurred * np.abs(shape).max():
                 change = change - look.z[top] / shape[top] * drop.shape
         self._know(since, change)
-        if not fall:
+        if not fall or self._falls_back(look, now):
             self._shifts.append((since, change))
             return
         order = np.argsort(look.weight, kind="stable")
@@ -318,6 +321,16 @@ class PairWatch:
         self.drops.append(
             Drop(look.sensor, order, start, low, high, now, look.size, days, [(since, change)], change)
         )
+
+    def _falls_back(self, look: _Look, now: int) -> bool:
+        """Whether a fall undoes what rose lately without a known leak: a cut of supply, a valve, a trial."""
+        lately = [change for at, change in self._shifts if now - at <= PASSING_DAYS * self.PARTS]
+        if not lately:
+            return False
+        shape = np.nan_to_num(self._conditional(np.sum(lately, axis=0)[None])[0] / look.noise)
+        power = float(shape @ shape)
+        share = float(look.z @ shape) / power if power > 0 else 0.0
+        return -1.5 <= share < 0 and -cosine(look.z, shape) >= self.options.same
 
     def _share(self, drop: Drop, look: _Look) -> float:
         """What is left of a leak: its effect now along what it was."""

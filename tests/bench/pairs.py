@@ -127,6 +127,11 @@ def regressions(rows: np.ndarray, sensors: int, limit: float, k: float, train: i
     return out
 
 
+def middle(values: list[float]) -> float:
+    known = [v for v in values if np.isfinite(v)]
+    return float(np.median(known)) if known else float("nan")
+
+
 def score(alarms: list[Alarm], leaks: list[Leak], names: list[str], first: float, last: float) -> list[str]:
     """A line a DMA for alarms within [first, last)."""
     in_c = np.array([n in C_NODES for n in names])
@@ -156,7 +161,7 @@ def score(alarms: list[Alarm], leaks: list[Leak], names: list[str], first: float
         sudden = [found[x.pipe] for x in hit if x.abrupt]
         lines.append(
             f"{dma:>3} {len(mine):6d} {len(hit):6d} {again[dma]:6d} {false[dma]:6d}"
-            f" {np.nanmedian(late or [np.nan]):10.1f} {np.nanmedian(sudden or [np.nan]):10.1f}"
+            f" {middle(late):10.1f} {middle(sudden):10.1f}"
             "   missed: " + " ".join(x.pipe for x in mine if x.pipe not in found)
         )
     return lines

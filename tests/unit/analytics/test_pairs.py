@@ -102,6 +102,14 @@ def test_what_moves_all_sensors_as_demand_does_is_no_leak() -> None:
     assert watched(town(8, cold_from=50 * 24)).drops == []
 
 
+def test_what_rises_for_a_day_and_falls_back_is_no_leak() -> None:
+    rows = town(16)
+    rows[50 * 24 : 51 * 24, :SENSORS] -= effect(2.0, 2.0)  # supply cut beyond the third sensor
+    watch = watched(rows)
+    assert watch.drops == []
+    assert np.nanmax(watch.statistic) > 10
+
+
 def test_the_way_rows_come_does_not_matter_and_the_future_changes_nothing() -> None:
     rows = town(9)
     rows[48 * 24 + 5 :, :SENSORS] += effect(2.0, 0.05)
