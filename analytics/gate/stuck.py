@@ -38,7 +38,8 @@ def run_limit(values: Floats, hour: Ints, step_s: float, years: float) -> Ints:
     """Steps in a row of the same value that are a fault, from past readings (N, S) of hours (N,) -> (S,).
 
     If a value repeats with chance p, a run of n begins at a step with chance (1 - p) p^n: n is such that one
-    is met in ``years`` at most, with p that of the hour of the day at which values repeat most. As chance has
+    is met in ``years`` at most, with p (an upper bound, for few are counted) that of the
+    hour of the day at which values repeat most. As chance has
     a memory (tanks at rest, rounded values), it must also be twice as long as the longest run seen.
     """
     steps = years * 365.25 * 86400 / step_s
@@ -47,12 +48,13 @@ def run_limit(values: Floats, hour: Ints, step_s: float, years: float) -> Ints:
         return np.full(values.shape[1], int(86400 / step_s), np.int64)
     repeated = repeats(values[1:], values[0])
     seen = np.isfinite(values[1:]) & np.isfinite(values[:-1])
-    share = np.stack(
-        [
-            (repeated[hour[1:] == h].sum(axis=0) + 1) / (seen[hour[1:] == h].sum(axis=0) + 2 / RARE)
-            for h in range(24)
-        ]
-    ).max(axis=0)
+    share = np.stack([_at_most(repeated[hour[1:] == h], seen[hour[1:] == h]) for h in range(24)]).max(axis=0)
     chance = np.clip(share, RARE, 0.999)
     by_chance = np.ceil(np.log(steps) / -np.log(chance)).astype(np.int64)
     return np.asarray(np.maximum(np.maximum(by_chance, 2 * longest_run(repeated) + 1), least), np.int64)
+
+
+def _at_most(repeated: Bools, seen: Bools) -> Floats:
+    """Upper bound of the chance of a repetition: k of n counts allow for k + 2 sqrt(k + 1) + 1."""
+    k, n = repeated.sum(axis=0), seen.sum(axis=0)
+    return np.asarray((k + 2 * np.sqrt(k + 1) + 1) / np.maximum(n, 2 / RARE))
