@@ -181,3 +181,11 @@ def test_an_unknown_dma_is_not_found(views: Views, id: str) -> None:
     for ask in (views.dma, views.dma_series, views.night_flows):
         with pytest.raises(NotFound, match="no DMA"):
             ask(id)
+
+
+def test_a_dma_whose_inlet_meter_is_not_trusted_is_not_watched(small_town: Any, views: Views) -> None:
+    fault = replace(small_town.leak(), kind=Kind.SENSOR, subject="D1-D2", flow=0.0, volume=0.0)
+    small_town.alerts.apply([fault])
+    assert states(views) == {"D1": "nodata", "D2": "nodata", "D3": "nodata"}
+    small_town.alerts.apply([])
+    assert states(views)["D1"] == "normal"
