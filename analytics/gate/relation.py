@@ -131,10 +131,10 @@ def learn(
         members = members[known >= 0.5]
         old = before.groups[area] if before is not None else None
         if before is not None and old is not None and not np.isin(old.members, members).all():
-            own = layout.area == area
+            here = layout.area == area
             groups.append(old)
-            scale[:, own] = before.scale[:, own]
-            persistence[own], response[own] = before.persistence[own], before.response[own]
+            scale[:, here] = before.scale[:, here]
+            persistence[here], response[here] = before.persistence[here], before.response[here]
             continue
         group, rows = _fit(x, members, flow, options.common_m)
         groups.append(group)
@@ -142,17 +142,20 @@ def learn(
             continue
         days = max(days, len(rows) / per_day)
         deviation, _ = _given_others(x[rows][:, members], group, np.ones(len(members), bool))
-        for k, s in enumerate(members.tolist()):
-            if layout.area[s] != area:
-                continue
+        own = np.flatnonzero(layout.area[members] == area)
+        mine = members[own]
+        error = np.empty((len(rows), len(mine)))
+        for k, s in zip(own.tolist(), mine.tolist(), strict=True):
             answer = untransformed(x[rows, s] - deviation[:, k], bool(flow[s]), float(usual[s]))
-            error = values[rows, s] - answer
-            scale[:, s] = _by_hour(error, hour[rows], FLOW_FLOOR * usual[s] if flow[s] else HEAD_FLOOR)
-            z = (error / scale[hour[rows], s])[:, None]
-            phi = float(lag_one(z)[0])
-            persistence[s] = np.sqrt((1 + phi) / (1 - phi))
-            if not flow[s]:
-                response[s] = _response(values[rows, s], values[rows] @ layout.sign[:, area], layout, area)
+            error[:, np.searchsorted(own, k)] = values[rows, s] - answer
+        floor = np.where(flow[mine], FLOW_FLOOR * usual[mine], HEAD_FLOOR)
+        scale[:, mine] = _by_hour(error, hour[rows], floor)
+        phi = lag_one(error / scale[np.ix_(hour[rows], mine)])
+        persistence[mine] = np.sqrt((1 + phi) / (1 - phi))
+        meters = np.flatnonzero(layout.sign[:, area])
+        inflow = values[np.ix_(rows, meters)] @ layout.sign[meters, area]
+        for s in mine[~flow[mine]].tolist():
+            response[s] = _response(values[rows, s], inflow, layout, area)
     return Relation(tuple(groups), usual, scale, persistence, response, days)
 
 
@@ -226,15 +229,15 @@ def powers(values: Floats, trusted: Bools, relation: Relation, layout: Layout, a
     )
 
 
-def _by_hour(error: Floats, hour: Ints, floor: float) -> Floats:
-    """Deviation of each hour of the day (24,), that of the hour and its two neighbours, the widest."""
-    out = np.full(24, np.nan)
+def _by_hour(error: Floats, hour: Ints, floor: Floats) -> Floats:
+    """Deviation of each hour of the day (24, K), that of the hour and its two neighbours, the widest."""
+    out = np.full((24, error.shape[1]), np.nan)
     for h in range(24):
         own = error[hour == h]
         if len(own) >= 8:
-            out[h] = robust_scale(own[:, None], tail=True)[0]
-    out = np.where(np.isfinite(out), out, robust_scale(error[:, None], tail=True)[0])
-    around = np.stack([np.roll(out, 1), out, np.roll(out, -1)]).max(axis=0)
+            out[h] = robust_scale(own, tail=True)
+    out = np.where(np.isfinite(out), out, robust_scale(error, tail=True))
+    around = np.stack([np.roll(out, 1, axis=0), out, np.roll(out, -1, axis=0)]).max(axis=0)
     return np.asarray(np.maximum(around, floor))
 
 

@@ -12,6 +12,7 @@ from analytics.detector import Detector
 from analytics.events import Event
 from analytics.gate.fault import FaultKind
 from analytics.gate.gate import Change, Gate
+from analytics.gate.judge import LONGEST_DAYS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,8 +38,9 @@ class Wider(NamedTuple):
     decided: int
 
 
-DAYS_BEFORE = 4
-"""Events that began so many days before a fault's onset may be its beginning [days]."""
+DAYS_BEFORE = LONGEST_DAYS + 1
+"""Events that began so many days before a fault's onset may be its beginning [days]: what is judged goes no
+further back."""
 
 MOST_OF_IT = 1.5
 """And are no larger than so many times the fault."""
@@ -126,13 +128,14 @@ class Watch:
             start = e.start * per_block
             if not self.needs[change.sensor, e.area] or start >= change.first:
                 continue
-            if change.kind is FaultKind.CLOCK:
-                same = e.start >= change.first // per_block - day
+            onset = change.first // per_block
+            if change.kind in (FaultKind.CLOCK, FaultKind.NOISE):  # they come and go
+                same = e.start >= onset - day
             else:
                 same = (
-                    change.kind in (FaultKind.OFFSET, FaultKind.DRIFT, FaultKind.NOISE)
-                    and e.end is None
-                    and e.start >= change.first // per_block - DAYS_BEFORE * day
+                    change.kind in (FaultKind.OFFSET, FaultKind.DRIFT)
+                    and (e.end is None or e.end > onset)
+                    and e.start >= onset - DAYS_BEFORE * day
                     and abs(e.flow) <= MOST_OF_IT * abs(change.size)
                 )
             if same:
