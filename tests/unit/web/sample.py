@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -129,7 +129,11 @@ def town(folder: Path) -> Sample:
     day = timedelta(days=1)
     leaking = [pipes["D2"][i] for i in (20, 21, 33, 19, 46, 34)]
     findings = [
-        leak("D2", NOW - timedelta(hours=31), NOW - timedelta(hours=25), 12.4, leaking),
+        replace(
+            leak("D2", NOW - timedelta(hours=31), NOW - timedelta(hours=25), 12.4, leaking),
+            onset_low=NOW - timedelta(hours=33), onset_high=NOW - timedelta(hours=30),
+            centre=leaking[0], radius_50_m=123.4, radius_90_m=312.0, gain=41_234_000.0,
+        ),
         leak("D3", NOW - 16 * day, NOW - 15.5 * day, 7.9, pipes["D3"][5:8], ended=NOW - 12 * day),
         Finding(
             Kind.NIGHT_FLOW, "D3", "D3", NOW - 4 * day, NOW - 2 * day, NOW,

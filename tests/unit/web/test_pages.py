@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -302,6 +303,40 @@ def test_a_leak_page_tells_flow_loss_cost_and_where_to_look(shown: Shown, browse
     assert "kisaran 10,5–14,6" in page
     assert "298\u00a0m³" in page and "Rp\u00a01.339.200" in page
     assert page.index(alert.suspects[0].pipe) < page.index(alert.suspects[1].pipe)
+
+
+def test_a_leak_page_tells_how_far_to_search_since_when_and_whether_a_visit_pays(
+    shown: Shown, browse: Browse
+) -> None:
+    sample = shown("town")
+    alert = leak_of(sample)
+    client = browse(sample)
+    page = client.get(f"/alerts/{alert.id}").text
+    pipe = alert.search_from
+    assert f"Mulai dari pipa {pipe} dan cari dalam jarak 120\u00a0m sepanjang pipa" in page
+    assert "sembilan persepuluh dalam jarak 310\u00a0m" in page
+    assert "kemungkinan antara Jum 20 Nov 01.10 dan Jum 20 Nov 04.10" in page
+    assert "menghemat Rp\u00a041.000.000 lebih banyak daripada biayanya" in page
+    area = json.loads(re.search(r'id="map-data" data-live>(.*?)</script>', page, re.S)[1])["area"]  # type: ignore[index]
+    assert area[pipe] == 50 and 90 in area.values()
+    assert f"Cari dalam jarak 120\u00a0m sepanjang pipa di sekitar {pipe}" in client.get("/alerts").text
+
+
+def test_a_leak_not_worth_a_visit_is_watched_and_stays_in_view(fresh: Any, browse: Browse) -> None:
+    sample = fresh
+    stored = sample.views.alerts(kind=Kind.LEAK, state=State.OPEN).items[0]
+    found = next(a for a in sample.alerts.list(limit=100).items if a.id == stored.id).finding
+    others = [a.finding for a in sample.alerts.list(limit=100).items if a.id != stored.id]
+    sample.alerts.apply([*others, replace(found, gain=-250_400.0)])
+    client = browse(sample)
+    assert sample.views.alert(stored.id).watched and sample.views.dma("D2").state == "watch"
+    page = client.get(f"/alerts/{stored.id}").text
+    assert "menelan biaya Rp\u00a0250.000 lebih banyak" in page and "Twuin terus memantaunya" in page
+    for address in ("/", "/alerts?state=open"):
+        shown_list = client.get(address).text
+        assert f'data-alert="{stored.id}"' in shown_list and "Dipantau" in shown_list
+    listed = client.get("/alerts?kind=leak").text
+    assert "badge-watched" in listed
 
 
 def test_losses_are_not_counted_on_while_the_picture_is_stale(
