@@ -312,15 +312,40 @@ class PairWatch:
             top = drop.sensor
             if abs(look.z[top]) > o.limit and abs(shape[look.sensor]) < o.blurred * np.abs(shape).max():
                 change = change - look.z[top] / shape[top] * drop.shape
-        self._know(since, change)
         if not fall or self._falls_back(look, now):
+            # Nobody follows it any further, so all of it is taken off at once.
+            since, sudden = self._since(look, now)
+            change = change - look.change + sudden
+            self._know(since, change)
             self._shifts.append((since, change))
             return
+        self._know(since, change)
         order = np.argsort(look.weight, kind="stable")
         days = look.parts / self.PARTS
         self.drops.append(
             Drop(look.sensor, order, start, low, high, now, look.size, days, [(since, change)], change)
         )
+
+    def _since(self, look: _Look, now: int) -> tuple[int, Floats]:
+        """From which part on, within the window, a change holds, and how large all columns' is from there on.
+
+        The window is whole days; what began within it is smaller in its mean than it is. The start is that of
+        the most likely step of the pattern, in it and in the time before that it is compared with.
+        """
+        window, have = look.parts, len(self._left)
+        before = min(self.options.before_days * self.PARTS, have - window)
+        unit = np.nan_to_num(self._left[have - window - before :] / look.noise) @ look.z
+        rest = unit[before:] - unit[:before].mean()
+        total = np.cumsum(rest[::-1])[::-1]
+        first = int(np.argmax(total * np.abs(total) / np.arange(window, 0, -1)))
+        held, usual = (
+            self._apart[have - window + first :],
+            self._apart[have - window - before : have - window],
+        )
+        known = np.isfinite(held).any(axis=0) & np.isfinite(usual).any(axis=0)
+        change = np.zeros(self.columns)
+        change[known] = np.nanmean(held[:, known], axis=0) - np.nanmean(usual[:, known], axis=0)
+        return now + 1 - window + first, change
 
     def _falls_back(self, look: _Look, now: int) -> bool:
         """Whether a fall undoes what rose lately without a known leak: a cut of supply, a valve, a trial."""

@@ -100,6 +100,7 @@ class PressureWatch:
             if row < 0:
                 if self._first_of_use(g) != g.origin:
                     g.origin = None
+                    g.watch = PairWatch(len(g.sensors), len(g.beside), self.options)
             elif row < g.watch.rows:
                 g.watch.rewind(row)
 
@@ -107,9 +108,12 @@ class PressureWatch:
         """Evaluate all whole parts that end at or before ``mark`` [s since 1970]; whether there were any."""
         moved = False
         for g in self._groups:
-            if g.origin is None:
-                g.origin = self._first_of_use(g)
-                g.watch = PairWatch(len(g.sensors), len(g.beside), self.options)
+            if g.watch.rows < self.options.min_days * 24:
+                # Few rows yet: they may turn out to be those of a device whose clock was never set.
+                first_day = self._first_of_use(g)
+                if first_day != g.origin or g.origin is None:
+                    g.origin = first_day
+                    g.watch = PairWatch(len(g.sensors), len(g.beside), self.options)
             if g.origin is None:
                 continue
             target = (mark - g.origin) // part_s() * part_s() // 3600
