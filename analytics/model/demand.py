@@ -38,8 +38,8 @@ def allocate(layout: Layout, hours: Hours, leak: Floats) -> Allocation:
     """
     h = len(hours.hour)
     nominal = hours.nominal
-    demand = np.zeros_like(nominal)
-    share = np.zeros_like(nominal)
+    demand = np.zeros(nominal.shape)
+    share = np.zeros(nominal.shape)
     z = layout.zones
     unmetered = np.full((h, z), np.nan)
     scaled = np.zeros(z, bool)

@@ -417,7 +417,8 @@ class Tracker:
             part = rows / len(days)
             if self._foreseen(ahead, d, k, first):
                 is_ = max(ahead[d].flow(k), 0.0)
-                slack = 0.3 * M3H + 0.05 * is_ + ahead[d].flow_sd(k)
+                calm = SETTLED if self.leaks[k].settled else 1.0
+                slack = calm * (0.3 * M3H + 0.05 * is_) + ahead[d].flow_sd(k)
             else:
                 slack = 0.3 * M3H + 0.05 * is_ + 0.5 * abs(is_ - was)
             covariance += slack**2 * np.outer(part, part)

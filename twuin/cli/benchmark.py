@@ -72,8 +72,9 @@ def battle(
 ) -> None:
     """Find the leaks of a whole network by its hydraulic model, day by day.
 
-    FOLDER is in the format of the Battle of the Leakage Detection and Isolation Methods 2020. The first year is
-    history, the second is reported. Truth files, where there are any, are read after the last report, to score.
+    FOLDER is in the format of the Battle of the Leakage Detection and Isolation Methods 2020. The first year
+    is history, the second is reported. Truth files, where there are any, are read after the last report, to
+    score.
     """
     from twuin.benchmark import battle as case
 
@@ -165,3 +166,21 @@ def _seeds(text: str) -> list[int]:
     if not found or len(found) > 1000:
         raise SettingsError(f"--seeds {text!r} is no list of seeds: write 101,102 or 101-106")
     return found
+
+
+@app.command()
+def scale(
+    dmas: Annotated[
+        list[int] | None,
+        typer.Argument(metavar="[DMAS]...", min=1, help="Numbers of DMAs. Default: 10 100 1000 10000."),
+    ] = None,
+    as_json: JsonOption = False,
+    plots: PlotsOption = None,
+) -> None:
+    """Time and memory of one monitor cycle by number of DMAs, each with 10 sensors and 60 days of readings."""
+    from twuin.benchmark.scale import run
+
+    before(plots)
+    with progress("Timing cycles", quiet=as_json) as moved:
+        result = run(dmas or (10, 100, 1000, 10000), progress=moved)
+    present(result, as_json=as_json, plots=plots)
