@@ -132,8 +132,8 @@ def injected(
 @app.command()
 def faults(
     seeds: Annotated[
-        str, typer.Option("--seeds", help="Runs, by their seeds: 101,102 or 101-106.")
-    ] = "101-106",
+        str, typer.Option("--seeds", help="Runs, by their seeds: 401,402 or 401-406.")
+    ] = "401-406",
     plots: PlotsOption = None,
     as_json: JsonOption = False,
     detail: Annotated[bool, typer.Option("--detail", help="Name each miss and each false finding.")] = False,
@@ -164,7 +164,7 @@ def _seeds(text: str) -> list[int]:
     except ValueError:
         found = []
     if not found or len(found) > 1000:
-        raise SettingsError(f"--seeds {text!r} is no list of seeds: write 101,102 or 101-106")
+        raise SettingsError(f"--seeds {text!r} is no list of seeds: write 401,402 or 401-406")
     return found
 
 
