@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +17,6 @@ HOURS = (0.25, 1.0, 4.0, 12.0, 24.0, 72.0)
 
 BEFORE_H = 72.0
 """What a mean is held against are so many hours before it [h]."""
-
-Q90_TO_SIGMA = 1 / 1.6449
-"""Standard deviation over the 90 % quantile of |x| of a normal distribution. Means move this far and farther
-when leaks begin and end as well, which is rare and no noise: the tails beyond say nothing."""
 
 
 class Course(NamedTuple):
@@ -46,7 +41,8 @@ def learn_course(values: Floats, slot: Ints, slots: int) -> Course:
     """From readings (N, S) of slots (N,) of the day, of whole days one after the other.
 
     Slots with fewer than four values are unknown. The spread is that of running means, so that persistence is
-    in it; a longer mean is never given a wider spread than a shorter.
+    in it, by their median: means move farther when leaks begin and end, which is no noise. A longer mean is
+    never given a wider spread than a shorter.
     """
     n, sensors = values.shape
     usual = np.full((slots, sensors), np.nan)
@@ -68,10 +64,7 @@ def learn_course(values: Floats, slot: Ints, slots: int) -> Course:
             spread[i] = spread[i - 1] if i else np.nan
             continue
         moved = np.abs(_means(total, count, w)[before:] - past[: n - before - w + 1])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            wide = Q90_TO_SIGMA * np.nanquantile(moved, 0.9, axis=0)
-        spread[i] = np.fmax(MAD_TO_SIGMA * nanmedian(moved), wide)
+        spread[i] = MAD_TO_SIGMA * nanmedian(moved)
         if i:
             spread[i] = np.fmin(spread[i], spread[i - 1])
     return Course(usual, lengths, spread)

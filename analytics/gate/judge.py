@@ -184,11 +184,10 @@ class Judge:
         lag = self._clock(onset, row, s)
         mean = float(np.nanmean(error[start:]))
         if lag is not None:
-            if (
-                lag.sure
-                or n >= CLOCK_SURE_H * 3600 / gate.step_s
-                or (self._odds(onset, row, s, mean) > gate.options.odds)
-            ):
+            told = n >= CLOCK_SURE_H * 3600 / gate.step_s or (
+                self._odds(onset, row, s, mean) > gate.options.odds
+            )
+            if lag.sure or (told and self._worst(onset, row, s, noise=True, device=True)):
                 return self._device(max(lag.onset, base), row, s, lag.steps)
             return self._later(row, s, n)
         noise = found.kind in (FaultKind.NOISE, FaultKind.SPIKE)
@@ -360,8 +359,11 @@ class Judge:
             if scale is not None and np.isfinite(scale[0, k]) and not self.gate.state.is_faulty(int(k))
         ]
 
-    def _worst(self, onset: int, row: int, s: int, *, noise: bool) -> bool:
-        """Whether no neighbour departs as much: a faulty sensor spoils what is expected of the others."""
+    def _worst(self, onset: int, row: int, s: int, *, noise: bool, device: bool = False) -> bool:
+        """Whether no neighbour departs as much: a faulty sensor spoils what is expected of the others.
+
+        device: sensors of the same device are no rivals.
+        """
         gate = self.gate
         assert gate.learnt is not None
         trusted = ~gate.doubtful(onset, row + 1)
@@ -372,7 +374,11 @@ class Judge:
         power = found.scatter if noise else found.shift
         mine = power[found.members == s][0]
         margin = 2 * np.log(gate.options.odds)
-        return bool((mine > power[found.members != s] + margin).all())
+        rivals = found.members != s
+        if device:
+            number = gate.layout.device
+            rivals &= number[found.members] != number[s]
+        return bool((mine > power[rivals] + margin).all())
 
     def _later(self, row: int, s: int, n: int) -> Verdict:
         """Not decided: look again when there is a quarter more to see."""

@@ -20,7 +20,8 @@ SEEN = 8
 
 class Lag(NamedTuple):
     """steps: readings stand so many steps later than they were taken (a clock that is ahead), negative:
-    earlier. now, best: mean strain between them and the others as it is and at that shift [-]."""
+    earlier. now, best: mean strain between them and the same hours of the others as it is and at that
+    shift [-]."""
 
     steps: int
     now: float
@@ -64,4 +65,9 @@ def best_lag(
         return None
     strains = [at(k) for k in shifts]
     best = int(np.argmin(strains))
-    return Lag(shifts[best], now, strains[best])
+    k = shifts[best]
+    begin, end = max(first, k) - k, min(n, n + k) - k
+    unmoved = strain(own[begin:end], others[begin:end])
+    unmoved = unmoved[np.isfinite(unmoved)]
+    # Held against the same hours of the others: a shift must not look good for what it leaves out.
+    return Lag(k, min(now, float(np.mean(unmoved))) if len(unmoved) else 0.0, strains[best])
