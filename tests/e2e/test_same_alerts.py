@@ -58,6 +58,22 @@ kind = "offline"
 device = "D4-INLET"
 start = "+12d 03:00"
 end = "+12d 09:00"
+
+# Sensors that do not tell the truth: their alerts, too, are the same however the readings came.
+[[fault]]
+id = "shifted"
+kind = "offset"
+sensor = "D3-P2"
+start = "+14d 05:00"
+end = "+17d 12:00"
+value = 3.0
+
+[[fault]]
+id = "stuck"
+kind = "stuck"
+sensor = "D5-IN2"
+start = "+15d 06:00"
+end = "+17d 06:00"
 """
 
 
@@ -179,6 +195,8 @@ def test_live_replay_and_backfill_end_in_the_same_alerts(town: Site, recorded: P
     leaks = [a for a in expected if a["kind"] == "leak"]
     assert [a["dma"] for a in leaks] == ["D2"], "the burst, the whole burst and nothing but the burst"
     assert leaks[0]["ended"] is not None
+    faults = {(a["subject"], a["evidence"]["fault"]) for a in expected if a["kind"] == "sensor"}
+    assert faults == {("D3-P2", "offset"), ("D5-IN2", "stuck")}
 
     with watching(tmp_path / "replay") as (parts, port):
         options = BrokerOptions(port=port)
