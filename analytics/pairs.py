@@ -237,13 +237,14 @@ class PairWatch:
         """The comparison that stands out most, of all windows up to now and all sensors."""
         assert self._lesson is not None
         o, have, best = self.options, len(self._left), None
-        sums, end = Sums.of(self._left), np.array([have])
+        watched = self.parts - o.min_days * self.PARTS
         for days, noise in zip(o.windows_days, self._lesson.noise, strict=True):
             parts = days * self.PARTS
             before = min(o.before_days * self.PARTS, have - parts)
-            if before < 7 * self.PARTS:
+            # What lies before the first decision is the past that later ones are held against.
+            if before < 7 * self.PARTS or parts > watched:
                 break
-            z = compared(sums, parts, before, end)[0] / noise
+            z = self._against(self._left, parts, before) / noise
             if np.isfinite(z).any():
                 i = int(np.nanargmax(np.abs(z)))
                 if best is None or abs(z[i]) > abs(best[0][best[1]]):
@@ -258,8 +259,21 @@ class PairWatch:
         weight = z * np.nan_to_num(noise) * np.sqrt(power[: self.sensors])
         size = float(abs(z[i]))
         sensor = int(np.argmax(np.where(np.abs(z) >= 0.5 * size, np.abs(weight), 0.0)))
-        change = np.nan_to_num(compared(Sums.of(self._apart), parts, before, end)[0])
+        change = np.nan_to_num(self._against(self._apart, parts, before))
         return _Look(size, z, weight, change, sensor, parts, noise)
+
+    @staticmethod
+    def _against(columns: Floats, parts: int, before: int) -> Floats:
+        """Mean of the last parts less that of those before, (C,), NaN where half of either is missing.
+
+        Those before are cut at four robust deviations: a day of works within the fortnight shifts little.
+        """
+        cut = len(columns) - parts
+        new, old = columns[cut:], columns[cut - before : cut]
+        enough = (2 * np.isfinite(new).sum(0) >= parts) & (2 * np.isfinite(old).sum(0) >= before)
+        out = np.full(columns.shape[1], np.nan)
+        out[enough] = np.nanmean(new[:, enough], axis=0) - np.nanmean(calmed(old[:, enough]), axis=0)
+        return out
 
     # -- what it is --------------------------------------------------------------------------------
 
@@ -335,7 +349,7 @@ class PairWatch:
         window, have = look.parts, len(self._left)
         before = min(self.options.before_days * self.PARTS, have - window)
         unit = np.nan_to_num(self._left[have - window - before :] / look.noise) @ look.z
-        rest = unit[before:] - unit[:before].mean()
+        rest = unit[before:] - calmed(unit[:before, None]).mean()
         total = np.cumsum(rest[::-1])[::-1]
         first = int(np.argmax(total * np.abs(total) / np.arange(window, 0, -1)))
         held, usual = (
@@ -344,7 +358,7 @@ class PairWatch:
         )
         known = np.isfinite(held).any(axis=0) & np.isfinite(usual).any(axis=0)
         change = np.zeros(self.columns)
-        change[known] = np.nanmean(held[:, known], axis=0) - np.nanmean(usual[:, known], axis=0)
+        change[known] = np.nanmean(held[:, known], axis=0) - np.nanmean(calmed(usual[:, known]), axis=0)
         return now + 1 - window + first, change
 
     def _falls_back(self, look: _Look, now: int) -> bool:
@@ -395,3 +409,10 @@ def cosine(a: Floats, b: Floats) -> float:
         a, b = a - a.mean(), b - b.mean()
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / norm if norm > 0 else 0.0
+
+
+def calmed(values: Floats) -> Floats:
+    """Columns (p, C) with each value at most four robust deviations from its column's median."""
+    middle = nanmedian(values)
+    bound = 4 * robust_scale(values - middle)
+    return np.clip(values, middle - bound, middle + bound)

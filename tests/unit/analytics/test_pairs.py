@@ -75,7 +75,9 @@ def test_a_leak_that_grows_is_one_leak_and_is_not_learnt_away() -> None:
     (drop,) = watched(rows).drops
     assert drop.sensor == 1 and drop.end is None
     assert drop.detected < 75 * 4
-    assert drop.effect[1] < 0.5 * effect(1.1, 0.12)[1]
+    # Against a far sensor: what all share is demand as well.
+    true = effect(1.1, 0.12)
+    assert drop.effect[1] - drop.effect[5] < 0.6 * (true[1] - true[5]) < 0
 
 
 def test_a_repair_ends_the_leak_and_the_watch_is_ready_for_the_next() -> None:
