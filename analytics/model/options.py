@@ -26,7 +26,7 @@ class Options(NamedTuple):
     signature_error: standard deviation of a leak's signature as a share of itself.
     part_day: standard deviation of a leak's mean flow in one block of its first day, as a share of its flow.
     windows: days over which changes are looked for. alarm: log Bayes factor, pipes' prior included, at which
-    a leak is tracked: 14 is odds of a million to one. gone: likewise for a repair.
+    a leak is tracked: 10 is odds of 20,000 to one. gone: likewise for a repair.
     near_m: what lies within this of a leak that still grows is taken for its growth.
     history: days that are kept to go back to.
     """
@@ -47,7 +47,7 @@ class Options(NamedTuple):
     signature_error: float = 0.10
     part_day: float = 0.5
     windows: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
-    alarm: float = 14.0
+    alarm: float = 10.0
     gone: float = 6.0
     near_m: float = 300.0
     history: int = 70

@@ -37,7 +37,7 @@ REVISED = (1, 2, 3, 5, 8, 12, 18, 25, 35, 45, 60)
 YOUNG = 20
 """Days after its finding in which a leak may still grow."""
 
-SETTLED = 0.3
+SETTLED = 0.05
 """A leak that has stopped growing changes by this part of what others may."""
 
 MOST = 0.8
