@@ -239,7 +239,6 @@ class Plant:
         step = int(np.median(np.diff(t)))
         first = t[0] // 86400
         count = int(t[-1] // 86400 - first) + 1
-        error = _reading_error(scada.pressure)
         area = np.pi * n.tank_diameter[self._tanks] ** 2 / 4
         rate = np.full(scada.level.shape, np.nan)
         rate[1:] = np.diff(scada.level, axis=0) / np.diff(t)[:, None] * area
@@ -266,6 +265,8 @@ class Plant:
                 heads[:, j] = n.elevation[node] + n.tank_init[node]
         for d in range(count):
             rows = slice(24 * d, 24 * d + 24)
+            of_day = scada.pressure[edges[24 * d] : edges[24 * d + 24]]
+            error = _reading_error(of_day)
             when = datetime(1970, 1, 1) + timedelta(days=int(first) + d)  # noqa: DTZ001 - local time, no zone
             week = (when.weekday() * 24 + np.arange(24)) % WEEK_HOURS
             yield (
@@ -299,14 +300,11 @@ def _hourly(values: Floats, edges: NDArray[np.int64]) -> Floats:
 
 
 def _reading_error(pressure: Floats) -> Floats:
-    """Standard error of single readings (M,) [m], from the curvature of three in a row in the first two
-    weeks.
+    """Standard error of single readings of a day (T, M), (M,) [m], from the curvature of three in a row.
 
-    For white noise of deviation s, p(t-1) - 2 p(t) + p(t+1) has deviation s * sqrt(6).
+    For white noise of deviation s, p(t-1) - 2 p(t) + p(t+1) has deviation s * sqrt(6). 0 where too few are there.
     """
-    some = pressure[: 14 * 288]
-    with np.errstate(all="ignore"):
-        curve = np.abs(some[2:] - 2 * some[1:-1] + some[:-2])
-        typical = np.array([np.median(c[np.isfinite(c)]) if np.isfinite(c).any() else 0.0 for c in curve.T])
-    error: Floats = 1.4826 * typical / np.sqrt(6)
+    curve = np.abs(pressure[2:] - 2 * pressure[1:-1] + pressure[:-2])
+    typical = [np.median(c[ok]) if (ok := np.isfinite(c)).any() else 0.0 for c in curve.T]
+    error: Floats = 1.4826 * np.array(typical) / np.sqrt(6)
     return error
