@@ -302,7 +302,8 @@ def _hourly(values: Floats, edges: NDArray[np.int64]) -> Floats:
 def _reading_error(pressure: Floats) -> Floats:
     """Standard error of single readings of a day (T, M), (M,) [m], from the curvature of three in a row.
 
-    For white noise of deviation s, p(t-1) - 2 p(t) + p(t+1) has deviation s * sqrt(6). 0 where too few are there.
+    For white noise of deviation s, p(t-1) - 2 p(t) + p(t+1) has deviation s * sqrt(6). 0 where too few are
+    there.
     """
     curve = np.abs(pressure[2:] - 2 * pressure[1:-1] + pressure[:-2])
     typical = [np.median(c[ok]) if (ok := np.isfinite(c)).any() else 0.0 for c in curve.T]
