@@ -25,7 +25,7 @@ from waterworks.errors import BenchmarkError
 
 Floats = NDArray[np.float64]
 
-SURE = 0.7
+SURE = 0.8
 """A pipe is reported when the leak lies within 300 m of it with this probability."""
 
 LEAST = 0.5 * M3H
