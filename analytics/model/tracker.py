@@ -203,7 +203,8 @@ class Tracker:
     def _believable(self, flows: Floats, hours: Hours) -> Floats:
         """No leak runs backwards, and all together lose no more than most of what flows in."""
         out: Floats = np.maximum(flows, 0.0)
-        inflow = np.nansum(np.nanmean(hours.inflow, 0)) if np.isfinite(hours.inflow).any() else np.inf
+        known = hours.inflow[:, np.isfinite(hours.inflow).any(0)]
+        inflow = float(np.nanmean(known, 0).sum()) if known.size else np.inf
         if out.sum() > MOST * inflow > 0:
             out = out * (MOST * inflow / out.sum())
         return out
