@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
+
+from analytics.model.positive import factor
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -123,7 +125,7 @@ class Innovation:
     def leverage(self, direction: Floats) -> tuple[float, float]:
         """d' S^-1 d and d' S^-1 v for a direction given over all rows."""
         d = direction[self.rows]
-        solved = cho_solve(cho_factor(self.covariance), np.column_stack([d, self.value]))
+        solved = cho_solve(factor(self.covariance), np.column_stack([d, self.value]))
         return float(d @ solved[:, 0]), float(d @ solved[:, 1])
 
 
@@ -149,7 +151,7 @@ def updated(belief: Belief, seen: Innovation) -> Belief:
     if not len(seen.rows):
         return belief.copy()
     cross = seen.observing @ belief.covariance
-    gain = cho_solve(cho_factor(seen.covariance), cross).T
+    gain = cho_solve(factor(seen.covariance), cross).T
     # Joseph's form: stays positive definite where the plain one loses digits.
     noise = seen.covariance - cross @ seen.observing.T
     left = -gain @ seen.observing

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
+
+from analytics.model.positive import factor
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -36,8 +38,8 @@ def bayes_factors(window: Window, flow_sd: float) -> Factors:
     (1 + flow_sd^2 a)^-1/2 exp(b^2 / (2 (a + flow_sd^-2))) (the normal linear model with q integrated out;
     Bishop 2006, Pattern Recognition and Machine Learning, 3.5). Negative flows are the caller's to refuse.
     """
-    factor = cho_factor(window.covariance)
-    solved = cho_solve(factor, np.column_stack([window.signature, window.mean]))
+    lower = factor(window.covariance)
+    solved = cho_solve(lower, np.column_stack([window.signature, window.mean]))
     a = np.einsum("rp,rp->p", window.signature, solved[:, :-1])
     b = window.signature.T @ solved[:, -1]
     precision = a + flow_sd**-2
@@ -80,18 +82,18 @@ def place(
         s = window.signature[:, i]
         v = max(float(found.flow[i]), 0.0) * s
         covariance = window.covariance + mixed * np.outer(v, v)
-        factor = cho_factor(covariance, overwrite_a=True, check_finite=False)
-        solved = cho_solve(factor, np.column_stack([s, window.mean]), check_finite=False)
+        lower = factor(covariance)
+        solved = cho_solve(lower, np.column_stack([s, window.mean]))
         a, b = s @ solved[:, 0], s @ solved[:, 1]
         out[i] = (
-            -np.log(np.diag(factor[0])).sum()
+            -np.log(np.diag(lower[0])).sum()
             - 0.5 * window.mean @ solved[:, 1]
             - 0.5 * np.log1p(flow_sd**2 * a)
             + 0.5 * b * b / (a + flow_sd**-2)
             + prior[i]
         )
-    factor = cho_factor(window.covariance)
-    nothing = -np.log(np.diag(factor[0])).sum() - 0.5 * window.mean @ cho_solve(factor, window.mean)
+    lower = factor(window.covariance)
+    nothing = -np.log(np.diag(lower[0])).sum() - 0.5 * window.mean @ cho_solve(lower, window.mean)
     top = out.max()
     weight = np.exp(out - top)
     return Placed(weight / weight.sum(), float(top + np.log(weight.sum()) - nothing))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
 from analytics.model.belief import Innovation
 from analytics.model.observe import Observation
 from analytics.model.options import Options
+from analytics.model.positive import factor
 
 Floats = NDArray[np.float64]
 
@@ -69,7 +70,7 @@ class Noise:
         at = np.flatnonzero(np.isfinite(change[: b * m]))
         if len(at):
             total = self.covariance(day)[np.ix_(at, at)]
-            inv = cho_solve(cho_factor(total), np.eye(len(at)))
+            inv = cho_solve(factor(total), np.eye(len(at)))
             up = inv @ change[at] / np.sqrt(2)
             demands = np.zeros((b * m, b * m))
             for k in range(b):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
 from analytics.model.belief import MODES, Belief, Innovation, innovation, updated
 from analytics.model.evidence import Factors, Placed, Window, bayes_factors, place
@@ -25,6 +25,7 @@ from analytics.model.layout import Hours, Hydraulics, Layout
 from analytics.model.noise import Noise
 from analytics.model.observe import Observation, Reference, leak_rows, observe, signatures
 from analytics.model.options import M3H, Options
+from analytics.model.positive import factor
 
 Floats = NDArray[np.float64]
 
@@ -320,9 +321,9 @@ class Tracker:
                 continue
             a, b = seen.leverage(rows[k])
             change = b / (a + flow**-2)
-            factor = -0.5 * np.log1p(flow**2 * a) + 0.5 * b * b / (a + flow**-2)
-            if change < -0.4 * flow and factor > best:
-                best, which = factor, leak
+            evidence = -0.5 * np.log1p(flow**2 * a) + 0.5 * b * b / (a + flow**-2)
+            if change < -0.4 * flow and evidence > best:
+                best, which = evidence, leak
         return which
 
     def _follow(self, d: int, after: Belief, leak: Leak) -> None:
@@ -504,7 +505,7 @@ class Tracker:
         day = self._days[d][1]
         seen = self._bias_rows(day)
         doubt = self._after[d].covariance[: self._biases, : self._biases]
-        white = cho_factor(self._noise_of[d] + seen @ doubt @ seen.T)
+        white = factor(self._noise_of[d] + seen @ doubt @ seen.T)
         new = self._signatures(day, np.array([candidate]))[:, 0]
         solved = cho_solve(white, new)
         alike = []

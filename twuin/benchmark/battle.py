@@ -108,7 +108,7 @@ class Battle:
                     (r.pipe, f"{r.when:%Y-%m-%d %H:%M}", r.sure, r.flow / M3H, *self._judged(i))
                     for i, r in enumerate(self.reports)
                 ],
-                () if self.score else ("No truth beside the measurements: nothing is scored.",),
+                self._notes(),
             )
         ]
         if self.score is not None:
@@ -148,6 +148,15 @@ class Battle:
                 ],
             )
         )
+        return out
+
+    def _notes(self) -> list[str]:
+        out = [] if self.score else ["No truth beside the measurements: nothing is scored."]
+        if self.plant.unmetered_pumps:
+            out.append(
+                f"No flow is measured of {', '.join(self.plant.unmetered_pumps)}: the model takes it to run "
+                "as the network file starts, and what follows from that looks like leaks."
+            )
         return out
 
     def _judged(self, i: int) -> tuple[str | None, float | None, float | None]:

@@ -148,6 +148,8 @@ class Plant:
         self.network = n = read_network(path)
         self._meters = self._links(names["Flows"], "Flows")
         imposed = [i for i in self._meters.tolist() if n.link_kind[i] == LinkKind.PUMP]
+        pumps = np.flatnonzero((n.link_kind == LinkKind.PUMP) & n.open).tolist()
+        self.unmetered_pumps = [n.link_ids[i] for i in pumps if i not in imposed]
         self.solver = SteadySolver(path, imposed)
         self._imposed = np.array([self._meters.tolist().index(i) for i in imposed], np.int64)
         fixed = n.node_kind != NodeKind.JUNCTION

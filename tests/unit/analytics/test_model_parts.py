@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
+from scipy.linalg import LinAlgError
 from scipy.stats import multivariate_normal, norm
 
 from analytics.model.belief import MODES, WIDTH, Belief, innovation, updated
 from analytics.model.demand import allocate
 from analytics.model.evidence import Window, bayes_factors, place
 from analytics.model.layout import Hours, Layout
+from analytics.model.positive import factor
 
 
 def layout(nodes: int, zone: list[int], meters: list[int], imposed: list[int] | None = None) -> Layout:
@@ -180,3 +182,14 @@ def test_a_leak_dropped_leaves_the_others_as_they_were() -> None:
     assert left.flow(2) == 5.0
     assert left.growth(2)[1] == pytest.approx(0.2)
     assert left.flow(1) == 0.0
+
+
+def test_a_covariance_at_the_edge_of_rounding_has_a_factor_and_nonsense_has_none() -> None:
+    v = np.linspace(1, 2, 6)
+    edge = np.outer(v, v) - 1e-14 * np.eye(6)
+    lower, low = factor(edge)
+    assert low is False or np.isfinite(lower).all()
+    with pytest.raises((LinAlgError, ValueError)):
+        factor(np.full((3, 3), np.nan))
+    with pytest.raises(LinAlgError):
+        factor(-np.eye(3))
