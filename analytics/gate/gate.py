@@ -180,7 +180,7 @@ class Gate:
         biased = np.flatnonzero(state.bias)
         if len(biased):
             a = max(tape.base, rows - 3 * j)
-            answer = self._answer(a, rows)[0]
+            answer = self.answer(a, rows)[0]
             recent = tape.floats("value", a, rows) - answer
             for s in biased.tolist():
                 known = recent[np.isfinite(recent[:, s]), s]
@@ -250,7 +250,7 @@ class Gate:
             out[k:] |= dry[:-k]
         return out[max(first, self.tape.base) - begin :]
 
-    def _answer(self, first: int, last: int) -> tuple[Floats, Floats]:
+    def answer(self, first: int, last: int) -> tuple[Floats, Floats]:
         """What neighbours say of rows [first, last) by what is known now, and how much wider that is."""
         assert self.learnt is not None
         values = self.tape.floats("value", first, last)
@@ -283,7 +283,7 @@ class Gate:
         learnt, tape = self.learnt, self.tape
         assert learnt is not None
         values = tape.floats("value", first, last)
-        answer, widened = self._answer(first, last)
+        answer, widened = self.answer(first, last)
         error = np.where(tape.cut("wrong", first, last), np.nan, values - answer)
         hour = tape.slots(first, last) * 24 // self.slots
         area = self.layout.area
