@@ -36,9 +36,9 @@ class Finding:
     A finding is a pure function of the readings up to ``as_of``: the same readings, in whatever order and
     at whatever speed they came, give the same findings.
 
-    subject: the DMA, or the sensor for ``silent`` and ``sensor``. onset: when it began; detected: when the evidence
-    sufficed; ended: when it was over, None while it lasts. flow, flow_low, flow_high: estimate and its
-    90 % interval [m3/s], negative for missing inflow. volume: water lost from onset to ``as_of`` or the
+    subject: the DMA, or the sensor for ``silent`` and ``sensor``. onset: when it began; detected: when the
+    evidence sufficed; ended: when it was over, None while it lasts. flow, flow_low, flow_high: estimate and
+    its 90 % interval [m3/s], negative for missing inflow. volume: water lost from onset to ``as_of`` or the
     end [m3]. confidence [0..1]. suspects: ranked, best first. near: sensors that saw most of it.
     evidence: small JSON-able facts for the page (test statistic, threshold, baseline weeks, ...).
     onset_low, onset_high: 90 % interval of the onset. centre: pipe in whose middle a search best begins, ""
