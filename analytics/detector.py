@@ -12,33 +12,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.baseline import fit_day, left_out_residuals, other_kind, profile, slot_scale
-from analytics.cusum import accumulate, threshold
 from analytics.events import Event
 from analytics.ledger import Ledger, Verdict
-from analytics.noise import day_level, detrended, lag_one, nanmedian, robust_scale
+from analytics.noise import nanmedian
 from analytics.options import Options
-from analytics.record import CALMEST, Record, mean_of_most
+from analytics.record import BLOCK_S, Record, mean_of_most
+from analytics.scan import LONG_DAYS, Scan, State
+from analytics.windows import geometry
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-SIDES = (1, -1)
+PERSISTENCE = 9.0
+"""Within a day so many blocks of noise count as one: (1 + phi) / (1 - phi) of a lag-one correlation of
+0.8."""
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
     """What is expected of a day, made before it begins. Never changed, so that it can be kept.
 
-    expected, scale (J, S) [m3/s]; typical (S,): median of scale; phi, sigma (S,): persistence and
-    deviation of innovations [-]; caution (S,): by how much limits are wider while days are few [-].
+    expected, scale (J, S) [m3/s]; typical (S,): median of scale; caution (S,): by how much limits are wider
+    while days are few [-].
     """
 
     expected: Floats
     scale: Floats
     typical: Floats
-    phi: Floats
-    sigma: Floats
     caution: Floats
 
 
@@ -51,8 +52,7 @@ class Snapshot:
     levels: Floats
     offsets: Floats
     armed: Bools
-    sums: Floats
-    zeros: Ints
+    scan: State
     runs: Ints
     events: list[Event]
     day: Day
@@ -74,26 +74,25 @@ class Detector:
         self.options = options or Options()
         self.per_hour = max(1, 3600 // step_s)
         self.window = self.options.weeks * 7
-        self._begin_anew(Record(areas, step_s))
-        per_year = 365.25 * 86400 * self.options.years
-        fast = threshold(self.options.fast_k, per_year / self.record.block_s)
-        slow = threshold(self.options.slow_k, per_year / 86400)
-        self.limits = np.array([fast, fast, slow, slow])
+        self._begin_anew(self._record(areas, step_s))
+
+    @staticmethod
+    def _record(areas: int, step_s: int) -> Record:
+        block_s = step_s * max(1, BLOCK_S // step_s)
+        return Record(areas, step_s, len(geometry(block_s).windows) + len(LONG_DAYS))
 
     def _begin_anew(self, record: Record) -> None:
         areas = record.areas
         self.record = record
         self.ledger = Ledger(record, self.options)
         self.armed = np.zeros(areas, bool)
-        # Of each test (sudden up, sudden down, daily up, daily down): sum, and block since it was last 0.
-        self.sums = np.zeros((4, areas))
-        self.zeros = np.zeros((4, areas), np.int64)
+        self.scan = Scan(record, self.options)
         self.runs = np.zeros((2, areas), np.int64)  # blocks in a row above one deviation, up and down
         self.snapshots: dict[int, Snapshot] = {}
         self._kept_day = 0
         nothing = np.full((record.slots, areas), np.nan)
         none = np.full(areas, np.nan)
-        self._day = Day(nothing, nothing, none, np.zeros(areas), none, np.ones(areas))
+        self._day = Day(nothing, nothing, none, np.ones(areas))
         self._alarmed = none.copy()  # statistic over threshold of alarms in the present block
 
     # -- what callers read -------------------------------------------------------------------------
@@ -181,7 +180,7 @@ class Detector:
             row["residual"][t] = inflow[i] - self._day.expected[j]
             record.rows += 1
             if record.rows % per_block == 0:
-                self._close_block()
+                self._close_block(j)
                 if self._kept_day != record.days:
                     self.snapshots[record.rows] = self._snapshot()
                     self._kept_day = record.days
@@ -213,12 +212,8 @@ class Detector:
         fresh = np.isnan(block["scale"][a:b]) & np.isfinite(block["residual"][a:b])
         if fresh.any():  # blocks from before the first expectation
             block["scale"][a:b] = np.where(fresh, scale.mean(axis=0), block["scale"][a:b])
-        z = (block["residual"][a:b] - block["known"][a:b]) / block["scale"][a:b]
-        if len(z):
-            z = z - np.nan_to_num(day_level(z, 86400 // record.block_s))
-        phi = lag_one(z)
-        sigma = np.fmax(robust_scale(z[1:] - phi * z[:-1], tail=True), CALMEST * np.sqrt(1 - phi**2))
-        self._day = Day(expected, scale, nanmedian(scale), phi, sigma, caution(measured))
+        self._day = Day(expected, scale, nanmedian(scale), caution(measured))
+        self.scan.prepare(new)
 
     def _arm(self, past: Floats, first: int, new: Bools) -> None:
         """Start areas whose past suffices: their noise is how their days differ from each other."""
@@ -239,8 +234,9 @@ class Detector:
         record.block["scale"][:b, columns] = np.nan
         folded = row[: b * record.per_block, columns].reshape(b, record.per_block, len(columns))
         record.block["residual"][:b, columns] = mean_of_most(folded)
+        record.block["common"][:b, columns] = 0.0
+        record.block["level"][:b, columns] = 0.0
         self.armed = self.armed | new
-        self.sums[:, columns] = 0.0
 
     def _close_day(self) -> None:
         """What the day that ends says about demand, and about an offset too small to see by the hour."""
@@ -248,7 +244,7 @@ class Detector:
         d = record.days - 1
         expected, scale = record.past("expected", d, d + 1)[0], record.past("scale", d, d + 1)[0]
         residual = record.past("residual", d, d + 1, clean=True)[0]
-        persistence = record.per_block * (1 + self._day.phi) / (1 - self._day.phi)
+        persistence = np.full(record.areas, record.per_block * PERSISTENCE)
         fit = fit_day(residual, expected, np.where(np.isfinite(scale), scale, 1.0), persistence)
         record.offsets[d] = np.where(self.armed, fit.offset, np.nan)
         gain = options.level_gain * np.clip(np.nan_to_num(fit.share), -0.1, 0.1)
@@ -256,68 +252,69 @@ class Detector:
             record.levels = np.concatenate([record.levels, np.ones((max(64, d), record.areas))])
         record.levels[d + 1] = np.clip(record.levels[d] * (1.0 + gain), 0.2, 5.0)
 
-        past = record.offsets[max(0, d - self.window) : d]
-        n = np.isfinite(past).sum(0)
-        if not (n >= options.min_days).any():
-            return
-        daily = detrended(past)
-        rho = lag_one(daily, most=0.8)
-        spread = robust_scale(daily, tail=True) * np.sqrt((1 + rho) / (1 - rho)) * caution(n)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            z = np.where(n >= options.min_days, record.offsets[d] / spread, np.nan)
-        z = np.clip(z, -options.slow_cut, options.slow_cut)
-        week = 7 * 86400 // record.block_s
-        for test, side in zip((2, 3), SIDES, strict=True):
-            self.sums[test] = accumulate(self.sums[test], side * z, options.slow_k)
-            self.zeros[test][self.sums[test] <= 0] = record.blocks
-            for s in np.flatnonzero(self.sums[test] > self.limits[test]):
-                self._alarm(test, int(s), int(self.zeros[test, s]) - week)
-
     # -- a block -----------------------------------------------------------------------------------
 
-    def _close_block(self) -> None:
+    def _close_block(self, slot: int) -> None:
         record, block, day, b = self.record, self.record.block, self._day, self.record.blocks
         rows = slice(b * record.per_block, (b + 1) * record.per_block)
         block["residual"][b] = mean_of_most(record.row["residual"][None, rows])[0]
         block["scale"][b] = record.row["scale"][rows].mean(axis=0)
         block["known"][b] = self.ledger.known_now()
+        self.scan.take_common(slot)
         record.blocks = b + 1
         if not self.armed.any():
             block["statistic"][b] = np.nan
             return
-        z = (block["residual"][b] - block["known"][b]) / block["scale"][b]
-        before = np.full(record.areas, np.nan)
-        if b:
-            before = (block["residual"][b - 1] - block["known"][b - 1]) / block["scale"][b - 1]
         with np.errstate(invalid="ignore", divide="ignore"):
-            innovation = np.where(np.isfinite(before), z - day.phi * before, z * np.sqrt(1 - day.phi**2))
-            innovation = innovation / (day.sigma * day.caution)
-        innovation = np.clip(innovation, -self.options.fast_cut, self.options.fast_cut)
-        for test, side in enumerate(SIDES):
-            self.sums[test] = accumulate(self.sums[test], side * innovation, self.options.fast_k)
-            with np.errstate(invalid="ignore"):
-                self.runs[test] = np.where(side * z > 1.0, self.runs[test] + 1, 0)
-            self.zeros[test][self.sums[test] <= 0] = b + 1
-        for test in (0, 1):
-            sudden = (self.sums[test] > self.limits[test]) & (self.runs[test] >= self.ledger.confirm)
-            for s in np.flatnonzero(sudden):
-                self._alarm(test, int(s), int(self.zeros[test, s]) - 2)
-        self.sums = np.minimum(self.sums, 2 * self.limits[:, None])  # what was doubtful may pass
+            z = (block["residual"][b] - block["known"][b] - block["common"][b]) / block["scale"][b]
+        for k, side in enumerate((1, -1)):
+            self.runs[k] = np.where(side * z > 1.0, self.runs[k] + 1, 0)
+        for alarm in self.scan.look(slot, day.caution, self.runs, self.ledger.confirm):
+            verdict = self.ledger.alarm(
+                alarm.area,
+                alarm.side,
+                alarm.earliest,
+                fast=alarm.fast,
+                statistic=alarm.share,
+                limit=1.0,
+                level=alarm.level,
+            )
+            if verdict is Verdict.NEW:
+                self._alarmed[alarm.area] = alarm.share
+            if verdict is not Verdict.DOUBTFUL:
+                self.scan.see_level()
         self.ledger.go_on(day.typical)
-        share = (self.sums / self.limits[:, None]).max(0)
-        shown = np.where(np.isnan(self._alarmed), np.minimum(share, 0.99), self._alarmed)
+        share = np.minimum(self.scan.share.max(axis=0), 0.99)
+        shown = np.where(np.isnan(self._alarmed), share, self._alarmed)
         block["statistic"][b] = np.where(self.armed, shown, np.nan)
         self._alarmed[:] = np.nan
 
-    def _alarm(self, test: int, area: int, earliest: int) -> None:
-        statistic, limit = float(self.sums[test, area]), float(self.limits[test])
-        side = SIDES[test % 2]
-        verdict = self.ledger.alarm(area, side, earliest, fast=test < 2, statistic=statistic, limit=limit)
-        if verdict is not Verdict.DOUBTFUL:
-            self.sums[:, area] = 0.0
-            self.runs[:, area] = 0
-        if verdict is Verdict.NEW:
-            self._alarmed[area] = statistic / limit
+    # -- what if ------------------------------------------------------------------------------------
+
+    def branch(self, of: Ints) -> Detector:
+        """A detector that stands where this one does, with copies of areas ``of`` (n,) as further columns.
+
+        The copies see the real areas as their neighbours, and the real areas do not see the copies: so one
+        can ask what would be made of other inflow from here on. It cannot be taken back to before this.
+        """
+        out = object.__new__(Detector)
+        out.options, out.per_hour, out.window = self.options, self.per_hour, self.window
+        which = np.concatenate([np.arange(self.record.areas), of])
+        out.record = self.record.columns(which)
+        out.ledger = Ledger(out.record, self.options)
+        out.ledger.events = [e.copy() for e in self.events]
+        for column, area in enumerate(of.tolist(), self.record.areas):
+            for e in self.events:
+                if e.area == area:
+                    twin = e.copy()
+                    twin.area = column
+                    out.ledger.events.append(twin)
+        out.scan = self.scan.columns(out.record, which)
+        day = self._day
+        out._day = Day(day.expected[:, which], day.scale[:, which], day.typical[which], day.caution[which])
+        out.armed, out.runs, out._alarmed = self.armed[which], self.runs[:, which], self._alarmed[which]
+        out.snapshots, out._kept_day = {}, self._kept_day
+        return out
 
     # -- going back --------------------------------------------------------------------------------
 
@@ -330,8 +327,7 @@ class Detector:
             record.levels[first : record.days + 1].copy(),
             record.offsets[first : record.days].copy(),
             self.armed.copy(),
-            self.sums.copy(),
-            self.zeros.copy(),
+            self.scan.state(),
             self.runs.copy(),
             [e.copy() for e in self.events],
             self._day,
@@ -346,7 +342,7 @@ class Detector:
         record = self.record
         kept = [r for r in self.snapshots if r <= row]
         if not kept:
-            self._begin_anew(Record(record.areas, record.step_s))
+            self._begin_anew(self._record(record.areas, record.step_s))
             return 0
         s = self.snapshots[max(kept)]
         self.snapshots = {r: x for r, x in self.snapshots.items() if r <= s.rows}
@@ -357,8 +353,8 @@ class Detector:
         record.offsets[first : s.days] = s.offsets
         today = record.row_of[s.days - 1]
         today[today >= s.rows] = -1
-        self.armed, self.sums = s.armed.copy(), s.sums.copy()
-        self.zeros, self.runs = s.zeros.copy(), s.runs.copy()
+        self.armed, self.runs = s.armed.copy(), s.runs.copy()
+        self.scan.go_back(s.scan)
         self.ledger.go_back(s.events)
         self._day, self._kept_day = s.day, s.days
         return record.rows
@@ -376,4 +372,4 @@ class Detector:
 
 def caution(days: Ints) -> Floats:
     """By how much limits are wider while only so many days are known [-]."""
-    return np.asarray(1.0 + 7.0 / np.maximum(days, 1))
+    return np.asarray(1.0 + 4000.0 / np.maximum(days, 7) ** 3)

@@ -48,6 +48,7 @@ class Event:
     high: float = 0.0
     volume: float = 0.0
     confidence: float = 0.0
+    base: float = 0.0
     noted: int = 0
     noted_flow: float = 0.0
     noted_sigma: float = 0.0

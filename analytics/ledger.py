@@ -12,13 +12,18 @@ from analytics.cusum import change_point
 from analytics.events import Event
 from analytics.noise import day_level, robust_scale, scale_of_means
 from analytics.options import Options
-from analytics.record import CALMEST, CUT, Record, mean_or_zero
+from analytics.record import CALMEST, CUT, Record
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 NORMAL_90 = 1.6449
 """Half width of a 90 % interval in standard deviations."""
+
+
+SETTLE_DAYS = 3
+"""An event's size follows the excess for so long [d], and while it grows; then it stands, so that what comes
+later is a leak of its own and is not taken for part of it."""
 
 
 class Verdict(Enum):
@@ -43,30 +48,35 @@ class Ledger:
     # -- events come -------------------------------------------------------------------------------
 
     def alarm(
-        self, area: int, side: int, earliest: int, *, fast: bool, statistic: float, limit: float
+        self,
+        area: int,
+        side: int,
+        earliest: int,
+        *,
+        fast: bool,
+        statistic: float,
+        limit: float,
+        level: float = 0.0,
     ) -> Verdict:
         """A test has alarmed at the end of the last block: since when, how much, and what is it?
 
-        The noise of some hours allows for habits that may shift; most days they do not, and values stay
-        smaller than their noise. How means vary is then taken up to where single values have ``CALMEST``,
-        or quiet hours without such allowance would be judged by the others' calm.
-
-        side: +1 too much, -1 too little; earliest: block before which the change is not looked for.
+        side: +1 too much, -1 too little; earliest: block before which the change is not looked for; level: of
+        the residual before it [m3/s], as the expectation lags behind what is usual.
         """
         record = self.record
         b = record.blocks
         mine = [e for e in self.events if e.area == area]
         last = max((max(e.start, e.end or 0) for e in mine), default=0)
         earliest = min(max(earliest, last + 1, 0, b - self.window_blocks), b - 1)
-        change = change_point(record.standard(area, earliest, b), 0, side)
+        above = record.standard(area, earliest, b, level)
+        change = change_point(above, 0, side)
         start = earliest + change.start
         n = b - start
-        clean = record.clean(area, start, b)
+        clean = record.clean(area, start, b) - level
         if n < self.confirm or not np.isfinite(clean).any():
             return Verdict.DOUBTFUL
         size = float(np.nanmean(clean))
-        sure = self._sure(area, start, fast=fast)
-        if side * size <= 0 or not sure >= self.options.confidence:
+        if side * size <= 0:
             return Verdict.DOUBTFUL
         cut_off = -size >= self.options.low_share * abs(record.expected_since(area, start))
         active = [e for e in mine if e.end is None]
@@ -78,7 +88,7 @@ class Ledger:
                 nearest.doubt = start if nearest.doubt is None else nearest.doubt
                 return Verdict.SETTLED
         same = [e for e in active if e.side == side]
-        if same and (not fast or self._grows(same[-1], start, size)):
+        if same and self._grows(same[-1], start, size):
             self._set(same[-1], start, same[-1].now + size)
             return Verdict.SETTLED
         if side < 0 and not cut_off:  # people using less
@@ -98,6 +108,7 @@ class Ledger:
             lengths=lengths,
             spread=spread,
             single=single,
+            base=level,
             weight=float(np.isfinite(clean).sum()),
             track=_ramp(start, b, size, max(1, self._day_blocks)) if change.growing else [(start, size)],
         )
@@ -108,27 +119,27 @@ class Ledger:
         self.estimate(event)
         return Verdict.NEW
 
+    def _above(self, area: int, first: int, last: int) -> Floats:
+        """Residual of blocks [first, last) without known events, above the level that the last of them found.
+
+        The expectation catches up with that level as its weeks pass.
+        """
+        clean = self.record.clean(area, first, last)
+        newest = max((e for e in self.events if e.area == area), key=lambda e: e.detected, default=None)
+        if newest is None:
+            return clean
+        age = np.maximum(np.arange(first, last) - newest.start, 0)
+        return np.asarray(clean - newest.base * np.exp(-2.0 * age / self.window_blocks))
+
     def _grows(self, e: Event, at: int, by: float) -> bool:
         """Whether a rise is the event's own: within a day of its detection, or by less than half of it
         while it grew by a quarter within five days."""
-        earlier = float(e.course(at - 5 * self._day_blocks, at - 5 * self._day_blocks + 1)[0])
-        growing = abs(e.now) > 1.25 * abs(earlier)
-        return at - e.detected < self._day_blocks or (growing and abs(by) < 0.5 * abs(e.now))
+        return at - e.detected < self._day_blocks or (self._growing(e, at) and abs(by) < 0.5 * abs(e.now))
 
-    def _sure(self, area: int, start: int, *, fast: bool) -> float:
-        """Confidence that the excess since a block is none of noise's own.
-
-        What is sudden must stand out from the day before as well, and is held against how values stray
-        from their level of the week; what is slow is held against all that they did.
-        """
-        record = self.record
-        b = record.blocks
-        mean = mean_or_zero(record.standard(area, start, b))
-        if fast:
-            before = mean_or_zero(record.standard(area, max(0, start - self._day_blocks), start))
-            mean -= np.sign(mean) * max(0.0, np.sign(mean) * before)
-        _, spread, single = self._spread(area, start, b - start, level=not fast)
-        return confidence(mean, spread[-1] / min(1.0, single / CALMEST), (b - start) * record.block_s)
+    def _growing(self, e: Event, at: int) -> bool:
+        """Whether an event has grown by a quarter within the five days before a block."""
+        then = max(e.start, at - 5 * self._day_blocks)
+        return abs(e.now) > 1.25 * abs(float(e.course(then, then + 1)[0]))
 
     def _spread(
         self, area: int, before: int, blocks: int | None = None, *, level: bool = True
@@ -180,14 +191,14 @@ class Ledger:
         most = max(self.confirm, 12 * 3600 // self.record.block_s)
         if b - since < int(np.clip(since - e.start, self.confirm, most)):
             return
-        excess = self.record.clean(e.area, since, b) + e.course(since, b)
+        excess = self._above(e.area, since, b) + e.course(since, b)
         last = max(e.start, since - 1)
         before = float(e.course(last, last + 1)[0])
         e.doubt = None
         if not np.isfinite(excess).any():
             return
-        left = float(np.nanmean(excess)) / before if before else 0.0
-        if left < 0.5:
+        left = float(np.nanmedian(excess)) / before if before else 0.0
+        if left < 0.3:
             self._end(e, since)
         elif left < 0.85:
             self._set(e, since, left * before)
@@ -196,13 +207,15 @@ class Ledger:
         """Let the event's size follow the excess: its mean at first, then with a time constant."""
         record = self.record
         b = record.blocks
-        residual = float(record.clean(e.area, b - 1, b)[0])
+        residual = float(self._above(e.area, b - 1, b)[0])
         if not np.isfinite(residual):
             return
         scale = float(record.block["scale"][b - 1, e.area])
         weight = float(np.clip((typical / scale) ** 2, 0.25, 4.0))  # quiet hours say more
         e.weight += weight
         gain = max(weight / e.weight, 1.0 - np.exp(-weight * record.block_s / self.options.follow_s))
+        if b - e.detected > SETTLE_DAYS * self._day_blocks and not self._growing(e, b):
+            return
         bound = 3.0 * scale + 0.5 * abs(e.now)
         flow = e.now + min(gain, 1.0) * float(np.clip(residual, -bound, bound))
         e.track.append((b, flow))
@@ -210,7 +223,7 @@ class Ledger:
         if e.side * flow < 0.25 * e.peak:
             # It has faded: since when? Where its excess fell below what it was at most.
             a = max(e.start + 1, b - 7 * self._day_blocks)
-            fall = record.clean(e.area, a, b) + e.course(a, b) - e.side * e.peak
+            fall = self._above(e.area, a, b) + e.course(a, b) - e.side * e.peak
             scales = record.block["scale"][a:b, e.area]
             self._end(e, a + change_point(fall / scales, 0, -e.side).start)
 
@@ -243,7 +256,7 @@ class Ledger:
         record = self.record
         last = record.blocks if e.end is None else e.end
         course = e.course(e.start, last)
-        excess = record.clean(e.area, e.start, last) + course
+        excess = self._above(e.area, e.start, last) + course
         n, finite = len(excess), np.isfinite(excess)
         if not finite.any():
             return

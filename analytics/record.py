@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,22 +21,28 @@ CALMEST = 0.7
 measured by allows for shifts of habit, which hours without such allowance do not share."""
 
 
+BLOCK = ("residual", "scale", "known", "common", "level", "peak", "statistic")
+
+
 class Record:
     """Arrays that grow, with S areas as columns. Only the first ``rows``, ``blocks``, ``days`` are filled.
 
     row: per step (T, S) [m3/s] inflow, expected, scale, residual. block: per block (H, S) residual, scale
-    [m3/s], known (flow of known events) [m3/s], statistic [-]. row_of (D, J): row of each slot of each
-    day, -1 where there is none; number, weekday (D,); levels (D + 1, S) [-], offsets (D, S) [m3/s].
+    [m3/s], known (flow of known events) [m3/s], common (what areas have in common), level (of the rest, the
+    week before) [m3/s], peak and statistic (of tests) [-]. measured (H, L, S): excess of each of L lengths,
+    as ``scan`` says. row_of (D, J): row of each slot of each day, -1 where there is none; number, weekday
+    (D,); levels (D + 1, S) [-], offsets (D, S) [m3/s].
     """
 
-    def __init__(self, areas: int, step_s: int) -> None:
+    def __init__(self, areas: int, step_s: int, lengths: int = 0) -> None:
         self.areas, self.step_s = areas, step_s
         self.slots = 86400 // step_s
         self.per_block = max(1, BLOCK_S // step_s)
         self.block_s = step_s * self.per_block
         self.rows = self.blocks = self.days = 0
         self.row = {n: np.full((0, areas), np.nan) for n in ("inflow", "expected", "scale", "residual")}
-        self.block = {n: np.full((0, areas), np.nan) for n in ("residual", "scale", "known", "statistic")}
+        self.block = {n: np.full((0, areas), np.nan) for n in BLOCK}
+        self.measured = np.full((0, lengths, areas), np.nan, np.float32)
         self.row_of = np.full((0, self.slots), -1, np.int64)
         self.number = np.zeros(0, np.int64)
         self.weekday = np.zeros(0, np.int64)
@@ -47,6 +55,7 @@ class Record:
             self.row[name] = _grown(a, self.rows + rows)
         for name, a in self.block.items():
             self.block[name] = _grown(a, self.blocks + rows // self.per_block)
+        self.measured = _grown(self.measured, self.blocks + rows // self.per_block)
 
     def new_day(self, number: int, weekday: int) -> None:
         """Begin a day; its level has been set when the day before was closed."""
@@ -63,6 +72,18 @@ class Record:
         self.offsets[d] = np.nan
         self.days = d + 1
 
+    def columns(self, which: Ints) -> Record:
+        """A copy with areas ``which`` (n,), in that order; an area may occur more than once."""
+        out = Record(len(which), self.step_s, self.measured.shape[1])
+        out.rows, out.blocks, out.days = self.rows, self.blocks, self.days
+        out.row = {name: a[: self.rows, which] for name, a in self.row.items()}
+        out.block = {name: a[: self.blocks, which] for name, a in self.block.items()}
+        out.measured = self.measured[: self.blocks, :, which]
+        out.row_of = self.row_of.copy()
+        out.number, out.weekday = self.number.copy(), self.weekday.copy()
+        out.levels, out.offsets = self.levels[:, which], self.offsets[:, which]
+        return out
+
     def past(self, name: str, first: int, last: int, *, clean: bool = False) -> Floats:
         """Rows of days [first, last) by slot, (D, J, S); known events taken off if ``clean``."""
         where = self.row_of[first:last]
@@ -73,13 +94,16 @@ class Record:
         return out
 
     def clean(self, area: int, first: int, last: int) -> Floats:
-        """Residual of blocks [first, last) of one area, known events taken off [m3/s]."""
+        """Residual of blocks [first, last) of one area without known events and what areas share [m3/s]."""
+        rows = slice(first, last)
         block = self.block
-        return np.asarray(block["residual"][first:last, area] - block["known"][first:last, area])
+        return np.asarray(
+            block["residual"][rows, area] - block["known"][rows, area] - block["common"][rows, area]
+        )
 
-    def standard(self, area: int, first: int, last: int) -> Floats:
-        """The same by its noise, cut at ``CUT`` [-]."""
-        z = self.clean(area, first, last) / self.block["scale"][first:last, area]
+    def standard(self, area: int, first: int, last: int, level: float = 0.0) -> Floats:
+        """The same above a level [m3/s], by its noise, cut at ``CUT`` [-]."""
+        z = (self.clean(area, first, last) - level) / self.block["scale"][first:last, area]
         return np.asarray(np.clip(z, -CUT, CUT))
 
     def expected_since(self, area: int, block: int) -> float:
@@ -87,10 +111,10 @@ class Record:
         return mean_or_zero(self.row["expected"][block * self.per_block : self.rows, area])
 
 
-def _grown(a: Floats, need: int) -> Floats:
+def _grown(a: NDArray[Any], need: int) -> NDArray[Any]:
     if need <= len(a):
         return a
-    out = np.full((max(need, 2 * len(a), 1024), *a.shape[1:]), np.nan)
+    out = np.full((max(need, 2 * len(a), 1024), *a.shape[1:]), np.nan, a.dtype)
     out[: len(a)] = a
     return out
 

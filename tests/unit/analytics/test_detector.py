@@ -40,7 +40,7 @@ def run(flow: np.ndarray) -> Detector:
 
 
 @pytest.mark.parametrize("phi", [0.0, 0.8])
-def test_a_burst_of_a_fifth_of_the_inflow_is_found_within_three_hours(phi: float) -> None:
+def test_a_burst_of_a_fifth_of_the_inflow_is_found_within_four_hours(phi: float) -> None:
     flow = town(40, 20, 1, phi=phi, noise=0.05 if phi == 0 else 0.03)
     at = 30 * PER_DAY + 2 * np.arange(20)  # one in every hour
     for column, begins in enumerate(at):
@@ -48,7 +48,7 @@ def test_a_burst_of_a_fifth_of_the_inflow_is_found_within_three_hours(phi: float
     found = run(flow)
     by_area = {e.area: e for e in found.events if e.side > 0 and e.detected >= at[e.area]}
     delay = np.array([(by_area[k].detected + 1 - at[k]) / 2 if k in by_area else np.inf for k in range(20)])
-    assert np.median(delay) <= 3.0
+    assert np.median(delay) <= 4.0
     assert np.isfinite(delay).all()
 
 
