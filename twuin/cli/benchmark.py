@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,6 +87,49 @@ def battle(
 
 
 @app.command()
+def injected(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Files of inlet flow, CSV, Excel or Parquet.")
+    ],
+    site: Annotated[
+        Path | None,
+        typer.Option(
+            "--site", help="Site folder with mapping.toml. Default: examples/ferrara of the source checkout."
+        ),
+    ] = None,
+    starts: Annotated[
+        int, typer.Option("--starts", min=2, help="Days in each period on which leaks are put in.")
+    ] = 16,
+    seed: Annotated[int, typer.Option("--seed", help="Of the leaks' times.")] = 1,
+    score_from: Annotated[
+        datetime | None,
+        typer.Option(
+            "--score-from",
+            formats=["%Y-%m-%d"],
+            help="First day that is scored; what is before is to tune on. Default: the first 1 January after "
+            "ten months.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    plots: PlotsOption = None,
+) -> None:
+    """Leaks of known size in real inflow: delay and false alarms, side by side with the methods of today."""
+    from twuin.benchmark.injected import run
+
+    before(plots)
+    with progress("Injecting leaks", quiet=as_json) as moved:
+        result = run(
+            files,
+            site=site,
+            starts=starts,
+            seed=seed,
+            score_from=score_from.date() if score_from else None,
+            progress=moved,
+        )
+    present(result, as_json=as_json, plots=plots)
+
+
+@app.command()
 def faults(
     seeds: Annotated[
         str, typer.Option("--seeds", help="Runs, by their seeds: 401,402 or 401-406.")
@@ -122,3 +166,21 @@ def _seeds(text: str) -> list[int]:
     if not found or len(found) > 1000:
         raise SettingsError(f"--seeds {text!r} is no list of seeds: write 401,402 or 401-406")
     return found
+
+
+@app.command()
+def scale(
+    dmas: Annotated[
+        list[int] | None,
+        typer.Argument(metavar="[DMAS]...", min=1, help="Numbers of DMAs. Default: 10 100 1000 10000."),
+    ] = None,
+    as_json: JsonOption = False,
+    plots: PlotsOption = None,
+) -> None:
+    """Time and memory of one monitor cycle by number of DMAs, each of 10 sensors with 60 days of readings."""
+    from twuin.benchmark.scale import run
+
+    before(plots)
+    with progress("Timing cycles", quiet=as_json) as moved:
+        result = run(dmas or (10, 100, 1000, 10000), progress=moved)
+    present(result, as_json=as_json, plots=plots)
