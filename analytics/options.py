@@ -11,10 +11,10 @@ class Options(NamedTuple):
     weeks: how much past the baseline is made of. min_days: measured days before anything is expected.
     level_gain: share of a day's change of demand that the level takes over. years: the knob of sensitivity,
     mean years between false alarms of an area that are aimed at, by normal noise and by its own past; what
-    comes of it is in docs/benchmarks.md. confirm_s: a sudden change must have lasted this long [s] and for three blocks in a
-    row. follow_s: time constant with which the size of an event is followed [s]. window_s: the present size
-    is the mean excess over this [s]. low_share: missing inflow is an event only beyond this share of the
-    expected inflow; less is people using less.
+    comes of it is in docs/benchmarks.md. confirm_s: a sudden change must have lasted this long [s] and for
+    three blocks in a row. follow_s: time constant with which the size of an event is followed [s]. window_s:
+    the present size is the mean excess over this [s]. low_share: missing inflow is an event only beyond this
+    share of the expected inflow; less is people using less.
     """
 
     weeks: int = 8

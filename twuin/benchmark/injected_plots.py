@@ -26,7 +26,7 @@ def _curves(result: Injected, folder: Path) -> Path:
     fig, (left, right) = figure(1, 2, width=10.5, height=4.6)
     which = (result.trials.size == 0.1) & ~result.trials.growing
     for (name, curve), colour in zip(result.curves.items(), COLOURS, strict=False):
-        points = sorted(curve, key=lambda p: p.false_alarms)
+        points = sorted(curve, key=lambda p: p.threshold)
         x = [max(p.false_alarms, 0.05) for p in points]
         own = name == "Twuin"
         style: dict[str, Any] = {
@@ -41,13 +41,14 @@ def _curves(result: Injected, folder: Path) -> Path:
         ax.axvline(1.0, color="#777777", linestyle=":", linewidth=1)
         ax.set_xscale("log")
         ax.set_xticks([0.1, 0.2, 0.5, 1, 2, 5], ["0.1", "0.2", "0.5", "1", "2", "5"])
+        ax.minorticks_off()
         ax.set_xlim(0.1, 8)
         ax.set_xlabel("false alarms a DMA and year")
     left.set_ylim(0, 100)
     left.set_ylabel("bursts of 10 % found within 36 h [%]")
     left.legend(frameon=False, fontsize=8)
     right.set_ylim(bottom=0)
-    right.set_ylabel("mean days that leaks of all sizes ran unseen (30: never found)")
+    right.set_ylabel("mean days that leaks of all sizes ran unseen")
     return save(fig, folder, "injected-false-alarms")
 
 
@@ -67,6 +68,7 @@ def _sizes(result: Injected, folder: Path) -> Path:
         ax.set_title(f"{size:.0%} of mean inflow, {'growing' if growing else 'at once'}", fontsize=9)
         ax.set_xscale("log")
         ax.set_xticks([0.125, 0.5, 1.5, 7, 30], ["3 h", "12 h", "36 h", "7 d", "30 d"])
+        ax.minorticks_off()
         ax.set_xlim(0.1, 30)
         ax.set_ylim(0, 100)
     for ax in (axes[0], axes[3]):
