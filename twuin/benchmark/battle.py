@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from analytics.model.options import M3H
 from analytics.model.tracker import Leak, Tracker
-from twuin.benchmark.battle_data import Plant, Repair, read_repairs, read_scada, years
+from twuin.benchmark.battle_data import Repair, daily, points, read_repairs, read_scada, years
 from twuin.benchmark.battle_score import REACH_M, Report, Score, has_truth, read_truth, score
 from twuin.benchmark.plots import COLOURS, figure, save
 from twuin.benchmark.table import Table, plain
 from twuin.monitor.hydraulics import NetworkHydraulics
+from twuin.monitor.plant import Plant
+from waterworks.epanet_file import read_network
 from waterworks.errors import BenchmarkError
 
 Floats = NDArray[np.float64]
@@ -310,7 +312,9 @@ def run(folder: Path, *, progress: Callable[[float], None] | None = None) -> Bat
     measured = [read_scada(folder, y) for y in (history, year)]
     if measured[0].names != measured[1].names:
         raise BenchmarkError(f"{folder}: the columns of {year} are not those of {history}")
-    plant = Plant(folder, measured[0].names)
+    path = folder / "network.inp"
+    network = read_network(path)
+    plant = Plant(network, path, points(network, measured[0].names))
     repairs = _by_day(plant, read_repairs(folder, history))
     tracker = Tracker(plant.layout, NetworkHydraulics(plant.network, plant.solver))
     first = datetime(year, 1, 1)  # noqa: DTZ001 - local time, no zone
@@ -320,7 +324,7 @@ def run(folder: Path, *, progress: Callable[[float], None] | None = None) -> Bat
     step = float(np.median(np.diff(measured[0].times.astype(np.int64))))
     per_day = max(1, round(86400 / step))
     for scada in measured:
-        for when, hours in plant.days(scada):
+        for when, hours in daily(plant, scada):
             start = time.perf_counter()
             tracker.advance(hours, repairs.get(when.date(), ()))
             for reporter in reporters:
