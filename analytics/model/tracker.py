@@ -12,7 +12,8 @@ leak in the model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -87,6 +88,25 @@ class Note(NamedTuple):
     detail: str
 
 
+class Saved(NamedTuple):
+    """A tracker as it was at the end of a day."""
+
+    day: int
+    made: int
+    leaks: dict[int, Leak]
+    notes: tuple[Note, ...]
+    noise: Noise
+    reference: Reference | None
+    days: dict[int, tuple[Hours, Observation]]
+    after: dict[int, Belief]
+    rows_of: dict[tuple[int, int], Floats]
+    noise_of: dict[int, Floats]
+
+
+def _copied(leak: Leak) -> Leak:
+    return replace(leak, flow=dict(leak.flow), flow_sd=dict(leak.flow_sd))
+
+
 class Tracker:
     """See the module. Feed it one day after another with ``advance``; then read ``leaks``."""
 
@@ -133,6 +153,38 @@ class Tracker:
         left = left[: self._pressures]
         left = left[np.isfinite(left)]
         return float(np.sqrt(np.mean(left**2))) if len(left) else float("nan")
+
+    def felt(self, leak: Leak) -> Floats:
+        """By how much it changes the pressure at each sensor on the last day (M,) [m], mean over the day."""
+        here = self._after[self.day]
+        effect = self._effect(self.day, leak.id, here, here.flow(leak.id))[: self._pressures]
+        return np.asarray(effect.reshape(-1, self._m).mean(0))
+
+    # -- and back ------------------------------------------------------------------------------------
+
+    def saved(self) -> Saved:
+        """Where it stands, to go back to. Arrays are shared: none is changed in place."""
+        return Saved(
+            self.day,
+            self._made,
+            {k: _copied(leak) for k, leak in self.leaks.items()},
+            tuple(self.notes),
+            deepcopy(self.noise),
+            self._reference,
+            dict(self._days),
+            dict(self._after),
+            dict(self._rows_of),
+            dict(self._noise_of),
+        )
+
+    def restore(self, saved: Saved) -> None:
+        """Be as it was when ``saved`` was taken, of this tracker or of one alike."""
+        self.day, self._made = saved.day, saved.made
+        self.leaks = {k: _copied(leak) for k, leak in saved.leaks.items()}
+        self.notes, self.noise = list(saved.notes), deepcopy(saved.noise)
+        self._reference = saved.reference
+        self._days, self._after = dict(saved.days), dict(saved.after)
+        self._rows_of, self._noise_of = dict(saved.rows_of), dict(saved.noise_of)
 
     # -- a day ---------------------------------------------------------------------------------------
 
@@ -580,7 +632,8 @@ class Tracker:
     def _relearn(self, d: int, length: int, sensor: int, offset: float) -> None:
         at = self._offsets.start + sensor
         for j in range(d - length, d + 1):
-            self._after[j].covariance[at, at] += 4 * offset**2
+            self._after[j] = wide = self._after[j].copy()
+            wide.covariance[at, at] += 4 * offset**2
         self._again(d - length, d, solve=False)
         self.notes.append(Note(d, "sensor", -1, f"{sensor} off by {offset:.3f} m"))
 

@@ -222,6 +222,25 @@ def test_the_future_changes_nothing_that_was_decided() -> None:
     assert (a.found, a.onset) == (b.found, b.onset)
 
 
+def test_taken_back_it_comes_to_the_same_again() -> None:
+    grid = Grid(wrong=0.1)
+
+    def leaks(d: int) -> dict[int, float]:
+        return {**steady(5, 7.0, 12, 30)(d), **steady(38, 6.0, 20)(d)}
+
+    hours = days(grid, 36, leaks)
+    tracker = fed(grid, hours[:22])
+    kept = tracker.saved()
+    for day in hours[22:]:
+        tracker.advance(day)
+    once = (list(tracker.notes), {k: (leak.flow, leak.closed) for k, leak in tracker.leaks.items()})
+    tracker.restore(kept)
+    assert tracker.day == 21
+    for day in hours[22:]:
+        tracker.advance(day)
+    assert once == (tracker.notes, {k: (leak.flow, leak.closed) for k, leak in tracker.leaks.items()})
+
+
 def test_the_order_of_sensors_does_not_matter() -> None:
     grid = Grid(wrong=0.1)
     order = (5, 0, 7, 2, 8, 1, 3, 6, 4)
