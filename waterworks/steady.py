@@ -26,7 +26,8 @@ class SteadySolver:
 
     Patterns, controls and rules of the file are put aside: demands and the heads of reservoirs and tanks are
     given with each state. ``shut``: indices of links that let nothing pass (their flow is given as demand).
-    Other pumps and valves are in the state in which the file starts.
+    ``switched``: indices of pumps, valves and pipes that are on or off in each state as it says. Others
+    are in the state in which the file starts.
 
     ``fixed``: indices of reservoirs and tanks in the order in which their heads are given.
     ``weekly`` (168, N): demand of each junction by hour of the week as the file has it [m3/s], hour 0 being
@@ -34,7 +35,7 @@ class SteadySolver:
     Raises NetworkError for a file that EPANET cannot read.
     """
 
-    def __init__(self, path: Path, shut: Sequence[int] = ()) -> None:
+    def __init__(self, path: Path, shut: Sequence[int] = (), switched: Sequence[int] = ()) -> None:
         self.path = Path(path)
         self._held = ExitStack()
         p = self._project = self._held.enter_context(opened(self.path))
@@ -59,6 +60,7 @@ class SteadySolver:
         )
         self.weekly = self._weekly()
         self._put_aside(shut)
+        self._switched = [(int(i) + 1, self._turned_on(int(i) + 1)) for i in switched]
         self._nodes = _Values(self._n)
         self._links = _Values(self._m)
         toolkit.openH(p)
@@ -118,18 +120,29 @@ class SteadySolver:
         toolkit.settimeparam(p, toolkit.DURATION, 0)
         toolkit.setstatusreport(p, toolkit.NO_REPORT)
 
+    def _turned_on(self, link: int) -> float | None:
+        """Setting that a link has when it is on; None where that goes without saying."""
+        p = self._project
+        kind = toolkit.getlinktype(p, link)
+        if kind <= LinkKind.PIPE:
+            return None
+        setting = float(toolkit.getlinkvalue(p, link, toolkit.INITSETTING))
+        if kind == LinkKind.PUMP:
+            return setting if setting > 0 else 1.0
+        return setting
+
     def solve(self, demand: Floats, fixed: Floats) -> tuple[Floats, Floats]:
-        """Heads (H, N) [m] and flows (H, L) [m3/s] for demands (H, N) [m3/s] and heads (H, F) of ``fixed``
-        [m].
+        """Heads (H, N) [m] and flows (H, L) [m3/s] for demands (H, N) [m3/s] and what bounds the network
+        (H, F + S): heads of ``fixed`` [m], then 1 or 0 for each of ``switched``: on or off.
 
         A tank's head is kept between its lowest and highest level. Rows that EPANET cannot solve are NaN.
         """
         p, f = self._project, self._factors
         heads, flows = np.full((len(demand), self._n), np.nan), np.full((len(demand), self._m), np.nan)
-        if demand.shape != (len(fixed), self._n) or fixed.shape[1] != len(self.fixed):
+        if demand.shape != (len(fixed), self._n) or fixed.shape[1] != len(self.fixed) + len(self._switched):
             raise ValueError(
-                f"demand {demand.shape} and heads {fixed.shape} do not fit {self._n} nodes of which "
-                f"{len(self.fixed)} are fixed"
+                f"demand {demand.shape} and bounds {fixed.shape} do not fit {self._n} nodes of which "
+                f"{len(self.fixed)} are fixed, and {len(self._switched)} switched links"
             )
         taken = demand / f.flow
         put, base = toolkit.setnodevalue, toolkit.BASEDEMAND
@@ -140,7 +153,8 @@ class SteadySolver:
                 row = taken[k].tolist()
                 for i in self._junctions:
                     put(p, i + 1, base, row[i])
-                self._hold(fixed[k] / f.length)
+                self._hold(fixed[k, : len(self.fixed)] / f.length)
+                self._switch(fixed[k, len(self.fixed) :])
                 try:
                     toolkit.initH(p, 0)
                     toolkit.runH(p)
@@ -162,6 +176,16 @@ class SteadySolver:
                 toolkit.setnodevalue(p, i + 1, toolkit.TANKLEVEL, level)
             else:
                 toolkit.setnodevalue(p, i + 1, toolkit.ELEVATION, head[j])
+
+    def _switch(self, on: Floats) -> None:
+        p = self._project
+        for (link, setting), state in zip(self._switched, on.tolist(), strict=True):
+            if state <= 0.5:
+                toolkit.setlinkvalue(p, link, toolkit.INITSTATUS, 0)
+                continue
+            toolkit.setlinkvalue(p, link, toolkit.INITSTATUS, 1)
+            if setting is not None:
+                toolkit.setlinkvalue(p, link, toolkit.INITSETTING, setting)
 
 
 class _Values:

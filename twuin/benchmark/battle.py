@@ -156,8 +156,8 @@ class Battle:
         out = [] if self.score else ["No truth beside the measurements: nothing is scored."]
         if self.plant.unmetered_pumps:
             out.append(
-                f"No flow is measured of {', '.join(self.plant.unmetered_pumps)}: the model takes it to run "
-                "as the network file starts, and what follows from that looks like leaks."
+                f"Nothing tells when {', '.join(self.plant.unmetered_pumps)} runs: pressures that rest on it "
+                "are left out. Measure its flow."
             )
         return out
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
+from analytics.model.demand import SCALED
 from analytics.model.layout import Hours, Layout
 from analytics.radius import pipe_distances
+from twuin.monitor.reliance import Bounds, Reliance
+from twuin.monitor.through import Source, flow_sources, imposable, parts
+from waterworks.controls import controlled_links
 from waterworks.network import LinkKind, Network, NodeKind
 from waterworks.steady import WEEK_HOURS, SteadySolver
 
@@ -21,6 +24,12 @@ Bools = NDArray[np.bool_]
 
 REACH_M = 1000.0
 """Distances along the pipes are worked out so far."""
+
+IDLE = 0.02
+"""A pump stands that moves no more than this share of the most that it can: meters at rest creep."""
+
+HEARD = 0.8
+"""A zone's consumption is measured while meters of this share of it speak; the rest is filled in."""
 
 
 class Points(NamedTuple):
@@ -44,21 +53,45 @@ class Rows(NamedTuple):
 
 
 class Plant:
-    """One network and its meters. Holds an EPANET project: to be closed. Raises NetworkError."""
+    """One network and its meters. Holds an EPANET project: to be closed. Raises NetworkError.
+
+    Pumps, and whatever else the file's controls switch, carry the flow that meters and tanks say they carry:
+    it is imposed on the model, in which they are shut. Where shutting them would leave junctions without a
+    reservoir or a tank they work as the file describes them, on or off as their flow says. Of those whose
+    flow nobody knows no state is made up (``unmetered_pumps`` names the pumps): pressures that rest on one
+    are left out, and so are those that rest on a meter or a level while it is silent.
+    """
 
     def __init__(self, network: Network, path: Path, points: Points) -> None:
         self.network, self.points = network, points
-        n, meters = network, points.flow.tolist()
-        imposed = [i for i in meters if n.link_kind[i] == LinkKind.PUMP]
-        pumps = np.flatnonzero((n.link_kind == LinkKind.PUMP) & n.open).tolist()
-        self.unmetered_pumps = [n.link_ids[i] for i in pumps if i not in imposed]
-        self.solver = SteadySolver(path, imposed)
-        self._imposed = np.array([meters.index(i) for i in imposed], np.int64)
+        n = network
+        controlled = controlled_links(path)
+        self._conducts = n.open | (n.link_kind > LinkKind.PIPE)
+        self._conducts[list(controlled.links)] = True
+        pumps = np.flatnonzero(
+            (n.link_kind == LinkKind.PUMP) & (n.open | np.isin(np.arange(len(n.open)), points.flow))
+        )
+        changing = sorted(controlled.links | set(pumps.tolist()))
+        sources = flow_sources(n, changing, points.flow, points.level, self._conducts)
+        imposed = imposable(n, [k for k in changing if k in sources], self._conducts)
+        switched = [k for k in changing if k not in imposed]
+        told = [k for k in switched if k in sources and k not in controlled.throttled]
+        self.unmetered_pumps = [
+            n.link_ids[k] for k in switched if k not in told and n.link_kind[k] == LinkKind.PUMP
+        ]
+        self.solver = SteadySolver(path, imposed, switched)
+        self._imposed = [sources[k] for k in imposed]
+        self._told = [(switched.index(k), sources[k], IDLE * self._most(k)) for k in told]
+        self._start = np.where(n.open[switched], 1.0, 0.0)
         fixed = n.node_kind != NodeKind.JUNCTION
         zone, zones, self._signs, self._balanced = self._zones()
         self._tank_zone = np.zeros((len(points.level), zones))
         self._tank_zone[np.arange(len(points.level)), zone[points.level]] = 1.0
         zone = np.where(fixed, -1, zone)
+        member = zone[:, None] == np.arange(zones)
+        self._zone_demand = n.base_demand @ member
+        self._usual = n.base_demand[points.consumption]
+        self._meter_zone = member[points.consumption].astype(np.float64)
         self.pipes: Ints = np.flatnonzero((n.link_kind <= LinkKind.PIPE) & n.open & (n.length > 0)).astype(
             np.int64
         )
@@ -79,8 +112,21 @@ class Plant:
             points.consumption,
             np.array(imposed, np.int64),
         )
+        bounds = Bounds(
+            np.array(switched, np.int64),
+            self.layout.imposed,
+            np.array([self._most(k) for k in imposed]),
+            self.layout.zone,
+        )
+        self._reliance = Reliance(n, self.solver, points.pressure, bounds)
         self.pipe_ids = [n.link_ids[int(i)] for i in pipes]
         self.pipe_index = {name: k for k, name in enumerate(self.pipe_ids)}
+
+    def _most(self, link: int) -> float:
+        """As much as may flow through a link [m3/s]: to the end of a pump's curve, else all that is used."""
+        curve = self.network.pump_curves.get(link)
+        used = float(self.network.base_demand.sum())
+        return used if curve is None else float(curve[:, 0].max())
 
     def close(self) -> None:
         self.solver.close()
@@ -92,16 +138,12 @@ class Plant:
         them unmetered has no balance.
         """
         n, meters = self.network, self.points.flow
-        count = len(n.node_ids)
-        measured = np.zeros(count, bool)
+        measured = np.zeros(len(n.node_ids), bool)
         measured[self.points.level] = True
         outside = (n.node_kind != NodeKind.JUNCTION) & ~measured
-        joined = np.ones(len(n.link_ids), bool)
+        joined = self._conducts.copy()
         joined[meters] = False
-        joined &= n.open | (n.link_kind > LinkKind.PIPE)
-        inner = joined & ~outside[n.start] & ~outside[n.end]
-        graph = coo_matrix((np.ones(inner.sum()), (n.start[inner], n.end[inner])), shape=(count, count))
-        _, part = connected_components(graph, directed=False)
+        part = parts(n, joined & ~outside[n.start] & ~outside[n.end])
         used = np.unique(part[~outside])
         zone = np.searchsorted(used, part)
         zone = np.where(outside, -1, zone)
@@ -119,40 +161,98 @@ class Plant:
         return zone.astype(np.int64), len(used), signs, balanced
 
     def day(self, rows: Rows, edges: Ints, hour: Ints, weekday: int) -> Hours:
-        """One local day: its hours (H,), 0 to 23, have the rows between ``edges`` (H + 1,); weekday 0: Monday.
+        """One local day: its hours (H,), 0 to 23, have the rows between ``edges`` (H + 1,).
 
-        Values within an hour are averaged; hours without any are NaN. The row before the first edge, where
-        there is one, says from which level tanks set out.
+        weekday: 0 is Monday. Values within an hour are averaged; hours without any are NaN. The row before
+        the first edge, where there is one, says from which level tanks set out.
         """
         n, points = self.network, self.points
         step = float(np.median(np.diff(rows.seconds))) if len(rows.seconds) > 1 else 3600.0
         area = np.pi * n.tank_diameter[points.level] ** 2 / 4
         rate = np.full(rows.level.shape, np.nan)
         rate[1:] = np.diff(rows.level, axis=0) / np.diff(rows.seconds)[:, None] * area
-        net = rows.flow @ self._signs
+        net = total(rows.flow, self._signs)
         if rows.level.size:
-            net = net - rate @ self._tank_zone
+            net = net - total(rate, self._tank_zone)
+            net[0] = np.nan  # no rise of tanks is known there
         net[:, ~self._balanced] = np.nan
-        flow, level = hourly(rows.flow, edges), hourly(rows.level, edges)
-        fixed = np.tile(n.elevation[self.solver.fixed], (len(hour), 1))
-        for j, node in enumerate(self.solver.fixed.tolist()):
-            here = np.flatnonzero(points.level == node)
-            if len(here):
-                fixed[:, j] = n.elevation[node] + level[:, here[0]]
-            elif n.node_kind[node] == NodeKind.TANK:
-                fixed[:, j] = n.elevation[node] + n.tank_init[node]
+        inflow, consumption = hourly(net, edges), hourly(rows.consumption, edges)
+        inflow[self._unheard(consumption)] = np.nan
+        imposed = hourly(self._through(rows.flow, rate, self._imposed), edges)
+        bounds, silent = self._levels(hourly(rows.level, edges))
+        states, unsure = self._states(rows.flow, rate, edges)
+        head = hourly(rows.pressure, edges) + n.elevation[points.pressure]
+        for what, missing in (
+            ("level", silent),
+            ("switch", unsure),
+            ("imposed", ~np.isfinite(imposed)),
+            ("zone", ~np.isfinite(inflow) & self._balanced),
+        ):
+            for k in np.flatnonzero(missing.any(0)).tolist():
+                head[np.ix_(missing[:, k], self._reliance.on(what, k))] = np.nan
         error = reading_error(rows.pressure[edges[0] : edges[-1]])
         return Hours(
             hour,
-            hourly(rows.pressure, edges) + n.elevation[points.pressure],
+            head,
             np.tile(error / np.sqrt(3600 / step), (len(hour), 1)),
-            hourly(net, edges),
-            hourly(rows.consumption, edges),
-            flow[:, self._imposed],
-            fixed,
+            inflow,
+            consumption,
+            np.where(np.isfinite(imposed), imposed, 0.0),
+            np.hstack([bounds, states]),
             self.solver.weekly[(weekday * 24 + hour) % WEEK_HOURS],
             weekday,
         )
+
+    def _levels(self, level: Floats) -> tuple[Floats, Bools]:
+        """Heads (H, F) of the solver's fixed nodes from levels (H, K), and where they are not known."""
+        n, fixed = self.network, self.solver.fixed
+        head = np.tile(n.elevation[fixed], (len(level), 1))
+        silent = np.zeros(head.shape, bool)
+        for j, node in enumerate(fixed.tolist()):
+            here = np.flatnonzero(self.points.level == node)
+            if not len(here) and n.node_kind[node] != NodeKind.TANK:
+                continue
+            measured = level[:, here[0]] if len(here) else np.full(len(level), np.nan)
+            silent[:, j] = ~np.isfinite(measured)
+            usual = n.tank_init[node] if n.node_kind[node] == NodeKind.TANK else 0.0
+            head[:, j] += np.where(silent[:, j], usual, measured)
+        return head, silent
+
+    def _through(self, flow: Floats, rate: Floats, sources: Sequence[Source]) -> Floats:
+        """Flows (T, S) [m3/s] of links from those of meters and the rise of tanks."""
+        out = np.empty((len(flow), len(sources)))
+        for k, (meters, tanks) in enumerate(sources):
+            out[:, k] = total(flow, meters[:, None])[:, 0]
+            if tanks.any():
+                out[:, k] += total(rate, tanks[:, None])[:, 0]
+        return out
+
+    def _states(self, flow: Floats, rate: Floats, edges: Ints) -> tuple[Floats, Bools]:
+        """Of switched links (H, S): 1 where on, 0 where off, and where that is not known for the hour."""
+        states = np.tile(self._start, (len(edges) - 1, 1))
+        unsure = np.ones(states.shape, bool)
+        through = self._through(flow, rate, [source for _, source, _ in self._told])
+        for k, (column, _, idle) in enumerate(self._told):
+            q = through[:, k : k + 1]
+            share = hourly(np.where(np.isfinite(q), q > idle, np.nan), edges)[:, 0]
+            states[:, column] = share > 0.5
+            unsure[:, column] = ~((share == 0) | (share == 1))
+        return states, unsure
+
+    def _unheard(self, consumption: Floats) -> Bools:
+        """Zones (H, Z) most of whose customers are metered, where too few of these meters are heard."""
+        used = np.where(np.isfinite(consumption), self._usual, 0.0) @ self._meter_zone
+        metered = self._usual @ self._meter_zone
+        return np.asarray((metered > SCALED * self._zone_demand) & (used < HEARD * metered))
+
+
+def total(values: Floats, factors: Floats) -> Floats:
+    """Sums (T, Z) of columns of values (T, S) times factors (S, Z), NaN where one that counts is NaN."""
+    heard = np.isfinite(values)
+    out: Floats = np.where(heard, values, 0.0) @ factors
+    if not heard.all():
+        out[(~heard).astype(float) @ (factors != 0) > 0] = np.nan
+    return out
 
 
 def hourly(values: Floats, edges: Ints) -> Floats:
