@@ -59,6 +59,7 @@ class SteadySolver:
             ]
         )
         self.weekly = self._weekly()
+        self.shut, self.switched = np.array(shut, np.int64), np.array(switched, np.int64)
         self._put_aside(shut)
         self._switched = [(int(i) + 1, self._turned_on(int(i) + 1)) for i in switched]
         self._nodes = _Values(self._n)
@@ -127,9 +128,9 @@ class SteadySolver:
         if kind <= LinkKind.PIPE:
             return None
         setting = float(toolkit.getlinkvalue(p, link, toolkit.INITSETTING))
-        if kind == LinkKind.PUMP:
-            return setting if setting > 0 else 1.0
-        return setting
+        if setting > 0:
+            return setting
+        return 1.0 if kind == LinkKind.PUMP else None
 
     def solve(self, demand: Floats, fixed: Floats) -> tuple[Floats, Floats]:
         """Heads (H, N) [m] and flows (H, L) [m3/s] for demands (H, N) [m3/s] and what bounds the network

@@ -16,16 +16,18 @@ SCALED = 0.5
 
 
 class Allocation(NamedTuple):
-    """demand (H, N) [m3/s], NaN rows where an inflow is missing. share (H, N): part of a change of the zone's
-    inflow that each junction gets, 0 in zones that are not scaled. guessed (H, N) [m3/s]: demand of
-    junctions without a meter, without leaks and imposed flows. unmetered (H, Z) [m3/s]: inflow less metered
-    consumption, leaks included. scaled (Z,)."""
+    """demand (H, N) [m3/s]. share (H, N): part of a change of the zone's inflow that each junction gets, 0 in
+    zones that are not scaled. guessed (H, N) [m3/s]: demand of junctions without a meter, without leaks and
+    imposed flows. unmetered (H, Z) [m3/s]: inflow less metered consumption, leaks included, NaN where an
+    inflow is missing. scaled, borrowed (Z,): zones scaled to their inflow; and those that have to take after
+    the others."""
 
     demand: Floats
     share: Floats
     guessed: Floats
     unmetered: Floats
     scaled: NDArray[np.bool_]
+    borrowed: NDArray[np.bool_]
 
 
 def allocate(layout: Layout, hours: Hours, leak: Floats) -> Allocation:
@@ -33,8 +35,8 @@ def allocate(layout: Layout, hours: Hours, leak: Floats) -> Allocation:
 
     In a zone that is mostly not metered the inflow less metered consumption and leaks is spread over the
     other junctions as the nominal model would. In a zone that is mostly metered they use what the nominal
-    model says times the ratio that the metered ones show. In a zone without a measured inflow, the ratio of
-    all others.
+    model says times the ratio that the metered ones show. In a zone without a measured inflow, and in hours
+    when it is missing, the ratio of all others.
     """
     h = len(hours.hour)
     nominal = hours.nominal
@@ -42,7 +44,7 @@ def allocate(layout: Layout, hours: Hours, leak: Floats) -> Allocation:
     share = np.zeros(nominal.shape)
     z = layout.zones
     unmetered = np.full((h, z), np.nan)
-    scaled = np.zeros(z, bool)
+    scaled, borrowed = np.zeros(z, bool), np.zeros(z, bool)
     is_metered = np.zeros(len(layout.zone), bool)
     is_metered[layout.meters] = True
     ratio_sum, ratio_of = np.zeros(h), np.zeros(h)
@@ -69,13 +71,18 @@ def allocate(layout: Layout, hours: Hours, leak: Floats) -> Allocation:
             with np.errstate(invalid="ignore", divide="ignore"):
                 part = np.where(total[:, None] > 0, weight / total[:, None], 0.0)
             share += part
-            demand += part * np.maximum(rest, floor)[:, None]
-            ratio_sum += np.maximum(rest, floor)
-            ratio_of += total
+            heard = np.isfinite(rest)
+            used = np.where(heard, np.maximum(rest, floor), 0.0)
+            demand += part * used[:, None]
+            ratio_sum += used
+            ratio_of += np.where(heard, total, 0.0)
+            if not heard.all():
+                later.append(np.where(heard[:, None], 0.0, weight))
         elif len(mine):
             demand += weight * ratio[:, None]
         else:
             later.append(weight)
+            borrowed[k] = bool(weight.any())
     if later:
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = np.where(ratio_of > 0, ratio_sum / ratio_of, 1.0)
@@ -87,4 +94,4 @@ def allocate(layout: Layout, hours: Hours, leak: Floats) -> Allocation:
         demand[:, layout.end[link]] -= hours.imposed[:, column]
     demand += leak
     demand[:, layout.fixed] = 0.0
-    return Allocation(demand, share, guessed, unmetered, scaled)
+    return Allocation(demand, share, guessed, unmetered, scaled, borrowed)

@@ -21,7 +21,7 @@ class Layout(NamedTuple):
     roughness. distance (P, P) [m]: between
     the centres of pipes along the pipes. fixed (N,): reservoirs and tanks. zone (N,): of each node, -1 for
     none. sensors (M,), meters (C,): their nodes. imposed (K,): links whose measured flow is imposed on the
-    model (pumps), which are shut in it.
+    model (pumps mostly), which are shut in it.
     """
 
     start: Ints
@@ -43,8 +43,9 @@ class Hours(NamedTuple):
 
     hour (H,): of the local day, 0 to 23. head (H, M) [m], error (H, M) [m]: standard error of each.
     inflow (H, Z): net inflow of zones [m3/s]; NaN throughout for a zone whose balance is not measured.
-    metered (H, C): consumption, imposed (H, K): flow of imposed links [m3/s]. fixed (H, F): heads of the
-    fixed nodes in their order [m]. nominal (H, N): what the model says each junction uses [m3/s].
+    metered (H, C): consumption, imposed (H, K): flow of imposed links [m3/s]. fixed (H, F): what bounds
+    the model, in the solver's order: heads of the fixed nodes [m], then 1 or 0 for links that are on or off.
+    nominal (H, N): what the model says each junction uses [m3/s].
     weekday: 0 Monday to 6 Sunday.
     """
 
@@ -63,7 +64,8 @@ class Hydraulics(Protocol):
     """A solver of steady states."""
 
     def solve(self, demand: Floats, fixed: Floats) -> tuple[Floats, Floats]:
-        """Heads (H, N) [m] and flows (H, L) [m3/s] for demands (H, N) [m3/s] and heads (H, F) of fixed nodes.
+        """Heads (H, N) [m] and flows (H, L) [m3/s] for demands (H, N) [m3/s] and what bounds it (H, F), see
+        ``Hours``.
 
         A row that can't be solved is NaN.
         """

@@ -48,9 +48,11 @@ class Observation:
 class Reference:
     """Fixed at the first day that could be solved: modes (E, T), the T combinations of the model's E errors
     that these sensors can tell apart, each of unit variance. E: resistance of each pipe, of each class of
-    roughness, and share of each junction in its zone's demand."""
+    roughness, share of each junction in its zone's demand, and demand of each zone whose inflow was not
+    measured then, borrowed (Z,)."""
 
     modes: Floats
+    borrowed: Bools
 
 
 def blocks_of(options: Options, hour: NDArray[np.int64]) -> list[Bools]:
@@ -84,6 +86,7 @@ def observe(
     noise = np.zeros((b, m, m))
     error = np.full((b, m), np.nan)
     wrong: list[Floats] = []
+    borrowed = given.borrowed if reference is None else reference.borrowed
     trouble = False
     for k, rows in enumerate(blocks_of(options, hours.hour)):
         balance[k] = _mean(given.unmetered[rows])
@@ -103,15 +106,18 @@ def observe(
         response[k] = plain - _spread(layout, plain, share)
         guessed = given.guessed[use].mean(0)
         per_node = response[k] * guessed
-        noise[k] = per_node @ per_node.T
-        wrong.append(_errors(layout, options, plain, head[use], linear.slope, per_node))
+        # Junctions of a zone whose inflow is not measured are wrong together.
+        common = per_node @ (_members(layout) * given.borrowed)
+        noise[k] = per_node @ per_node.T + common @ common.T
+        errors = _errors(layout, options, plain, head[use], linear.slope, per_node)
+        wrong.append(np.hstack([errors, options.borrowed_sd * common[:, borrowed]]))
     if trouble:
         effect = np.zeros((b * m, 0 if reference is None else reference.modes.shape[1]))
     else:
         together = np.concatenate(wrong)
         if reference is None:
             _, _, right = np.linalg.svd(together, full_matrices=False)
-            reference = Reference(right.T)
+            reference = Reference(right.T, borrowed)
         effect = together @ reference.modes
     seen = Observation(
         np.concatenate([residual.ravel(), balance.ravel()]),
@@ -143,6 +149,12 @@ def _errors(
     return np.hstack(
         [options.resistance_sd * pipes, options.group_sd * classes, options.demand_sd * per_node]
     )
+
+
+def _members(layout: Layout) -> Floats:
+    """1 where a node is in a zone, (N, Z)."""
+    member: Floats = (layout.zone[:, None] == np.arange(layout.zones)).astype(np.float64)
+    return member
 
 
 def _spread(layout: Layout, plain: Floats, share: Floats) -> Floats:

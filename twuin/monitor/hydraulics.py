@@ -38,6 +38,8 @@ class NetworkHydraulics:
         status = np.where(np.abs(flow) < NO_FLOW, Status.CLOSED, Status.OPEN).astype(np.int8)
         status[n.link_kind <= LinkKind.PIPE] = Status.OPEN  # a pipe at rest still conducts
         status[~n.open] = Status.CLOSED
+        switched = self._solver.switched
+        status[switched] = np.where(np.abs(flow[switched]) < NO_FLOW, Status.CLOSED, Status.OPEN)
         loss = head[n.start] - head[n.end]
         for kind, end in ((LinkKind.PRV, n.end), (LinkKind.PSV, n.start)):
             valves = (n.link_kind == kind) & np.isfinite(n.setting)
@@ -45,4 +47,5 @@ class NetworkHydraulics:
             status[valves & holds & (loss > HOLDS_M)] = Status.ACTIVE
         control = (n.link_kind == LinkKind.FCV) & (status == Status.OPEN)
         status[control & (np.abs(flow - n.setting) < 1e-3 * np.abs(n.setting))] = Status.ACTIVE
+        status[self._solver.shut] = Status.CLOSED
         return linearise(n, head, flow, status).linear

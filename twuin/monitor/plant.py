@@ -117,6 +117,7 @@ class Plant:
             self.layout.imposed,
             np.array([self._most(k) for k in imposed]),
             self.layout.zone,
+            self._conducts,
         )
         self._reliance = Reliance(n, self.solver, points.pressure, bounds)
         self.pipe_ids = [n.link_ids[int(i)] for i in pipes]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from twuin.monitor.through import parts
 from waterworks.network import Network, NodeKind
 from waterworks.steady import SteadySolver
 
@@ -26,12 +27,13 @@ ZONE_SPREAD = 0.5
 
 class Bounds(NamedTuple):
     """What bounds a model: switched links (S,), imposed links (K,) and the largest flow that is tried in
-    them [m3/s], zone of each node (N,)."""
+    them [m3/s], zone of each node (N,); conducts (L,): links that may let water pass."""
 
     switched: Ints
     imposed: Ints
     most: Floats
     zone: Ints
+    conducts: Bools
 
 
 class Reliance:
@@ -43,6 +45,10 @@ class Reliance:
     def __init__(self, network: Network, solver: SteadySolver, sensors: Ints, bounds: Bounds) -> None:
         self._network, self._solver, self._sensors, self._bounds = network, solver, sensors, bounds
         self._known: dict[tuple[str, int], Bools] = {}
+        fixed = network.node_kind != NodeKind.JUNCTION
+        joined = bounds.conducts & ~fixed[network.start] & ~fixed[network.end]
+        joined[bounds.imposed] = False
+        self._part = parts(network, joined)
 
     def on(self, what: str, index: int) -> Bools:
         """what: "switch", "imposed" or "zone", index in ``Bounds``; or "level", index in ``solver.fixed``."""
@@ -51,10 +57,24 @@ class Reliance:
             tried = [self._heads(what, index, share, others) for others in (0.0, 1.0) for share in (0.0, 1.0)]
             moved = np.zeros(len(self._sensors), bool)
             for low, high in (tried[:2], tried[2:]):
-                # What cannot be solved one way or the other rests on it as well.
                 moved |= ~(np.abs(high - low) <= TOLERANCE_M).all(0)
+            # What cannot be solved one way or the other rests on it as well, if water joins it.
+            moved &= np.isin(self._part[self._sensors], self._part[self._beside(what, index)])
             self._known[key] = moved
         return self._known[key]
+
+    def _beside(self, what: str, index: int) -> Ints:
+        """Junctions that it acts on at once."""
+        n, b = self._network, self._bounds
+        if what == "zone":
+            return np.flatnonzero(b.zone == index)
+        if what == "level":
+            node = self._solver.fixed[index]
+            return np.unique(np.concatenate([n.end[n.start == node], n.start[n.end == node]])).astype(
+                np.int64
+            )
+        link = (b.switched if what == "switch" else b.imposed)[index]
+        return np.array([n.start[link], n.end[link]], np.int64)
 
     def _heads(self, what: str, index: int, share: float, others: float) -> Floats:
         n, b, fixed = self._network, self._bounds, self._solver.fixed

@@ -1,0 +1,226 @@
+"""A network's meters and levels become a day for the tracker: what is known, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analytics.model.layout import Hours
+from firmware_sim.town import demo_site_folder
+from twuin.monitor.hydraulics import NetworkHydraulics
+from twuin.monitor.plant import Plant, Points, Rows
+from waterworks.epanet_file import read_network
+
+M3H = 1 / 3600
+DAY = 86400
+
+# Low town (a, from reservoir R), and a hill (b, with tank T) that a pump serves.
+TOWN = """
+[JUNCTIONS]
+ a1 0 4
+ a2 0 4
+ a3 0 4
+ s 0 0
+ u 0 0
+ b1 20 3
+ b2 20 3
+ t 20 0
+[RESERVOIRS]
+ R 40
+[TANKS]
+ T 45 3 0 6 10 0
+[PIPES]
+ m0 R a1 50 400 120 0 Open
+ p1 a1 a2 200 100 120 0 Open
+ p2 a2 a3 200 100 120 0 Open
+ m1 s a3 20 100 120 0 Open
+ m2 u b1 20 100 120 0 Open
+ p3 b1 b2 300 80 120 0 Open
+ p4 b2 t 50 100 120 0 Open
+ m3 T t 10 100 120 0 Open
+[PUMPS]
+ PU s u HEAD C
+[CURVES]
+ C 12 30
+[CONTROLS]
+ LINK PU OPEN IF NODE T BELOW 2
+ LINK PU CLOSED IF NODE T ABOVE 5
+[OPTIONS]
+ Units CMH
+ Headloss H-W
+[END]
+"""
+NO_TANK = (
+    TOWN.replace("[TANKS]\n T 45 3 0 6 10 0\n", "")
+    .replace(" m3 T t 10 100 120 0 Open\n", "")
+    .replace(" LINK PU OPEN IF NODE T BELOW 2\n LINK PU CLOSED IF NODE T ABOVE 5\n", "")
+)
+
+
+@contextmanager
+def plant(
+    folder: Path,
+    text: str,
+    flows: Sequence[str],
+    levels: Sequence[str] = ("T",),
+    pressures: Sequence[str] = ("a2", "b2"),
+    consumption: Sequence[str] = (),
+) -> Iterator[Plant]:
+    path = folder / "network.inp"
+    path.write_text(text)
+    n = read_network(path)
+    made = Plant(
+        n,
+        path,
+        Points(
+            np.array([n.node_index[x] for x in pressures], np.int64),
+            np.array([n.link_index[x] for x in flows], np.int64),
+            np.array([n.node_index[x] for x in levels], np.int64),
+            np.array([n.node_index[x] for x in consumption], np.int64),
+        ),
+    )
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def day(made: Plant, flow: dict[int, object], level: object = 3.0, consumption: object = 0.0) -> Hours:
+    """A day of quarter hours; flow [m3/h] by column, each a number or one for each quarter hour, as levels
+    [m] and consumption [m3/h] are. A row before the day sets out from the first level."""
+    count, p = 97, made.points
+
+    def columns(values: object, width: int) -> np.ndarray:
+        one = np.asarray(values, float)
+        if one.ndim == 1:
+            one = np.concatenate([one[:1], one])[:, None]
+        return np.broadcast_to(one, (count, width)).copy()
+
+    flows = np.hstack([columns(flow.get(k, 0.0), 1) for k in range(len(p.flow))] or [np.zeros((count, 0))])
+    rows = Rows(
+        np.arange(-1, 96) * 900,
+        columns(30.0, len(p.pressure)),
+        flows * M3H,
+        columns(level, len(p.level)),
+        columns(consumption, len(p.consumption)) * M3H,
+    )
+    return made.day(rows, 1 + 4 * np.arange(25), np.arange(24), 0)
+
+
+def test_a_pump_moves_what_the_meter_in_line_with_it_says(tmp_path: Path) -> None:
+    with plant(tmp_path, TOWN, ["m0", "m1"]) as made:
+        assert made.unmetered_pumps == []
+        assert [made.network.link_ids[k] for k in made.layout.imposed] == ["PU"]
+        # The meter looks the other way: it counts what goes back.
+        got = day(made, {0: 20.0, 1: -8.0})
+    np.testing.assert_allclose(got.imposed[:, 0], 8 * M3H)
+    np.testing.assert_allclose(got.inflow[:, made.layout.zone[made.network.node_index["b1"]]], 8 * M3H)
+
+
+def test_the_demo_town_s_pump_is_known_by_the_meter_before_it() -> None:
+    path = demo_site_folder() / "network.inp"
+    n = read_network(path)
+    links = np.array([n.link_index[x] for x in ("D6-M", "MPS1")], np.int64)
+    tank = np.array([n.node_index["TANK-1"]], np.int64)
+    made = Plant(n, path, Points(np.zeros(0, np.int64), links, tank, np.zeros(0, np.int64)))
+    assert (made.unmetered_pumps, [n.link_ids[k] for k in made.layout.imposed]) == ([], ["PUMP-1"])
+    made.close()
+
+
+def test_a_pump_without_a_meter_is_known_by_the_tank_that_takes_its_water(tmp_path: Path) -> None:
+    text = TOWN.replace(" b1 20 3\n b2 20 3\n", " b1 20 0\n b2 20 0\n")
+    rise = np.linspace(2.0, 4.4, 96)  # 2.4 m in 95 quarter hours
+    with plant(tmp_path, text, ["m0"]) as made:
+        assert made.unmetered_pumps == []
+        got = day(made, {0: 20.0}, rise)
+    rate = 2.4 / (95 * 900) * np.pi * 25
+    np.testing.assert_allclose(got.imposed[1:, 0], rate, rtol=1e-9)
+
+
+def test_pressures_that_rest_on_a_pump_of_which_nothing_is_known_are_left_out(tmp_path: Path) -> None:
+    with plant(tmp_path, TOWN, ["m0"], pressures=("a1", "b2")) as made:
+        assert made.unmetered_pumps == ["PU"]
+        got = day(made, {0: 20.0})
+    assert np.isfinite(got.head[:, 0]).all()  # beside the reservoir it makes no difference
+    assert np.isnan(got.head[:, 1]).all()
+
+
+def test_a_pump_that_alone_serves_a_part_works_on_its_curve_and_stops_with_its_meter(tmp_path: Path) -> None:
+    running = np.where(np.arange(96) < 22, 0.0, 6.0)  # until 05:30
+    with plant(tmp_path, NO_TANK, ["m0", "PU"], levels=()) as made:
+        assert made.unmetered_pumps == []
+        assert len(made.layout.imposed) == 0
+        got = day(made, {0: 20.0, 1: running})
+        demand = np.zeros((1, len(made.network.node_ids)))
+        demand[0, made.network.node_index["b2"]] = 6 * M3H
+        on, flow = made.solver.solve(demand, got.fixed[-1:])
+        hydraulics = NetworkHydraulics(made.network, made.solver)
+        assert np.isfinite(hydraulics.linear(on[0], flow[0]).slope[made.network.link_index["PU"]])
+    assert got.fixed[:, -1].tolist() == [0.0] * 6 + [1.0] * 18  # half of the sixth hour
+    b2 = made.network.node_index["b2"]
+    assert 40 < on[0, b2] < 80
+    assert np.isnan(got.head[5, 1])  # on and off within the hour: neither
+    assert np.isfinite(got.head[np.arange(24) != 5, 1]).all()
+
+
+def test_a_silent_meter_takes_its_own_zone_s_pressures_with_it_and_no_others(tmp_path: Path) -> None:
+    silent = np.where(np.arange(96) < 40, 20.0, np.nan)
+    with plant(tmp_path, TOWN, ["m0", "m1", "p2"]) as made:
+        zone = made.layout.zone[[made.network.node_index[x] for x in ("a1", "a3", "b2")]]
+        got = day(made, {0: silent, 1: -8.0, 2: 12.0})
+    assert np.isfinite(got.head[:10]).all()
+    assert np.isnan(got.head[10:, 0]).all()
+    assert np.isfinite(got.head[:, 1]).all()
+    assert np.isnan(got.inflow[10:, zone[0]]).all()
+    assert np.isfinite(got.inflow[:, zone[1:]]).all()
+
+
+@pytest.mark.parametrize("what", ["level", "pump"])
+def test_while_a_level_or_a_pump_s_meter_is_silent_what_rests_on_it_is_left_out(
+    tmp_path: Path, what: str
+) -> None:
+    gone = np.where(np.arange(96) < 40, np.nan, 3.0)
+    with plant(tmp_path, TOWN, ["m0", "m1"], pressures=("a1", "b2")) as made:
+        if what == "level":
+            got = day(made, {0: 20.0, 1: -8.0}, gone)
+        else:
+            got = day(made, {0: 20.0, 1: -8.0 * gone / 3})
+    assert np.isfinite(got.fixed).all()
+    assert np.isfinite(got.imposed).all()
+    assert np.isnan(got.head[:10, 1]).all()
+    assert np.isfinite(got.head[11:, 1]).all()
+
+
+def test_a_metered_zone_whose_meters_are_silent_has_no_balance(tmp_path: Path) -> None:
+    used = np.where(np.arange(96) < 40, np.nan, 3.0)
+    with plant(tmp_path, TOWN, ["m0", "m1"], consumption=("b1", "b2")) as made:
+        hill = made.layout.zone[made.network.node_index["b1"]]
+        got = day(made, {0: 20.0, 1: -8.0}, consumption=used)
+    assert np.isnan(got.inflow[:10, hill]).all()
+    np.testing.assert_allclose(got.inflow[10:, hill], 8 * M3H)
+
+
+def test_a_valve_that_the_file_throttles_by_the_clock_is_not_believed(tmp_path: Path) -> None:
+    text = TOWN.replace(" p1 a1 a2 200 100 120 0 Open\n", "")
+    text = text.replace("[CURVES]", "[VALVES]\n V a1 a2 100 PRV 30 0\n[CURVES]")
+    text = text.replace("[CONTROLS]\n", "[CONTROLS]\n LINK V 20 AT CLOCKTIME 10 PM\n")
+    with plant(tmp_path, text, ["m0", "m1"], pressures=("a1", "a3", "b2")) as made:
+        assert made.unmetered_pumps == []
+        got = day(made, {0: 20.0, 1: -8.0})
+    assert np.isfinite(got.head[:, [0, 2]]).all()
+    assert np.isnan(got.head[:, 1]).all()
+
+
+def test_without_any_meter_or_reading_a_day_is_still_a_day(tmp_path: Path) -> None:
+    with plant(tmp_path, TOWN, [], levels=(), pressures=()) as made:
+        got = day(made, {})
+        assert got.head.shape == (24, 0)
+        empty = Rows(
+            np.zeros(0, np.int64), np.zeros((0, 0)), np.zeros((0, 0)), np.zeros((0, 0)), np.zeros((0, 0))
+        )
+        got = made.day(empty, np.zeros(25, np.int64), np.arange(24), 0)
+    assert np.isfinite(got.fixed).all()
