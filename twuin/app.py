@@ -91,6 +91,8 @@ class Parts:
     def close(self) -> None:
         """End the jobs, then the store that they work on."""
         self.jobs.finish()
+        if self.monitor is not None:
+            self.monitor.close()
         self.store.close()
 
 

@@ -157,7 +157,8 @@ class SteadySolver:
                 self._hold(fixed[k, : len(self.fixed)] / f.length)
                 self._switch(fixed[k, len(self.fixed) :])
                 try:
-                    toolkit.initH(p, 0)
+                    # From the flows of the row before; the first row owes nothing to what was solved earlier.
+                    toolkit.initH(p, toolkit.NOSAVE if k else toolkit.INITFLOW)
                     toolkit.runH(p)
                 except Exception:  # the toolkit raises nothing more precise
                     continue

@@ -339,15 +339,21 @@ class Locator:
 
     def _suspects(self, p: Floats) -> tuple[Suspect, ...]:
         assert self._network is not None and self._model is not None
-        best = np.argsort(-p, kind="stable")[:KEPT]
-        out = []
-        for i in best:
-            if p[i] <= 0:
-                break
-            pipe = self._network.link_ids[int(self._model.pipes[i])]
-            lon, lat = self._midpoints.get(pipe, (None, None))
-            out.append(Suspect(pipe, float(p[i]), lon, lat))
-        return tuple(out)
+        return suspects(self._network, self._model.pipes, p, self._midpoints)
+
+
+def suspects(
+    network: Network, pipes: Ints, probability: Floats, midpoints: dict[str, tuple[float, float]]
+) -> tuple[Suspect, ...]:
+    """The likeliest of ``pipes`` (P,), indices of links, with their probability (P,) and their place."""
+    out = []
+    for i in np.argsort(-probability, kind="stable")[:KEPT]:
+        if probability[i] <= 0:
+            break
+        pipe = network.link_ids[int(pipes[i])]
+        lon, lat = midpoints.get(pipe, (None, None))
+        out.append(Suspect(pipe, float(probability[i]), lon, lat))
+    return tuple(out)
 
 
 def _weighted(values: Floats, weight: Floats) -> Floats:

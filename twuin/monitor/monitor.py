@@ -20,8 +20,10 @@ from twuin.monitor.engine import Engine
 from twuin.monitor.findings import flow_finding, night_findings, nights, revoked_finding
 from twuin.monitor.gate import TrustedStore
 from twuin.monitor.grid import LocalTime, local_time, midnight, moment, utc_seconds
+from twuin.monitor.joining import joined, with_tracked
 from twuin.monitor.locate import Locator, Place, Span
-from twuin.monitor.pressures import PressureWatch, joined
+from twuin.monitor.network_watch import network_watch
+from twuin.monitor.pressures import PressureWatch
 from twuin.monitor.publish import Publisher
 from twuin.monitor.silent import Silences
 from twuin.monitor.watermark import watermark
@@ -80,6 +82,7 @@ class Monitor:
         trusted = TrustedStore(store, self._engine)
         self._locator = Locator(site, trusted, network)
         self._watch = PressureWatch(site, trusted, has_model=network is not None, keep=KEEP_DAYS)
+        self._model = network_watch(site, trusted, network, KEEP_DAYS)
         self._publisher = Publisher(site, store, clock)
         self._silences = Silences(site, store)
         self._pressures = {s.id for s in self._locator.sensors}
@@ -91,6 +94,11 @@ class Monitor:
         self._said: list[Finding] | None = None
         self._found: NightFlow | None = None
         self._status = MonitorStatus(None)
+
+    def close(self) -> None:
+        """Let go of the hydraulic model."""
+        if self._model is not None:
+            self._model.close()
 
     def status(self) -> MonitorStatus:
         """How far it is. Safe from any thread."""
@@ -132,8 +140,11 @@ class Monitor:
         mark = self._mark(latest, final)
         moved = mark is not None and self._engine.proceed(mark, progress)
         self._doubt_places()
-        if mark is not None and self._watch.proceed(int(utc_seconds(np.array([mark]))[0])):
-            moved = True
+        if mark is not None:
+            second = int(utc_seconds(np.array([mark]))[0])
+            moved = self._watch.proceed(second) or moved
+            if self._model is not None:
+                moved = self._model.proceed(second, progress) or moved
         if spans or moved or self._said is None:
             self._publish()
         self._report(latest, now)
@@ -158,6 +169,11 @@ class Monitor:
         if watched:
             first_s = int(utc_seconds(np.array([min(s[0] for s in watched.values())]))[0])
             self._watch.touched(list(watched), first_s)
+        if self._model is not None:
+            placed = {n: s for n, s in spans.items() if n in self._model.ids}
+            if placed:
+                first_s = int(utc_seconds(np.array([min(s[0] for s in placed.values())]))[0])
+                self._model.touched(list(placed), first_s)
 
     def _doubt_places(self) -> None:
         """Forget places that pressures were asked for which the gate trusts no more, or again."""
@@ -166,6 +182,8 @@ class Monitor:
             first = origin + self._engine.watch.distrust_changed() * self._engine.step_s
             self._places = {k: v for k, v in self._places.items() if v[0].until <= first}
             self._watch.touched(list(self._watch.ids), first)
+            if self._model is not None:
+                self._model.touched(list(self._model.ids), first)
 
     def _mark(self, latest: dict[str, Latest], final: bool) -> np.datetime64 | None:
         if final:
@@ -217,6 +235,7 @@ class Monitor:
         """Hand over all findings, if they are not the ones that were handed over last."""
         findings: list[Finding] = []
         engine, until = self._engine, self._engine.until
+        tracked = [] if self._model is None else self._model.tracked()
         if until is not None and engine.detector.rows:
             engine.detector.estimates()
             events = engine.detector.events
@@ -224,6 +243,7 @@ class Monitor:
                 flow_finding(self._site, e, engine.origin or 0, engine.detector, self._place(e))
                 for e in events
             ]
+            findings = with_tracked(findings, tracked, self._site.timezone, self._site.monitor)
             findings = joined(findings, self._watch.findings())
             leaks = list(findings)
             origin = engine.origin or 0
@@ -235,7 +255,7 @@ class Monitor:
             if self._found is not None:
                 findings += night_findings(self._site, self._found, leaks, moment(until))
         else:
-            findings = self._watch.findings()
+            findings = joined([t.finding for t in tracked], self._watch.findings())
         findings += self._silences.findings(latest, now)
         findings.sort(key=lambda f: (f.onset, f.kind.value, f.subject))
         if findings != self._said:
@@ -243,6 +263,8 @@ class Monitor:
             self._said = findings
         if until is None or not engine.detector.rows:
             until = self._watch.until
+        if until is None and self._model is not None:
+            until = self._model.until
         mark = None if until is None else moment(until)
         self._status = MonitorStatus(mark, len(findings))
 

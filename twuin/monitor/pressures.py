@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -12,6 +12,7 @@ from analytics.drops import Drop, PairOptions
 from analytics.pairs import PairWatch
 from analytics.resample import to_rows
 from twuin.alerts.model import Finding, Kind
+from twuin.monitor.extent import first_day_of_use
 from twuin.monitor.grid import instant_of, moment, utc_seconds
 from waterworks.metering import UNUSABLE
 from waterworks.ports import ReadingStore
@@ -26,9 +27,6 @@ CHUNK_HOURS = 60 * 24
 
 NEAR = 3
 """Sensors that a finding names."""
-
-VOID_DAYS = 57
-"""After a void of more days nothing before it is of use (``Engine``)."""
 
 
 @dataclass
@@ -177,49 +175,4 @@ class PressureWatch:
         )
 
     def _first_of_use(self, g: _Group) -> int | None:
-        """The day [s since 1970] from which on readings are of use; None where there are none."""
-        extent = self._store.extent(g.names)
-        if extent is None:
-            return None
-        window = self._store.window(
-            g.names,
-            instant_of(int(utc_seconds(np.array([extent[0]]))[0]) // 86400 * 86400),
-            extent[1] + np.timedelta64(1, "us"),
-            step=np.timedelta64(86400, "s"),
-            exclude=UNUSABLE,
-        )
-        days = utc_seconds(window.times) // 86400
-        if not len(days):
-            return None
-        # A few days and then a long void are those of a device whose clock was never set.
-        voids = np.flatnonzero(np.diff(days) > VOID_DAYS)
-        first = 0
-        for void in voids.tolist():
-            if void + 1 - first >= self.options.min_days:
-                break
-            first = void + 1
-        return int(days[first]) * 86400
-
-
-def joined(leaks: Sequence[Finding], drops: Sequence[Finding]) -> list[Finding]:
-    """Leaks by inflow with the fall of pressure that belongs to each, and the falls that are left.
-
-    One leak is one finding: the inflow says how much, the pressures near what, and whichever saw it first
-    when. To a leak belongs the fall of its DMA, at the same time, whose onset is nearest.
-    """
-    left, out = list(drops), []
-    for leak in leaks:
-        mine = [d for d in left if leak.kind is Kind.LEAK and d.dma == leak.dma and _together(leak, d)]
-        if not mine:
-            out.append(leak)
-            continue
-        drop = min(mine, key=lambda d: abs(d.onset - leak.onset))
-        left.remove(drop)
-        evidence = {**leak.evidence, "pressure": drop.evidence}
-        detected, near = min(leak.detected, drop.detected), leak.near or drop.near
-        out.append(replace(leak, detected=detected, near=near, evidence=evidence))
-    return [*out, *left]
-
-
-def _together(a: Finding, b: Finding) -> bool:
-    return a.onset <= (b.ended or max(b.as_of, a.onset)) and b.onset <= (a.ended or max(a.as_of, b.onset))
+        return first_day_of_use(self._store, g.names, self.options.min_days)

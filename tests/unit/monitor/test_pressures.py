@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 from ingest.store.duck import DuckStore
 from twuin.alerts.model import Finding, Kind
 from twuin.monitor import Monitor
-from twuin.monitor.pressures import joined
 from waterworks.reading import ReadingBatch
 from waterworks.site import Dma, Sensor, Site
 from waterworks.units import Quantity
@@ -107,22 +105,3 @@ def test_pieces_and_late_readings_end_in_the_same_findings(
     late = (hour >= 31 * 24) & (hour < 33 * 24) & (whole.sensor == 2)
     shuffled = [part(whole, ~late), part(whole, late)]
     assert watched(unmetered, tmp_path, shuffled, recorder, clock)[0] == once
-
-
-def finding(onset_h: float, detected_h: float, **rest: Any) -> Finding:
-    t = datetime(2026, 3, 1, tzinfo=UTC)
-    hours = [t + timedelta(hours=h) for h in (onset_h, detected_h, 500)]
-    return replace(Finding(Kind.LEAK, "D1", "D1", *hours), **rest)
-
-
-def test_a_leak_that_inflow_and_pressure_show_is_one_finding_seen_by_whichever_was_first() -> None:
-    flow = finding(100, 130, flow=0.004)
-    near = finding(96, 110, near=("P1",), evidence={"statistic": 9.0})
-    other = finding(300, 310, near=("P2",))
-    both = joined([flow], [near, other])
-    assert [f.detected for f in both] == [near.detected, other.detected]
-    assert both[0].flow == 0.004 and both[0].near == ("P1",) and both[0].onset == flow.onset
-    assert both[0].evidence == {"pressure": {"statistic": 9.0}}
-    low = replace(flow, kind=Kind.LOW_INFLOW)
-    assert joined([low], [near]) == [low, near]
-    assert joined([replace(flow, dma="D2")], [near])[1:] == [near]

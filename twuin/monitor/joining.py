@@ -1,0 +1,126 @@
+"""One leak is one finding: what inflow, the hydraulic model and pressures say of it, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from twuin.alerts.model import Finding, Kind
+from twuin.monitor.network_watch import Tracked
+from twuin.monitor.search import visit_gain
+from waterworks.site import MonitorOptions
+
+EXPLAINED = 0.5
+"""An excess of inflow is that of tracked leaks where these have grown since by this share of it."""
+
+SLACK = timedelta(days=2)
+"""A start may be later than it was: of a leak that grows, inflow and pressures see it at different sizes."""
+
+INSIDE = 0.2
+"""Probability of a tracked leak to be in a DMA, for it to be what this DMA's inflow shows."""
+
+
+def with_tracked(
+    leaks: Sequence[Finding], tracked: Sequence[Tracked], zone: ZoneInfo, options: MonitorOptions
+) -> list[Finding]:
+    """Leaks by inflow, each put together with the tracked leak that has caused most of it.
+
+    An excess that tracked leaks do not account for stands for itself, as does a leak that inflow has not
+    shown.
+    """
+    parts: dict[int, list[Finding]] = {}
+    left: list[Finding] = []
+    for leak in leaks:
+        cause = _cause(leak, tracked, zone) if leak.kind is Kind.LEAK else None
+        if cause is None:
+            left.append(leak)
+        else:
+            parts.setdefault(cause, []).append(leak)
+    return [
+        *left,
+        *(_one(t, sorted(parts.get(k, []), key=lambda f: f.onset), options) for k, t in enumerate(tracked)),
+    ]
+
+
+def _cause(leak: Finding, tracked: Sequence[Tracked], zone: ZoneInfo) -> int | None:
+    """Index of the tracked leak that has grown most since the excess began, if together they explain it."""
+    since = (min(leak.onset, leak.onset_low or leak.onset) - SLACK).astimezone(zone).toordinal()
+    until = (leak.ended or leak.as_of).astimezone(zone).toordinal()
+    growth = [
+        _growth(t.flow, since, until) if t.told.share.get(leak.dma, 0.0) >= INSIDE else 0.0 for t in tracked
+    ]
+    if sum(growth) < EXPLAINED * abs(leak.flow) or not any(growth):
+        return None
+    return max(range(len(growth)), key=lambda k: growth[k])
+
+
+def _growth(flow: dict[int, float], since: int, until: int) -> float:
+    before = flow.get(since - 1, 0.0)
+    return max([0.0, *(f - before for day, f in flow.items() if since <= day <= until)])
+
+
+def _one(t: Tracked, inflow: Sequence[Finding], options: MonitorOptions) -> Finding:
+    """Size and place of the tracked leak, with the hours of the inflow."""
+    leak = t.finding
+    if not inflow:
+        return leak
+    first = inflow[0]
+    confidence, as_of, ended = leak.confidence, leak.as_of, leak.ended
+    for part in inflow:
+        confidence = 1 - (1 - confidence) * (1 - part.confidence)
+        as_of = max(as_of, part.as_of)
+    # It lasts as long as either says so; where both do not, inflow has the hour.
+    ends = [part.ended for part in inflow if part.ended is not None]
+    if len(ends) < len(inflow):
+        ended = None
+    elif t.told.fallen and (ended is None or abs(ended - max(ends)) <= SLACK):
+        ended = max(ends)
+    elif ended is not None:
+        ended = max(ended, *ends)
+    volume = leak.volume
+    if ended is None and as_of > leak.as_of:
+        volume += leak.flow * (as_of - leak.as_of).total_seconds()
+    near_start = abs(first.onset - leak.onset) <= SLACK
+    return replace(
+        leak,
+        subject=first.subject if first.detected <= leak.detected else leak.subject,
+        onset=first.onset if near_start else min(first.onset, leak.onset),
+        onset_low=first.onset_low if near_start else leak.onset_low,
+        onset_high=first.onset_high if near_start else leak.onset_high,
+        detected=min(leak.detected, *(f.detected for f in inflow)),
+        as_of=as_of,
+        ended=ended,
+        volume=volume,
+        confidence=confidence,
+        near=leak.near or first.near,
+        evidence={**leak.evidence, "inflow": first.evidence},
+        gain=None
+        if ended is not None
+        else visit_gain(options, leak.flow, leak.flow_low, leak.flow_high, confidence, t.told.found),
+    )
+
+
+def joined(leaks: Sequence[Finding], drops: Sequence[Finding]) -> list[Finding]:
+    """Leaks with the fall of pressure that belongs to each, and the falls that are left.
+
+    The inflow says how much, the pressures near what, and whichever saw it first when. To a leak belongs the
+    fall of its DMA, at the same time, whose onset is nearest.
+    """
+    left, out = list(drops), []
+    for leak in leaks:
+        mine = [d for d in left if leak.kind is Kind.LEAK and d.dma == leak.dma and _together(leak, d)]
+        if not mine:
+            out.append(leak)
+            continue
+        drop = min(mine, key=lambda d: abs(d.onset - leak.onset))
+        left.remove(drop)
+        evidence = {**leak.evidence, "pressure": drop.evidence}
+        detected, near = min(leak.detected, drop.detected), leak.near or drop.near
+        out.append(replace(leak, detected=detected, near=near, evidence=evidence))
+    return [*out, *left]
+
+
+def _together(a: Finding, b: Finding) -> bool:
+    return a.onset <= (b.ended or max(b.as_of, a.onset)) and b.onset <= (a.ended or max(a.as_of, b.onset))
