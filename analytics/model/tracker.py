@@ -52,6 +52,10 @@ SENSOR_PRIOR = 1e-3
 """Of one sensor to be off rather than a leak to have begun; shared by all sensors."""
 
 
+NOTHING = Belief(np.zeros(0), np.zeros((0, 0)), (), 0)
+"""What is believed before the first day that could be solved."""
+
+
 @dataclass(slots=True)
 class Leak:
     """One leak. Days count from the tracker's first.
@@ -80,7 +84,8 @@ class Leak:
 
 
 class Note(NamedTuple):
-    """What was decided at the end of a day: "found", "closed", "moved", "sensor" or "repaired"."""
+    """What was decided at the end of a day: "found", "closed", "moved", "sensor", "repaired",
+    "unread" or "anew"."""
 
     day: int
     what: str
@@ -133,9 +138,10 @@ class Tracker:
         self._prior = np.log(np.maximum(layout.length, 0.1) / np.maximum(layout.length, 0.1).sum())
         self._reference: Reference | None = None
         self._days: dict[int, tuple[Hours, Observation]] = {}
-        self._after: dict[int, Belief] = {}
+        self._after: dict[int, Belief] = {-1: NOTHING}
         self._rows_of: dict[tuple[int, int], Floats] = {}
         self._noise_of: dict[int, Floats] = {}
+        self._start = self.saved()
 
     @property
     def open(self) -> list[Leak]:
@@ -190,11 +196,32 @@ class Tracker:
 
     def advance(self, hours: Hours, repaired: Sequence[int] = ()) -> list[Note]:
         """Take one more day. repaired: pipes (indices of ``Layout.pipes``) known to have been repaired in
-        it."""
+        it.
+
+        A day whose numbers break the arithmetic (readings of another place, in another unit) is taken as one
+        without readings; where not even that helps, all that was known before it is forgotten.
+        """
+        before = self.saved()
+        try:
+            return self._advance(hours, repaired)
+        except np.linalg.LinAlgError as e:
+            self.restore(before)
+            nothing = hours._replace(
+                head=np.full_like(hours.head, np.nan), inflow=np.full_like(hours.inflow, np.nan)
+            )
+            try:
+                self._advance(nothing, ())
+                self.notes.append(Note(self.day, "unread", -1, f"taken as a day without readings: {e}"))
+            except np.linalg.LinAlgError:
+                start = self._start._replace(day=before.day, made=before.made, notes=before.notes)
+                self.restore(start._replace(after={before.day: NOTHING}))
+                self._advance(nothing, ())
+                self.notes.append(Note(self.day, "anew", -1, "all before it is forgotten"))
+            return self.notes[len(before.notes) :]
+
+    def _advance(self, hours: Hours, repaired: Sequence[int]) -> list[Note]:
         self.day += 1
         d, before = self.day, len(self.notes)
-        if d == 0:
-            self._after[-1] = Belief(np.zeros(0), np.zeros((0, 0)), (), 0)
         self._step(d, hours, disturbed=bool(repaired))
         for pipe in repaired:
             self._repaired(d, pipe)

@@ -206,9 +206,12 @@ class NetworkWatch:
             part = slice(before, int(edges[-1]))
             rows = Rows(seconds[part], *np.split(values[part], ends, axis=1))
             local = local_time(hours, 3600, self._site.timezone, self._site.monitor.holidays)
-            self._tracker.advance(
+            notes = self._tracker.advance(
                 self.plant.day(rows, edges - before, local.hour.astype(np.int64), int(local.weekday[0]))
             )
+            for note in notes:
+                if note.what in ("unread", "anew"):
+                    log.warning("the hydraulic model, day from %s: %s", moment(start), note.detail)
             self._tell()
             self._save(day)
 

@@ -282,6 +282,26 @@ def test_missing_readings_are_done_without() -> None:
     assert tracker.layout.distance[likeliest(tracker), 30] <= 200
 
 
+@pytest.mark.parametrize("broken", [1, 2])
+def test_a_day_that_breaks_the_arithmetic_costs_no_more_than_what_was_known(
+    monkeypatch: pytest.MonkeyPatch, broken: int
+) -> None:
+    grid = Grid(wrong=0.1)
+    step, failed = Tracker._step, []
+
+    def breaking(self: Tracker, d: int, hours: Hours, **how: bool) -> None:
+        if d == 5 and len(failed) < broken:
+            failed.append(d)
+            raise np.linalg.LinAlgError("not positive definite")
+        step(self, d, hours, **how)
+
+    monkeypatch.setattr(Tracker, "_step", breaking)
+    tracker = fed(grid, days(grid, 32, steady(30, 6.0, 22)))
+    assert [n.what for n in tracker.notes if n.day == 5] == (["unread"], ["anew"])[broken - 1]
+    (leak,) = tracker.leaks.values()
+    assert 22 <= leak.found <= 24
+
+
 def test_a_network_without_a_solved_day_yet_waits() -> None:
     grid = Grid()
     hours = days(grid, 3, lambda d: {})
