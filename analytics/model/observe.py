@@ -89,7 +89,7 @@ def observe(
     borrowed = given.borrowed if reference is None else reference.borrowed
     trouble = False
     for k, rows in enumerate(blocks_of(options, hours.hour)):
-        balance[k] = _mean(given.unmetered[rows])
+        balance[k] = _whole(given.unmetered[rows], hours.nominal[rows] @ _members(layout))
         inflow[k] = _mean(hours.inflow[rows])
         use = rows & solved
         if not use.any():
@@ -175,6 +175,17 @@ def _mean(values: Floats) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         mean: Floats = np.where(count > 0, np.where(ok, values, 0.0).sum(0) / count, np.nan)
     return mean
+
+
+def _whole(values: Floats, usual: Floats) -> Floats:
+    """Mean (Z,) over rows of values (H, Z) where hours are missing: those that are there, by what is usual in
+    them (H, Z) and in all. NaN where most are missing: a morning says nothing of a night."""
+    there = np.isfinite(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        typical = np.where(there, usual, 0.0).sum(0) / there.sum(0)
+        part = np.where(there.all(0) | ~(typical > 0), 1.0, usual.mean(0) / typical)
+    out: Floats = np.where(there.sum(0) * 2 > len(values), _mean(values) * part, np.nan)
+    return out
 
 
 def signatures(layout: Layout, options: Options, response: Floats) -> Floats:

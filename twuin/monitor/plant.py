@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analytics.model.demand import SCALED
 from analytics.model.layout import Hours, Layout
 from analytics.radius import pipe_distances
+from twuin.monitor.dry import dry_hours
 from twuin.monitor.reliance import Bounds, Reliance
 from twuin.monitor.through import Source, flow_sources, imposable, parts
 from waterworks.controls import controlled_links
@@ -88,10 +89,10 @@ class Plant:
         self._tank_zone = np.zeros((len(points.level), zones))
         self._tank_zone[np.arange(len(points.level)), zone[points.level]] = 1.0
         zone = np.where(fixed, -1, zone)
-        member = zone[:, None] == np.arange(zones)
-        self._zone_demand = n.base_demand @ member
+        self._member = (zone[:, None] == np.arange(zones)).astype(np.float64)
+        self._sensor_zone = zone[points.pressure]
+        self._zone_demand = n.base_demand @ self._member
         self._usual = n.base_demand[points.consumption]
-        self._meter_zone = member[points.consumption].astype(np.float64)
         self.pipes: Ints = np.flatnonzero((n.link_kind <= LinkKind.PIPE) & n.open & (n.length > 0)).astype(
             np.int64
         )
@@ -179,10 +180,15 @@ class Plant:
         net[:, ~self._balanced] = np.nan
         inflow, consumption = hourly(net, edges), hourly(rows.consumption, edges)
         inflow[self._unheard(consumption)] = np.nan
+        nominal = self.solver.weekly[(weekday * 24 + hour) % WEEK_HOURS]
+        still = np.where(self._tank_zone.any(0), np.nan, net)  # what a tank gives does not flow in
+        dry = dry_hours(rows.pressure, self._sensor_zone, still, nominal @ self._member, edges)
+        inflow[dry] = np.nan
         imposed = hourly(self._through(rows.flow, rate, self._imposed), edges)
         bounds, silent = self._levels(hourly(rows.level, edges))
         states, unsure = self._states(rows.flow, rate, edges)
         head = hourly(rows.pressure, edges) + n.elevation[points.pressure]
+        head[(dry @ self._member[points.pressure].T) > 0] = np.nan
         for what, missing in (
             ("level", silent),
             ("switch", unsure),
@@ -200,7 +206,7 @@ class Plant:
             consumption,
             np.where(np.isfinite(imposed), imposed, 0.0),
             np.hstack([bounds, states]),
-            self.solver.weekly[(weekday * 24 + hour) % WEEK_HOURS],
+            nominal,
             weekday,
         )
 
@@ -238,12 +244,26 @@ class Plant:
             share = hourly(np.where(np.isfinite(q), q > idle, np.nan), edges)[:, 0]
             states[:, column] = share > 0.5
             unsure[:, column] = ~((share == 0) | (share == 1))
+        for on in np.unique(states, axis=0):
+            cut = self._cut_off(on)
+            same = (states == on).all(1)
+            states[np.ix_(same, cut)], unsure[np.ix_(same, cut)] = 1.0, True
         return states, unsure
+
+    def _cut_off(self, on: Floats) -> Bools:
+        """Links (S,) whose being off leaves a part without a reservoir or a tank: nothing says its heads."""
+        n, switched = self.network, self.solver.switched
+        joined = self._conducts.copy()
+        joined[self.solver.shut] = False
+        joined[switched[on < 0.5]] = False
+        part = parts(n, joined)
+        held = np.isin(part, part[n.node_kind != NodeKind.JUNCTION])
+        return np.asarray((on < 0.5) & ~(held[n.start[switched]] & held[n.end[switched]]))
 
     def _unheard(self, consumption: Floats) -> Bools:
         """Zones (H, Z) most of whose customers are metered, where too few of these meters are heard."""
-        used = np.where(np.isfinite(consumption), self._usual, 0.0) @ self._meter_zone
-        metered = self._usual @ self._meter_zone
+        used = np.where(np.isfinite(consumption), self._usual, 0.0) @ self._member[self.points.consumption]
+        metered = self._usual @ self._member[self.points.consumption]
         return np.asarray((metered > SCALED * self._zone_demand) & (used < HEARD * metered))
 
 

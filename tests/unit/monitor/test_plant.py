@@ -149,22 +149,33 @@ def test_pressures_that_rest_on_a_pump_of_which_nothing_is_known_are_left_out(tm
     assert np.isnan(got.head[:, 1]).all()
 
 
-def test_a_pump_that_alone_serves_a_part_works_on_its_curve_and_stops_with_its_meter(tmp_path: Path) -> None:
-    running = np.where(np.arange(96) < 22, 0.0, 6.0)  # until 05:30
+def test_a_pump_that_alone_serves_a_part_works_on_its_curve(tmp_path: Path) -> None:
+    standing = np.where(np.arange(96) < 22, 0.1, 6.0)  # until 05:30, its meter creeps
     with plant(tmp_path, NO_TANK, ["m0", "PU"], levels=()) as made:
         assert made.unmetered_pumps == []
         assert len(made.layout.imposed) == 0
-        got = day(made, {0: 20.0, 1: running})
+        got = day(made, {0: 20.0, 1: standing})
         demand = np.zeros((1, len(made.network.node_ids)))
         demand[0, made.network.node_index["b2"]] = 6 * M3H
-        on, flow = made.solver.solve(demand, got.fixed[-1:])
+        head, flow = made.solver.solve(demand, got.fixed[-1:])
         hydraulics = NetworkHydraulics(made.network, made.solver)
-        assert np.isfinite(hydraulics.linear(on[0], flow[0]).slope[made.network.link_index["PU"]])
-    assert got.fixed[:, -1].tolist() == [0.0] * 6 + [1.0] * 18  # half of the sixth hour
-    b2 = made.network.node_index["b2"]
-    assert 40 < on[0, b2] < 80
-    assert np.isnan(got.head[5, 1])  # on and off within the hour: neither
-    assert np.isfinite(got.head[np.arange(24) != 5, 1]).all()
+        assert np.isfinite(hydraulics.linear(head[0], flow[0]).slope[made.network.link_index["PU"]])
+        b2 = made.network.node_index["b2"]
+    assert 40 < head[0, b2] < 80
+    assert np.isfinite(got.head[:, 0]).all()
+    assert np.isnan(got.head[:6, 1]).all()  # while it stands nothing holds the hill's heads
+    assert np.isfinite(got.head[6:, 1]).all()
+    assert (got.fixed[:, -1] == 1).all()
+
+
+def test_of_two_pumps_side_by_side_that_runs_which_its_meter_says(tmp_path: Path) -> None:
+    text = NO_TANK.replace(" PU s u HEAD C\n", " PU s u HEAD C\n PV s u HEAD C\n")
+    first = np.arange(96) < 48
+    with plant(tmp_path, text, ["m0", "PU", "PV"], levels=()) as made:
+        got = day(made, {0: 20.0, 1: 6.0 * first, 2: 6.0 * ~first})
+    assert got.fixed[:, -2].tolist() == [1.0] * 12 + [0.0] * 12
+    assert got.fixed[:, -1].tolist() == [0.0] * 12 + [1.0] * 12
+    assert np.isfinite(got.head).all()
 
 
 def test_a_silent_meter_takes_its_own_zone_s_pressures_with_it_and_no_others(tmp_path: Path) -> None:
@@ -224,3 +235,35 @@ def test_without_any_meter_or_reading_a_day_is_still_a_day(tmp_path: Path) -> No
         )
         got = made.day(empty, np.zeros(25, np.int64), np.arange(24), 0)
     assert np.isfinite(got.fixed).all()
+
+
+def test_hours_without_supply_say_nothing_of_leaks_there_and_hours_elsewhere_do(tmp_path: Path) -> None:
+    with plant(tmp_path, TOWN, ["m0", "m1"], pressures=("a2", "b2")) as made:
+        hill = made.layout.zone[made.network.node_index["b1"]]
+        low = made.layout.zone[made.network.node_index["a2"]]
+        p = made.points
+        pressure = np.full((97, 2), 30.0)
+        pressure[1 + 40 : 1 + 48, 1] = 0.0  # 10 to 12 o'clock
+        rows = Rows(
+            np.arange(-1, 96) * 900,
+            pressure,
+            np.tile([20.0 * M3H, -8.0 * M3H], (97, 1)),
+            np.full((97, len(p.level)), 3.0),
+            np.zeros((97, 0)),
+        )
+        got = made.day(rows, 1 + 4 * np.arange(25), np.arange(24), 0)
+    off = np.isin(np.arange(24), [9, 10, 11, 12, 13])  # as it goes, and while it comes back
+    assert np.isnan(got.head[off, 1]).all()
+    assert np.isnan(got.inflow[off, hill]).all()
+    assert np.isfinite(got.head[~off]).all()
+    assert np.isfinite(got.inflow[:, low]).all()
+
+
+def test_a_zone_into_which_nothing_flows_is_without_supply(tmp_path: Path) -> None:
+    shut = np.where(np.arange(96) // 4 == 15, 0.0, 20.0)
+    with plant(tmp_path, TOWN, ["m0", "m1"]) as made:
+        got = day(made, {0: shut + 8.0 * (shut == 0), 1: -8.0})  # all that flows in goes up the hill
+        low = made.layout.zone[made.network.node_index["a2"]]
+    off = np.isin(np.arange(24), [14, 15, 16, 17])
+    assert np.isnan(got.inflow[off, low]).all()
+    assert np.isfinite(got.inflow[~off, low]).all()
