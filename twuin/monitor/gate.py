@@ -19,7 +19,7 @@ from twuin.monitor.grid import instant_of, moment, utc_seconds
 from waterworks.gating import Gating, gating
 from waterworks.network import Network
 from waterworks.ports import ReadingStore
-from waterworks.reading import AppendResult, Changes, Gap, Latest, Quality, ReadingBatch, Window
+from waterworks.reading import Quality
 from waterworks.site import Site
 from waterworks.units import SI_UNIT
 
@@ -147,50 +147,6 @@ class SiteGate:
     def _area(self, name: str) -> int:
         i = self._column.get(name)
         return -1 if i is None else int(self.frame.area[i])
-
-
-class TrustedStore:
-    """A store whose windows leave out what the gate does not trust. ``engine`` knows what that is."""
-
-    def __init__(self, store: ReadingStore, engine: Any) -> None:
-        self._store, self._engine = store, engine
-
-    def window(
-        self,
-        sensors: Sequence[str],
-        start: np.datetime64,
-        end: np.datetime64,
-        *,
-        step: np.timedelta64 | None = None,
-        exclude: int = 0,
-    ) -> Window:
-        found = self._store.window(sensors, start, end, step=step, exclude=exclude)
-        step_s = 0 if step is None else int(step / np.timedelta64(1, "s"))
-        doubt = self._engine.distrusted(list(sensors), utc_seconds(found.times), step_s)
-        return Window(found.times, np.where(doubt, np.nan, found.values), found.quality)
-
-    def append(self, batch: ReadingBatch) -> AppendResult:
-        return self._store.append(batch)
-
-    def latest(self, sensors: Sequence[str] | None = None) -> dict[str, Latest]:
-        return self._store.latest(sensors)
-
-    def gaps(
-        self, sensor: str, start: np.datetime64, end: np.datetime64, longer_than: np.timedelta64
-    ) -> list[Gap]:
-        return self._store.gaps(sensor, start, end, longer_than)
-
-    def extent(self, sensors: Sequence[str] | None = None) -> tuple[np.datetime64, np.datetime64] | None:
-        return self._store.extent(sensors)
-
-    def changes(self, since: int) -> Changes:
-        return self._store.changes(since)
-
-    def names(self) -> list[str]:
-        return self._store.names()
-
-    def close(self) -> None:
-        self._store.close()
 
 
 def _rounded(value: float) -> float | None:

@@ -18,7 +18,6 @@ from analytics.options import Options
 from twuin.alerts.model import Finding
 from twuin.monitor.engine import Engine
 from twuin.monitor.findings import flow_finding, night_findings, nights, revoked_finding
-from twuin.monitor.gate import TrustedStore
 from twuin.monitor.grid import LocalTime, local_time, midnight, moment, utc_seconds
 from twuin.monitor.joining import joined, with_tracked
 from twuin.monitor.locate import Locator, Place, Span
@@ -33,6 +32,7 @@ from waterworks.ports import Clock, ReadingStore
 from waterworks.reading import Latest
 from waterworks.series import is_derived
 from waterworks.site import Role, Site
+from waterworks.trusted import TrustedStore
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Monitor:
         self._site, self._store, self._alerts, self._clock = site, store, alerts, clock
         self._lateness_s = lateness_s
         self._engine = Engine(site, store, network, options or Options(), KEEP_DAYS)
-        trusted = TrustedStore(store, self._engine)
+        trusted = TrustedStore(store, self._engine.distrusted)
         self._locator = Locator(site, trusted, network)
         self._watch = PressureWatch(site, trusted, has_model=network is not None, keep=KEEP_DAYS)
         self._model = network_watch(site, trusted, network, KEEP_DAYS)

@@ -15,6 +15,7 @@ from twuin import __version__
 from twuin.alerts.model import Alert, Kind, State
 from twuin.alerts.service import AlertService
 from twuin.views.area import area_pipes
+from twuin.views.believed import believed
 from twuin.views.convert import M3H, SHOWN_UNIT, alert_fields, alert_out, datetimes, entry_out, nulls, shown
 from twuin.views.curves import DAY, curve
 from twuin.views.dmas import dma_states, inlets_of, night_flows
@@ -105,8 +106,9 @@ class Views:
         self._progress = Progress(clock_speed)
         self._parts = parts
         self._ingest = ingest
-        self._losses = report_maker(site, store, network)
-        self._factors = Factors(site, store, network)
+        trusted = believed(store, alerts)
+        self._losses = report_maker(site, trusted, network)
+        self._factors = Factors(site, trusted, network)
 
     # The site
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from twuin.alerts.model import Kind, Reason
 from twuin.losses.model import LossReport
 from twuin.views.losses import DAYS, MAX_DAYS, Kept, days_of, wrong_days
 from twuin.views.views import Views
@@ -95,3 +96,24 @@ def test_a_report_that_was_just_made_is_not_made_again() -> None:
         kept.get(day, day)
     kept.get(days[0], days[0])  # long pushed out by others
     assert len(made) == 12
+
+
+def test_a_meter_that_was_found_wrong_counts_for_nothing_until_it_recovers(small_town: Any) -> None:
+    t = small_town
+    day = date(2026, 3, 9)
+    wrong = replace(t.leak("D2", onset_h=-48), kind=Kind.SENSOR, subject="D1-D2")
+
+    def metered() -> bool:
+        views = Views(t.site, t.store, t.alerts, clock=t.clock)
+        d2 = next(d for d in views.losses(day, day).dmas if d.id == "D2")
+        return d2.balance.system_input is not None
+
+    assert metered()
+    t.alerts.apply([wrong])
+    assert not metered()
+    t.alerts.apply([replace(wrong, ended=wrong.onset + timedelta(hours=2))])
+    assert metered(), "it told the truth again before that day"
+    t.alerts.apply([wrong])
+    (alert,) = t.alerts.list(kinds=[Kind.SENSOR]).items
+    t.alerts.act(alert.id, "close", version=alert.version, reason=Reason.FALSE_ALARM)
+    assert metered(), "a person says that it was right"
