@@ -73,21 +73,22 @@ class Belief:
         ids = tuple(k for k in self.ids if k != leak)
         return Belief(self.mean[keep], self.covariance[np.ix_(keep, keep)], ids, self.biases)
 
-    def predicted(self, bias_noise: Floats, calm: Floats, pace: Floats) -> Belief:
+    def predicted(self, bias_noise: Floats, calm: Floats, pace: Floats, drift: Floats) -> Belief:
         """A day later. bias_noise (biases, biases): how biases wander in a day; growth changes by calm (K,)
-        [m3/s a day] and by the share pace (K,) of itself."""
-        n, r = len(self.mean), self.biases
-        turn = np.eye(n)
-        noise = np.zeros((n, n))
-        noise[:r, :r] = bias_noise
-        for k in range(len(self.ids)):
-            i = r + WIDTH * k
-            turn[i, i + 1] = 1.0
-            turn[i + 1, i + 1] = FADING
-            wander = float(calm[k] + pace[k] * abs(self.mean[i + 1])) ** 2
-            noise[i + 1, i + 1] = wander
-            noise[i, i] = (0.5 * float(calm[k])) ** 2
-        return Belief(turn @ self.mean, turn @ self.covariance @ turn.T + noise, self.ids, r)
+        [m3/s a day] and by the share pace (K,) of itself, a flow by drift (K,) [m3/s] beside it."""
+        r = self.biases
+        mean, covariance = self.mean.copy(), self.covariance.copy()
+        i = r + WIDTH * np.arange(len(self.ids))
+        mean[i] += mean[i + 1]
+        mean[i + 1] *= FADING
+        covariance[i] += covariance[i + 1]
+        covariance[:, i] += covariance[:, i + 1]
+        covariance[i + 1] *= FADING
+        covariance[:, i + 1] *= FADING
+        covariance[:r, :r] += bias_noise
+        covariance[i, i] += drift**2
+        covariance[i + 1, i + 1] += (calm + pace * np.abs(self.mean[i + 1])) ** 2
+        return Belief(mean, covariance, self.ids, r)
 
     def errors(self, leak: int) -> slice:
         """Where the coefficients of its signature's errors are."""
@@ -103,6 +104,39 @@ class Belief:
         out.covariance[:, own] = 0.0
         out.covariance[own, own] = np.eye(MODES)
         return out
+
+    def fallen(self, leak: int, flow_variance: float) -> Belief:
+        """Its flow may have become any other, and what was known of its growth is over."""
+        out = self.copy()
+        i = out.at(leak)
+        out.mean[i + 1] = 0.0
+        out.covariance[i + 1, :] = 0.0
+        out.covariance[:, i + 1] = 0.0
+        out.covariance[i, i] += flow_variance
+        return out
+
+    def forward(self, sd: float) -> Belief:
+        """No leak runs backwards: flows below zero are held to be zero, give or take ``sd`` [m3/s]."""
+        out = self
+        for leak in self.ids:
+            i = out.at(leak)
+            if out.mean[i] >= 0.0:
+                continue
+            column = out.covariance[:, i]
+            gain = column / (column[i] + sd**2)
+            covariance = out.covariance - np.outer(gain, column)
+            mean = out.mean - gain * out.mean[i]
+            mean[i + 1] = max(mean[i + 1], 0.0)
+            out = Belief(mean, 0.5 * (covariance + covariance.T), self.ids, self.biases)
+        return out
+
+    def sound(self) -> Belief:
+        """Without variances below zero, which rounding brings about after long."""
+        scale = np.sqrt(np.maximum(np.diag(self.covariance), 1e-30))
+        values, vectors = np.linalg.eigh(self.covariance / np.outer(scale, scale))
+        part = vectors * np.sqrt(np.maximum(values, 1e-9))
+        part = scale[:, None] * part
+        return Belief(self.mean.copy(), part @ part.T, self.ids, self.biases)
 
     def widened(self, leak: int, flow_variance: float, growth_variance: float) -> Belief:
         out = self.copy()

@@ -193,3 +193,14 @@ def test_a_covariance_at_the_edge_of_rounding_has_a_factor_and_nonsense_has_none
         factor(np.full((3, 3), np.nan))
     with pytest.raises(LinAlgError):
         factor(-np.eye(3))
+
+
+def test_a_leak_that_has_fallen_is_not_expected_to_fall_on() -> None:
+    """Mended in the evening, most of the fall shows on the next day and looks like growth, downwards."""
+    calm, pace = np.full(2, 0.01), np.full(2, 0.25)
+    fallen = Belief(np.zeros(0), np.zeros((0, 0)), (), 0).added(1, 0.9, 0.5, 7.0).added(2, 20.0, 0.5, 7.0)
+    fallen.mean[[fallen.at(1) + 1, fallen.at(2) + 1]] = -21.4, 3.0
+    tomorrow = fallen.forward().predicted(np.zeros((0, 0)), calm, pace)
+    assert tomorrow.flow(1) == pytest.approx(0.0)
+    assert tomorrow.flow(2) == pytest.approx(23.0)
+    assert fallen.forward().covariance == pytest.approx(fallen.covariance)

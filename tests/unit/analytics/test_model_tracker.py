@@ -196,6 +196,26 @@ def test_a_sensor_that_steps_is_no_leak() -> None:
     assert [n.what for n in tracker.notes].count("sensor") >= 1
 
 
+def test_sensors_whose_datum_is_wrong_see_a_burst_as_well_as_others() -> None:
+    grid = Grid(wrong=0.1)
+    hours = days(grid, 30, steady(30, 6.0, 20))
+    wrong = np.random.default_rng(5).normal(0, 0.5, len(SENSORS))
+    tracker = fed(grid, [h._replace(head=h.head + wrong) for h in hours])
+    (leak,) = tracker.leaks.values()
+    assert 20 <= leak.found <= 21
+    assert tracker.layout.distance[likeliest(tracker), 30] <= 200
+
+
+def test_a_repair_that_nobody_tells_of_leaves_nothing_behind() -> None:
+    """The fall is a step: going on with it would make room for a leak that is not there."""
+    grid = Grid(wrong=0.1)
+    evening = {25: 18.5}
+    tracker = fed(grid, days(grid, 40, lambda d: {30: evening.get(d, 20.0)} if 12 <= d < 26 else {}))
+    (leak,) = tracker.leaks.values()
+    assert leak.closed is not None and 26 <= leak.closed <= 31
+    assert max(leak.flow[d] for d in leak.flow if d >= 28) < 2.0 * M3H
+
+
 def test_a_known_repair_closes_the_tracked_leak_at_once() -> None:
     grid = Grid(wrong=0.1)
     tracker = Tracker(grid.layout(), grid, Options())
