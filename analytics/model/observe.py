@@ -16,6 +16,10 @@ from analytics.sensitivity import head_response
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+PASSING = 0.1
+"""Share of all water that is taken to flow in where nobody uses any (a pump's main, a tank's chamber): what
+balances are off by there goes by what passes, not by the nothing that stays."""
+
 
 @dataclass(slots=True)
 class Observation:
@@ -111,6 +115,10 @@ def observe(
         noise[k] = per_node @ per_node.T + common @ common.T
         errors = _errors(layout, options, plain, head[use], linear.slope, per_node)
         wrong.append(np.hstack([errors, options.borrowed_sd * common[:, borrowed]]))
+    passing = ~(hours.nominal @ _members(layout)).any(0)
+    inflow[:, passing] = np.where(
+        np.isfinite(inflow[:, passing]), PASSING * np.nansum(np.abs(inflow), 1)[:, None], np.nan
+    )
     if trouble:
         effect = np.zeros((b * m, 0 if reference is None else reference.modes.shape[1]))
     else:

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from analytics.model.layout import Hours
+from analytics.model.noise import Noise
+from analytics.model.observe import observe
+from analytics.model.options import Options
 from firmware_sim.town import demo_site_folder
 from twuin.monitor.hydraulics import NetworkHydraulics
 from twuin.monitor.plant import Plant, Points, Rows
@@ -267,3 +270,18 @@ def test_a_zone_into_which_nothing_flows_is_without_supply(tmp_path: Path) -> No
     off = np.isin(np.arange(24), [14, 15, 16, 17])
     assert np.isnan(got.inflow[off, low]).all()
     assert np.isfinite(got.inflow[~off, low]).all()
+
+
+def test_what_only_passes_through_is_not_balanced_to_the_drop(tmp_path: Path) -> None:
+    with plant(tmp_path, TOWN, ["m0", "m1", "PU"]) as made:
+        chamber = made.layout.zone[made.network.node_index["s"]]
+        hydraulics = NetworkHydraulics(made.network, made.solver)
+        hours = day(made, {0: 20.0, 1: -8.0, 2: 8.0})
+        seen, _ = observe(made.layout, hydraulics, Options(), hours, np.zeros((0, 9)), np.zeros(0), None)
+        inflow = seen.inflow.reshape(3, made.layout.zones)
+        noise = Noise(Options(), 2, made.layout.zones)
+        noise.begin(seen.residual[6:], seen.inflow)
+    # Of 20 m3/h that the town takes 2 are taken to pass: its two meters may differ by 4 % of that.
+    np.testing.assert_allclose(inflow[:, chamber], 2 * M3H)
+    sd = np.sqrt(noise.balance.reshape(3, -1)[:, chamber])
+    np.testing.assert_allclose(sd, 0.04 * 2 * M3H, rtol=1e-3)
