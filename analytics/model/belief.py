@@ -115,7 +115,14 @@ class Belief:
         out.covariance[i, i] += flow_variance
         return out
 
-    def forward(self, sd: float) -> Belief:
+    def forward(self) -> Belief:
+        """No leak will run backwards tomorrow: one that has fallen was mended, it does not fall on."""
+        out = self.copy()
+        for i in range(self.biases, len(out.mean), WIDTH):
+            out.mean[i + 1] = max(out.mean[i + 1], -max(out.mean[i], 0.0))
+        return out
+
+    def held(self, sd: float) -> Belief:
         """No leak runs backwards: flows below zero are held to be zero, give or take ``sd`` [m3/s]."""
         out = self
         for leak in self.ids:

@@ -80,14 +80,14 @@ class Noise:
             gradient = 0.5 * (up @ part @ up - np.trace(product))
             information = 0.5 * float(np.einsum("ij,ji->", product, product))
             step = np.clip(gradient / max(information, 1.0), -1.0, 2.0)
-            self.demand = float(np.clip(self.demand * np.exp(0.5 * PACE * step), 0.15, 1.0))
+            self.demand = float(np.clip(self.demand * np.exp(0.5 * PACE * step), 0.1, 1.0))
             white = self._white(day).ravel()[at]
             which = at % m
             slope, weight = np.zeros(m), np.zeros(m)
             np.add.at(slope, which, 0.5 * white * (up**2 - np.diag(inv)))
             np.add.at(weight, which, 0.5 * (white * np.diag(inv)) ** 2)
             step_each = np.clip(slope / np.maximum(weight, 1.0), -1.0, 2.0)
-            self.sensor = np.clip(self.sensor + PACE * step_each, 0.0, 12.0)
+            self.sensor = np.clip(self.sensor + PACE * step_each, -1.5, 12.0)
 
     def learn_balances(self, seen: Innovation, own: Floats, pressures: int, weekday: int) -> None:
         """From a day's innovations. own (J,): the part of their variance that is noise, not doubt about

@@ -15,7 +15,8 @@ class Options(NamedTuple):
     that what grows with flow to the power 1.85 (a wrong roughness) and to 0.85 (a leak) can be told apart.
     resistance_sd, demand_sd: standard deviation of the logarithm of a pipe's resistance (diameters within 3
     %, roughness within 10 %: 4.87 * 0.017 and 1.85 * 0.058 in quadrature) and of a junction's share of
-    demand [-]. group_sd: likewise of all pipes together. offset_sd [m]: of a sensor's datum.
+    demand [-]. group_sd: likewise of all pipes together. datum_sd [m]: of a sensor's
+    datum at first (altitudes off a map); offset_sd [m]: by how much it may change in ``bias_years``.
     borrowed_sd: of the demand, as a share, of a zone whose inflow is not measured and that is taken to use
     water as the others do.
     demand_noise: deviation of one junction's demand in a block of one day [-], where the tracker starts; it
@@ -38,6 +39,7 @@ class Options(NamedTuple):
     group_sd: float = 0.06
     demand_sd: float = 0.30
     borrowed_sd: float = 0.5
+    datum_sd: float = 0.5
     offset_sd: float = 0.02
     demand_noise: float = 0.2
     reading_sd: float = 0.004

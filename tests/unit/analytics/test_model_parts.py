@@ -200,7 +200,7 @@ def test_a_leak_that_has_fallen_is_not_expected_to_fall_on() -> None:
     calm, pace = np.full(2, 0.01), np.full(2, 0.25)
     fallen = Belief(np.zeros(0), np.zeros((0, 0)), (), 0).added(1, 0.9, 0.5, 7.0).added(2, 20.0, 0.5, 7.0)
     fallen.mean[[fallen.at(1) + 1, fallen.at(2) + 1]] = -21.4, 3.0
-    tomorrow = fallen.forward().predicted(np.zeros((0, 0)), calm, pace)
+    tomorrow = fallen.forward().predicted(np.zeros((0, 0)), calm, pace, calm)
     assert tomorrow.flow(1) == pytest.approx(0.0)
     assert tomorrow.flow(2) == pytest.approx(23.0)
     assert fallen.forward().covariance == pytest.approx(fallen.covariance)
