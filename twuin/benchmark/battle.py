@@ -6,7 +6,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.model.options import M3H
-from analytics.model.tracker import Leak, Tracker
+from analytics.model.tracker import Tracker
 from twuin.benchmark.battle_data import Repair, daily, points, read_repairs, read_scada, years
-from twuin.benchmark.battle_score import REACH_M, Report, Score, has_truth, read_truth, score
+from twuin.benchmark.battle_report import LEVELS, SURE, Reporter, best_pipe
+from twuin.benchmark.battle_score import Report, Score, has_truth, read_truth, score
 from twuin.benchmark.plots import COLOURS, figure, save
 from twuin.benchmark.table import Table, plain
 from twuin.monitor.hydraulics import NetworkHydraulics
@@ -26,60 +27,6 @@ from waterworks.epanet_file import read_network
 from waterworks.errors import BenchmarkError
 
 Floats = NDArray[np.float64]
-
-SURE = 0.8
-"""A pipe is reported when the leak lies within 300 m of it with this probability."""
-
-LEAST = 0.5 * M3H
-"""A leak is not reported while it is smaller than this [m3/s]."""
-
-WAIT_DAYS = 1
-"""A leak found today is reported when tomorrow has not taken it back."""
-
-LEVELS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-"""Probabilities for which delay is set against false alarms."""
-
-
-@dataclass
-class Reporter:
-    """Turns what is tracked into reports: each leak once, again only if it turns out to be elsewhere."""
-
-    plant: Plant
-    first: datetime
-    sure: float = SURE
-    reports: list[Report] = field(default_factory=list)
-    told: dict[int, int] = field(default_factory=dict)
-
-    def look(self, tracker: Tracker, now: datetime) -> None:
-        """At ``now``, the end of the tracker's last day."""
-        if now < self.first:
-            return
-        for leak in tracker.open:
-            flow = leak.flow.get(tracker.day, 0.0)
-            if tracker.day - leak.found < WAIT_DAYS or flow < LEAST:
-                continue
-            before = self.told.get(leak.id)
-            near = self.plant.layout.distance
-            if before is not None and leak.probability[near[before] <= REACH_M].sum() > 0.1:
-                continue
-            pipe, sure = best_pipe(leak, near)
-            if sure < self.sure:
-                continue
-            self.told[leak.id] = pipe
-            when = max(now, self.first + timedelta(minutes=5))
-            self.reports.append(Report(self.plant.pipe_ids[pipe], when, sure, flow))
-
-
-def best_pipe(leak: Leak, distance: Floats) -> tuple[int, float]:
-    """The pipe to name, and the probability that the leak is within 300 m of it: near the most, at the heart
-    of it."""
-    best = np.argsort(-leak.probability, kind="stable")[:200]
-    p = leak.probability[best]
-    metres = distance[:, best]
-    near = (metres <= REACH_M) @ p
-    expected = np.minimum(metres, 2 * REACH_M) @ p
-    pipe = int(np.argmax(near - expected / (10 * REACH_M)))
-    return pipe, float(near[pipe])
 
 
 @dataclass

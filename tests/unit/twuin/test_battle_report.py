@@ -1,0 +1,70 @@
+"""When a tracked leak is reported."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from analytics.model.leak import Leak
+from analytics.model.options import M3H
+from twuin.benchmark.battle_report import Reporter
+
+FIRST = datetime(2019, 1, 1)  # noqa: DTZ001 - local time, no zone
+DISTANCE = np.abs(np.subtract.outer(np.arange(8) * 200.0, np.arange(8) * 200.0))
+
+
+def leak_at(number: int, pipe: int, flow: float, found: int, days: int = 30, sure: float = 0.9) -> Leak:
+    p = np.zeros(8)
+    p[pipe] += sure
+    p[(pipe + 4) % 8] += 1 - sure
+    return Leak(number, p, np.zeros(8), found - 1, found, 20.0, flow=dict.fromkeys(range(days), flow * M3H))
+
+
+def reported(leaks: list[Leak], days: int) -> list[tuple[str, int]]:
+    """Pipe and day of each report."""
+    plant: Any = SimpleNamespace(layout=SimpleNamespace(distance=DISTANCE), pipe_ids=list("abcdefgh"))
+    reporter = Reporter(plant, FIRST)
+    for day in range(days):
+        tracker: Any = SimpleNamespace(
+            day=day, open=[k for k in leaks if k.found <= day and k.closed is None]
+        )
+        reporter.look(tracker, FIRST + timedelta(days=day))
+    return [(r.pipe, round((r.when - FIRST) / timedelta(days=1))) for r in reporter.reports]
+
+
+def test_a_leak_is_reported_once_a_day_after_it_was_found_and_a_small_one_two() -> None:
+    assert reported([leak_at(0, 1, 6.0, 5), leak_at(1, 7, 1.5, 5)], 20) == [("b", 6), ("h", 7)]
+
+
+def test_a_place_that_is_not_sure_is_not_named() -> None:
+    assert reported([leak_at(0, 1, 6.0, 5, sure=0.55)], 20) == []
+
+
+def test_a_small_leak_beside_one_that_was_named_is_taken_for_its_shadow_and_a_large_one_is_not() -> None:
+    first = leak_at(0, 1, 6.0, 2)
+    assert reported([first, leak_at(1, 2, 1.5, 9)], 20) == [("b", 3)]
+    assert reported([first, leak_at(1, 2, 5.0, 9)], 20) == [("b", 3), ("c", 10)]
+
+
+def test_where_the_first_was_repaired_a_small_leak_is_one_of_its_own() -> None:
+    first = leak_at(0, 1, 6.0, 2)
+    plant: Any = SimpleNamespace(layout=SimpleNamespace(distance=DISTANCE), pipe_ids=list("abcdefgh"))
+    reporter = Reporter(plant, FIRST)
+    for day, leak in ((4, first), (12, leak_at(1, 2, 1.5, 9))):
+        tracker: Any = SimpleNamespace(day=day, open=[leak])
+        reporter.look(tracker, FIRST + timedelta(days=day))
+    assert [r.pipe for r in reporter.reports] == ["b", "c"]
+
+
+def test_a_leak_that_turns_out_to_be_elsewhere_is_reported_again() -> None:
+    leak = leak_at(0, 0, 6.0, 2, sure=1.0)
+    plant: Any = SimpleNamespace(layout=SimpleNamespace(distance=DISTANCE), pipe_ids=list("abcdefgh"))
+    reporter = Reporter(plant, FIRST)
+    for day, pipe in ((4, 0), (5, 1), (6, 6)):
+        leak.probability = np.eye(8)[pipe]
+        tracker: Any = SimpleNamespace(day=day, open=[leak])
+        reporter.look(tracker, FIRST + timedelta(days=day))
+    assert [r.pipe for r in reporter.reports] == ["a", "g"]
