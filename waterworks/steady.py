@@ -20,6 +20,9 @@ from waterworks.network import Floats, LinkKind, NodeKind
 
 WEEK_HOURS = 168
 
+AT_END_M = 0.02
+"""A tank so near to its highest or lowest level is full or empty [m]: a level's reading is off by as much."""
+
 
 class SteadySolver:
     """Steady states of one network. To be closed, or used in a ``with``.
@@ -136,7 +139,8 @@ class SteadySolver:
         """Heads (H, N) [m] and flows (H, L) [m3/s] for demands (H, N) [m3/s] and what bounds the network
         (H, F + S): heads of ``fixed`` [m], then 1 or 0 for each of ``switched``: on or off.
 
-        A tank's head is kept between its lowest and highest level. Rows that EPANET cannot solve are NaN.
+        A tank within ``AT_END_M`` of its highest level takes no more water, and one so near to its lowest
+        gives none. Rows that EPANET cannot solve are NaN.
         """
         p, f = self._project, self._factors
         heads, flows = np.full((len(demand), self._n), np.nan), np.full((len(demand), self._m), np.nan)
@@ -172,9 +176,16 @@ class SteadySolver:
         p = self._project
         for j, (i, tank) in enumerate(self._fixed_kind()):
             if tank:
-                # At its very end a tank shuts its pipe for flow that would go beyond it.
-                room = 0.01 * (self._highest[j] - self._lowest[j])
-                level = min(max(head[j] - self._bottom[j], self._lowest[j] + room), self._highest[j] - room)
+                # At its very end EPANET shuts a tank's pipe for flow that would go beyond it.
+                low, high, level = self._lowest[j], self._highest[j], head[j] - self._bottom[j]
+                room = 0.01 * (high - low)
+                at_end = AT_END_M / self._factors.length
+                if level >= high - at_end:
+                    level = high
+                elif level <= low + at_end:
+                    level = low
+                else:
+                    level = min(max(level, low + room), high - room)
                 toolkit.setnodevalue(p, i + 1, toolkit.TANKLEVEL, level)
             else:
                 toolkit.setnodevalue(p, i + 1, toolkit.ELEVATION, head[j])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from analytics.sensitivity import Linear
 from twuin.monitor.locate import linearise
 from waterworks.hydraulics import Status
-from waterworks.network import LinkKind, Network
+from waterworks.network import LinkKind, Network, NodeKind
 from waterworks.steady import SteadySolver
 
 Floats = NDArray[np.float64]
@@ -38,6 +38,9 @@ class NetworkHydraulics:
         status = np.where(np.abs(flow) < NO_FLOW, Status.CLOSED, Status.OPEN).astype(np.int8)
         status[n.link_kind <= LinkKind.PIPE] = Status.OPEN  # a pipe at rest still conducts
         status[~n.open] = Status.CLOSED
+        tank = n.node_kind == NodeKind.TANK
+        # What joins a tank rests only where the tank is full or empty.
+        status[(tank[n.start] | tank[n.end]) & (np.abs(flow) < NO_FLOW)] = Status.CLOSED
         switched = self._solver.switched
         status[switched] = np.where(np.abs(flow[switched]) < NO_FLOW, Status.CLOSED, Status.OPEN)
         loss = head[n.start] - head[n.end]

@@ -59,3 +59,28 @@ def test_states_do_not_depend_on_what_was_solved_before(path: Path) -> None:
         solver.solve(np.full((1, n), 1e-5), heads + 5)
         again, _ = solver.solve(solver.weekly[8:9], heads)
     np.testing.assert_allclose(one, again, atol=1e-3)
+
+
+def test_a_full_tank_takes_no_more_and_one_that_is_not_takes_what_its_level_lets_in(path: Path) -> None:
+    network = read_network(path)
+    tank, pipe = network.node_index["TANK-1"], network.link_index["MPS4"]
+    with SteadySolver(path) as solver:  # the pump runs
+        column = solver.fixed.tolist().index(tank)
+        heads = np.tile(network.elevation[solver.fixed], (2, 1))
+        heads[:, column] += [network.tank_max[tank] - 0.01, network.tank_max[tank] - 0.5]
+        _, flow = solver.solve(solver.weekly[[3, 3]], heads)
+    into = flow[:, pipe] * np.where(network.end[pipe] == tank, 1, -1) * 3600
+    assert into[0] == pytest.approx(0.0, abs=1e-3)
+    assert into[1] > 5
+
+
+def test_links_are_on_and_off_as_each_state_says(path: Path) -> None:
+    network = read_network(path)
+    pump = network.link_index["PUMP-1"]
+    with SteadySolver(path, switched=[pump]) as solver:
+        heads = np.tile(network.elevation[solver.fixed], (3, 1))
+        heads[:, network.node_kind[solver.fixed] == 2] += 2.0
+        _, flow = solver.solve(solver.weekly[[3, 3, 3]], np.hstack([heads, [[1.0], [0.0], [1.0]]]))
+    assert flow[1, pump] == pytest.approx(0.0, abs=1e-6)
+    np.testing.assert_allclose(flow[[0, 2], pump], flow[0, pump], rtol=1e-3)
+    assert flow[0, pump] > 5e-3
