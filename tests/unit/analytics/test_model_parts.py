@@ -14,6 +14,8 @@ from analytics.model.belief import MODES, WIDTH, Belief, innovation, updated
 from analytics.model.demand import allocate
 from analytics.model.evidence import Window, bayes_factors, place
 from analytics.model.layout import Hours, Layout
+from analytics.model.leak import Leak
+from analytics.model.options import M3H
 from analytics.model.positive import factor
 
 
@@ -204,3 +206,41 @@ def test_a_leak_that_has_fallen_is_not_expected_to_fall_on() -> None:
     assert tomorrow.flow(1) == pytest.approx(0.0)
     assert tomorrow.flow(2) == pytest.approx(23.0)
     assert fallen.forward().covariance == pytest.approx(fallen.covariance)
+
+
+def test_no_leak_is_believed_to_run_backwards_and_what_goes_with_it_follows() -> None:
+    both = Belief(np.zeros(0), np.zeros((0, 0)), (), 0).added(1, -3.0, 1.0, 0.1).added(2, 5.0, 1.0, 0.1)
+    i, k = both.at(1), both.at(2)
+    both.covariance[i, k] = both.covariance[k, i] = -0.5
+    held = both.held(1e-6)
+    assert held.flow(1) == pytest.approx(0.0, abs=1e-6)
+    # Conditional normal: 5 - 0.5 / 1 * 3.
+    assert held.flow(2) == pytest.approx(3.5)
+    assert held.flow_sd(2) == pytest.approx(np.sqrt(1 - 0.25))
+    assert both.flow(1) == -3.0
+
+
+def test_a_leak_that_may_have_fallen_has_any_flow_and_no_growth() -> None:
+    one = Belief(np.zeros(0), np.zeros((0, 0)), (), 0).added(1, 4.0, 0.5, 0.3)
+    one.mean[one.at(1) + 1] = 0.2
+    fallen = one.fallen(1, 16.0)
+    assert fallen.growth(1) == (0.0, 0.0)
+    assert (fallen.flow(1), fallen.flow_sd(1)) == (4.0, pytest.approx(np.sqrt(16.25)))
+
+
+def test_a_belief_made_unsound_by_rounding_is_sound_again_and_hardly_another() -> None:
+    one = Belief(np.zeros(0), np.zeros((0, 0)), (), 0).added(1, 4.0, 0.5, 0.3)
+    one.covariance[2, 2] = one.covariance[3, 3] = 1.0
+    one.covariance[2, 3] = one.covariance[3, 2] = 1.0 + 1e-7
+    with pytest.raises(np.linalg.LinAlgError):
+        np.linalg.cholesky(one.covariance)
+    np.linalg.cholesky(one.sound().covariance)
+    assert one.sound().covariance == pytest.approx(one.covariance, abs=1e-6)
+
+
+def test_a_leak_has_stopped_growing_when_its_flow_stays_for_two_weeks() -> None:
+    leak = Leak(0, np.ones(1), np.ones(1), 0, 1, 20.0)
+    for d in range(1, 60):
+        leak.follow(d, 0.3 * M3H * min(d, 30), 0.0)
+    assert leak.settled is not None and 40 <= leak.settled <= 46
+    assert leak.steady(50) and not leak.steady(39)

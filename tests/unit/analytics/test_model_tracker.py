@@ -216,6 +216,19 @@ def test_a_repair_that_nobody_tells_of_leaves_nothing_behind() -> None:
     assert max(leak.flow[d] for d in leak.flow if d >= 28) < 2.0 * M3H
 
 
+def test_what_begins_beside_a_leak_that_stopped_growing_is_a_leak_of_its_own() -> None:
+    grid = Grid(wrong=0.1)
+
+    def leaks(d: int) -> dict[int, float]:
+        return {30: 8.0 if d >= 10 else 0.0, 31: 0.4 * min(max(0, d - 40), 15)}
+
+    tracker = fed(grid, days(grid, 62, leaks))
+    first, second = tracker.leaks.values()
+    assert first.flow[61] / M3H == pytest.approx(8.0, rel=0.3)
+    assert second.flow[61] / M3H == pytest.approx(6.0, rel=0.4)
+    assert 41 <= second.found <= 60
+
+
 def test_a_known_repair_closes_the_tracked_leak_at_once() -> None:
     grid = Grid(wrong=0.1)
     tracker = Tracker(grid.layout(), grid, Options())
