@@ -20,6 +20,17 @@ CUT = 3.0
 """An innovation counts for no more than this many deviations."""
 
 
+LEAST_DEMAND = 0.10
+"""One junction's demand in a block of a day differs from its expectation by no less [-]: what is learnt from the
+changes between two days knows nothing of what stays for several."""
+
+LEAST_SENSOR = -1.5
+"""Logarithm of the least factor on a sensor's variance: half of ``Options.reading_sd``, for the same reason."""
+
+MOST_SENSOR = 12.0
+"""And of the largest: a reading off by metres says nothing any more."""
+
+
 class Noise:
     """Learnt noise: of junctions' demand (a deviation), of each sensor (logarithm of a factor on its
     readings' variance, (M,)), of each zone's balance by block [(m3/s)2] (B Z,), and the week's rhythm in the
@@ -80,14 +91,14 @@ class Noise:
             gradient = 0.5 * (up @ part @ up - np.trace(product))
             information = 0.5 * float(np.einsum("ij,ji->", product, product))
             step = np.clip(gradient / max(information, 1.0), -1.0, 2.0)
-            self.demand = float(np.clip(self.demand * np.exp(0.5 * PACE * step), 0.1, 1.0))
+            self.demand = float(np.clip(self.demand * np.exp(0.5 * PACE * step), LEAST_DEMAND, 1.0))
             white = self._white(day).ravel()[at]
             which = at % m
             slope, weight = np.zeros(m), np.zeros(m)
             np.add.at(slope, which, 0.5 * white * (up**2 - np.diag(inv)))
             np.add.at(weight, which, 0.5 * (white * np.diag(inv)) ** 2)
             step_each = np.clip(slope / np.maximum(weight, 1.0), -1.0, 2.0)
-            self.sensor = np.clip(self.sensor + PACE * step_each, -1.5, 12.0)
+            self.sensor = np.clip(self.sensor + PACE * step_each, LEAST_SENSOR, MOST_SENSOR)
 
     def learn_balances(self, seen: Innovation, own: Floats, pressures: int, weekday: int) -> None:
         """From a day's innovations. own (J,): the part of their variance that is noise, not doubt about

@@ -20,7 +20,8 @@ class Options(NamedTuple):
     borrowed_sd: of the demand, as a share, of a zone whose inflow is not measured and that is taken to use
     water as the others do.
     demand_noise: deviation of one junction's demand in a block of one day [-], where the tracker starts; it
-    learns it. reading_sd [m]: least standard error of a block's mean pressure.
+    learns it. reading_sd [m]: standard error of a block's mean pressure beside what its readings scatter by,
+    where the tracker starts.
     balance_sd: of a zone's balance, as a share of its inflow, where the tracker starts.
     bias_years: the time in which what the model gets wrong may change by as much as is allowed for at first.
     flow_sd: of a leak's size before anything is known [m3/s]: a reported mains burst loses 12 m3/h, an
