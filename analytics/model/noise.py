@@ -19,13 +19,12 @@ PACE = 0.05
 CUT = 3.0
 """An innovation counts for no more than this many deviations."""
 
-
 LEAST_DEMAND = 0.10
-"""One junction's demand in a block of a day differs from its expectation by no less [-]: what is learnt from the
-changes between two days knows nothing of what stays for several."""
+"""One junction's demand in a block of a day differs from its expectation by no less [-]: what is learnt from
+the changes between two days knows nothing of what stays for several."""
 
 LEAST_SENSOR = -1.5
-"""Logarithm of the least factor on a sensor's variance: half of ``Options.reading_sd``, for the same reason."""
+"""Logarithm of the least factor on a sensor's variance: half of ``Options.reading_sd``, as for demand."""
 
 MOST_SENSOR = 12.0
 """And of the largest: a reading off by metres says nothing any more."""
