@@ -85,6 +85,11 @@ class SearchWords:
         """Whether a leak was found by pressures alone."""
         return alert.kind is Kind.LEAK and alert.evidence.get("found_by") == "pressure"
 
+    def by_model(self, alert: AlertOut) -> bool:
+        """Whether a leak was found by the hydraulic model, and inflow alone would not show it."""
+        found = alert.evidence
+        return alert.kind is Kind.LEAK and found.get("found_by") == "model" and "inflow" not in found
+
     def _metres(self, metres: float) -> str:
         return self.formats.quantity(_rounded(max(metres, 10.0)), "m", 0)
 

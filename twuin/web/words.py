@@ -117,6 +117,16 @@ class Words:
                     "most of all at the sensors below. A leak near them does that; pressure alone does not "
                     "say how much water it loses."
                 )
+            case Kind.LEAK if self.search.by_model(alert) and over:
+                text = _(
+                    "From %(onset)s to %(ended)s, pressures and flows in %(dma)s differed from the network "
+                    "model as a leak of %(flow)s would make them. Since then they have agreed with it again."
+                )
+            case Kind.LEAK if self.search.by_model(alert):
+                text = _(
+                    "Since %(onset)s, pressures and flows in %(dma)s have differed from the network model as "
+                    "a leak of %(flow)s (likely range %(range)s) at the pipes below would make them."
+                )
             case Kind.LEAK if over:
                 text = _(
                     "From %(onset)s to %(ended)s, %(dma)s took in %(flow)s more water than it usually does "

@@ -77,6 +77,23 @@ def test_each_kind_of_alert_is_told_in_a_sentence_with_its_figures(
     assert len(sentences) == len(Kind)
 
 
+@pytest.mark.parametrize("code", LANGUAGES)
+@pytest.mark.parametrize("over", [False, True])
+def test_a_leak_is_told_by_what_has_shown_it(shown: Callable[[str], Any], code: str, over: bool) -> None:
+    alert = shown("town").views.alerts(kind=Kind.LEAK).items[0]
+    w = words(code)
+
+    def told(**evidence: Any) -> str:
+        ended = alert.as_of if over else None
+        return w.sentence(alert.model_copy(update={"ended": ended, "evidence": evidence}))
+
+    model = told(found_by="model")
+    assert "model" in model and "%(" not in model
+    assert w.formats.quantity(abs(alert.flow_m3h), "m3/h") in model
+    assert len({model, told(found_by="pressure"), told(test="sudden")}) == 3
+    assert told(found_by="model", inflow={"test": "sudden"}) == told(test="sudden")
+
+
 def test_confidence_is_told_in_words_and_figures() -> None:
     said = [words("en").confidence(share) for share in (0.999, 0.97, 0.85, 0.6, 0.3)]
     assert said == [
