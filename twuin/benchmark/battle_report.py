@@ -15,10 +15,10 @@ from twuin.monitor.plant import Plant
 
 Floats = NDArray[np.float64]
 
-SURE = 0.6
+SURE = 0.7
 """A pipe is reported when the leak lies within 300 m of it with this probability. Between 0.4 and 0.7 it
-hardly matters on made years; weighing the water that a leak would lose against the price of a visit gave no
-more."""
+hardly changes what is found on made years, and at 0.7 fewer alarms are false; weighing the water that a leak
+would lose against the price of a visit gave no more."""
 
 LEAST = 0.5 * M3H
 """A leak is not reported while it is smaller than this [m3/s]."""
@@ -36,7 +36,7 @@ WAIT_DAYS, WAIT_SMALL_DAYS = 1, 2
 ELSEWHERE = 0.1
 """Probability left near the named pipe below which a leak is reported again."""
 
-LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
+LEVELS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 """Probabilities for which delay is set against false alarms."""
 
 
