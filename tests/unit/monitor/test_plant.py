@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analytics.model.demand import allocate
 from analytics.model.layout import Hours
 from analytics.model.noise import Noise
 from analytics.model.observe import observe
@@ -285,3 +286,26 @@ def test_what_only_passes_through_is_not_balanced_to_the_drop(tmp_path: Path) ->
     np.testing.assert_allclose(inflow[:, chamber], 2 * M3H)
     sd = np.sqrt(noise.balance.reshape(3, -1)[:, chamber])
     np.testing.assert_allclose(sd, 0.04 * 2 * M3H, rtol=0.01)
+
+
+def test_a_zone_without_a_meter_may_use_more_or_less_than_the_others_all_together(tmp_path: Path) -> None:
+    quiet = np.zeros((0, 10)), np.zeros(0)
+    with plant(tmp_path, TOWN, ["m1"], pressures=("a2", "a3", "b2")) as made:
+        low, hill = made.layout.zone[[made.network.node_index[x] for x in ("a2", "b2")]]
+        hydraulics = NetworkHydraulics(made.network, made.solver)
+        hours = day(made, {0: -12.0})
+        given = allocate(made.layout, hours, np.zeros(10))
+        seen, reference = observe(made.layout, hydraulics, Options(), hours, *quiet, None)
+        silent = hours._replace(inflow=np.where(np.arange(24)[:, None] < 8, np.nan, hours.inflow))
+        later = allocate(made.layout, silent, np.zeros(10))
+    assert given.borrowed[[low, hill]].tolist() == [True, False]
+    assert not later.borrowed[hill]  # it is measured, though not at night
+    assert reference is not None
+    assert reference.borrowed[[low, hill]].tolist() == [True, False]
+    # The hill uses twice what the file says, so the low town is taken to.
+    a1 = made.network.node_index["a1"]
+    np.testing.assert_allclose(given.guessed[:, a1], 8 * M3H)
+    np.testing.assert_allclose(later.demand[:8, made.network.node_index["b2"]], 3 * M3H)  # as the file says
+    # Two sensors there go up and down as one: their noise is shared beyond what single junctions give.
+    noise = seen.noise[2]
+    assert noise[0, 1] > 0.9 * np.sqrt(noise[0, 0] * noise[1, 1])
