@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.model.options import M3H
+from analytics.model.telling import best_pipe
 from analytics.model.tracker import Tracker
 from twuin.benchmark.battle_data import Repair, daily, points, read_repairs, read_scada, years
-from twuin.benchmark.battle_report import LEVELS, SURE, Reporter, best_pipe
+from twuin.benchmark.battle_report import LEVELS, SURE, Reporter
 from twuin.benchmark.battle_score import Report, Score, has_truth, read_truth, score
 from twuin.benchmark.plots import COLOURS, figure, save
 from twuin.benchmark.table import Table, plain

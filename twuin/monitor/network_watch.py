@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
-from analytics.model.options import M3H, Options
+from analytics.model.options import Options
+from analytics.model.telling import best_pipe, ripe, shadow
 from analytics.model.tracker import Leak, Saved, Tracker
 from analytics.resample import to_rows
 from twuin.alerts.model import Finding, Kind
@@ -44,12 +45,6 @@ CHUNK_DAYS = 10
 
 MIN_DAYS = 7
 """Fewer days before a long void say nothing (``first_day_of_use``)."""
-
-WAIT_DAYS = 1
-"""A leak found today is told when tomorrow has not taken it back."""
-
-LEAST = 0.5 * M3H
-"""A leak is not told while it is smaller than this [m3/s]."""
 
 CONFIDENCE = 0.95
 """Of what is told one in twenty is no leak, as made years with known leaks have it (docs/benchmarks.md)."""
@@ -119,7 +114,8 @@ class NetworkWatch:
         self._origin = origin
         self._tracker = Tracker(self.plant.layout, self._hydraulics, Options())
         self._told: dict[int, Told] = {}
-        self._saves: dict[int, tuple[Saved, dict[int, Told]]] = {}
+        self._named: dict[int, int] = {}
+        self._saves: dict[int, tuple[Saved, dict[int, Told], dict[int, int]]] = {}
 
     @property
     def until(self) -> int | None:
@@ -150,9 +146,9 @@ class NetworkWatch:
         if not kept:
             self._anew(self._origin)
             return
-        saved, told = self._saves[max(kept)]
+        saved, told, named = self._saves[max(kept)]
         self._tracker.restore(saved)
-        self._told = dict(told)
+        self._told, self._named = dict(told), dict(named)
         self._saves = {d: s for d, s in self._saves.items() if d <= day}
 
     def proceed(self, mark: int, progress: Callable[[float], None] | None = None) -> bool:
@@ -216,7 +212,7 @@ class NetworkWatch:
             self._save(day)
 
     def _save(self, day: int) -> None:
-        self._saves[day] = (self._tracker.saved(), dict(self._told))
+        self._saves[day] = (self._tracker.saved(), dict(self._told), dict(self._named))
         for d in [
             d for d in self._saves if not (day - d < EVERY_DAY or (d % 7 == 0 and day - d <= self._keep))
         ]:
@@ -246,10 +242,13 @@ class NetworkWatch:
                 self._told[leak.id] = before._replace(finding=self._over(leak, before.finding), fallen=True)
             elif before is not None and fallen:
                 self._told[leak.id] = before._replace(fallen=True)
-            elif before is not None or (
-                not over and day - leak.found >= WAIT_DAYS and leak.flow.get(day, 0.0) >= LEAST
-            ):
+            elif before is not None:
                 self._told[leak.id] = self._running(leak, before)
+            elif not fallen and ripe(leak, day):
+                pipe, _ = best_pipe(leak, self.plant.layout.distance)
+                if not shadow(leak, pipe, self._tracker.open, self._named, self.plant.layout.distance, day):
+                    self._named[leak.id] = pipe
+                    self._told[leak.id] = self._running(leak, None)
 
     def _fallen(self, leak: Leak, days: int) -> bool:
         """Whether it has been next to nothing for so many days."""

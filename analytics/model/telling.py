@@ -1,0 +1,64 @@
+"""When a leak that is tracked is worth telling of, and which pipe is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.model.leak import Leak
+from analytics.model.options import M3H
+
+Floats = NDArray[np.float64]
+
+LEAST = 0.5 * M3H
+"""A leak is not told of while it is smaller than this [m3/s]."""
+
+SECOND = 2.0 * M3H
+"""Nor one near a pipe that was named for another that still runs, while it is smaller than this [m3/s]: what
+is not quite right about the first looks like a small leak beside it."""
+
+SMALL = 3.0 * M3H
+"""Of a smaller leak one evening says too little of its place [m3/s]."""
+
+WAIT_DAYS, WAIT_SMALL_DAYS = 1, 2
+"""A leak found today is told of when as many more evenings have not taken it back."""
+
+REACH_M = 300.0
+"""A leak lies near a pipe when it is no farther from its middle along the pipes [m], as the Battle of the
+Leakage Detection and Isolation Methods has it."""
+
+
+def ripe(leak: Leak, day: int) -> bool:
+    """Whether it is large and old enough on that day of the tracker."""
+    flow = leak.flow.get(day, 0.0)
+    wait = WAIT_DAYS if flow >= SMALL else WAIT_SMALL_DAYS
+    return day - leak.found >= wait and flow >= LEAST
+
+
+def shadow(
+    leak: Leak, pipe: int, running: Sequence[Leak], named: Mapping[int, int], distance: Floats, day: int
+) -> bool:
+    """Whether a small leak at ``pipe`` may be what is wrong about another of those that run.
+
+    named: the pipe (index into ``Layout.pipes``) that was named for each leak that was told of. distance
+    (P, P) [m]: between the middles of pipes.
+    """
+    return leak.flow.get(day, 0.0) < SECOND and any(
+        distance[pipe, named[other.id]] <= REACH_M
+        for other in running
+        if other.id != leak.id and other.id in named and other.flow.get(day, 0.0) > LEAST
+    )
+
+
+def best_pipe(leak: Leak, distance: Floats) -> tuple[int, float]:
+    """The pipe to name, and the probability that the leak is within 300 m of it: near the most, at the heart
+    of it. distance (P, P) [m]: between the middles of pipes."""
+    best = np.argsort(-leak.probability, kind="stable")[:200]
+    p = leak.probability[best]
+    metres = distance[:, best]
+    near = (metres <= REACH_M) @ p
+    expected = np.minimum(metres, 2 * REACH_M) @ p
+    pipe = int(np.argmax(near - expected / (10 * REACH_M)))
+    return pipe, float(near[pipe])
