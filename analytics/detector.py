@@ -17,7 +17,8 @@ from analytics.ledger import Ledger, Verdict
 from analytics.noise import nanmedian
 from analytics.options import Options
 from analytics.record import BLOCK_S, Record, mean_of_most
-from analytics.scan import LONG_DAYS, Scan, State
+from analytics.scan import GROUPS, Scan, State
+from analytics.slow import DAYS, NIGHTS
 from analytics.windows import geometry
 
 Floats = NDArray[np.float64]
@@ -79,7 +80,8 @@ class Detector:
     @staticmethod
     def _record(areas: int, step_s: int) -> Record:
         block_s = step_s * max(1, BLOCK_S // step_s)
-        return Record(areas, step_s, len(geometry(block_s).windows) + len(LONG_DAYS))
+        lengths = len(geometry(block_s).windows) + len(DAYS) + len(NIGHTS)
+        return Record(areas, step_s, lengths, GROUPS)
 
     def _begin_anew(self, record: Record) -> None:
         areas = record.areas
@@ -297,18 +299,23 @@ class Detector:
         The copies see the real areas as their neighbours, and the real areas do not see the copies: so one
         can ask what would be made of other inflow from here on. It cannot be taken back to before this.
         """
+        return self.columns(np.concatenate([np.arange(self.record.areas), of]))
+
+    def columns(self, which: Ints) -> Detector:
+        """The same with columns ``which`` (n,) only, of which the first must be all areas that are no copies
+        of others."""
         out = object.__new__(Detector)
         out.options, out.per_hour, out.window = self.options, self.per_hour, self.window
-        which = np.concatenate([np.arange(self.record.areas), of])
         out.record = self.record.columns(which)
         out.ledger = Ledger(out.record, self.options)
-        out.ledger.events = [e.copy() for e in self.events]
-        for column, area in enumerate(of.tolist(), self.record.areas):
+        events = []
+        for column, old in enumerate(which.tolist()):
             for e in self.events:
-                if e.area == area:
+                if e.area == old:
                     twin = e.copy()
                     twin.area = column
-                    out.ledger.events.append(twin)
+                    events.append(twin)
+        out.ledger.take_up(events)
         out.scan = self.scan.columns(out.record, which)
         day = self._day
         out._day = Day(day.expected[:, which], day.scale[:, which], day.typical[which], day.caution[which])

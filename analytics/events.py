@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,7 +17,8 @@ class Event:
 
     area: column. side: +1 too much, -1 too little. start: first changed block. detected: the block whose
     end decided. end: first block after it, None while it lasts; closed: the block whose end decided that;
-    doubt: block from which on it may be over, while that is being decided.
+    doubt: block from which on it may be over, while that is being decided. revised: first block after its
+    size was last set anew.
     track: (block, flow) steps of its size [m3/s], signed, from that block on. lengths, spread: standard
     deviation of the mean standardised residual over so many blocks, before the event [-]; single: of
     single blocks. Estimates as of the last update: flow, low, high [m3/s] (90 % interval), volume [m3],
@@ -40,6 +42,7 @@ class Event:
     end: int | None = None
     closed: int | None = None
     doubt: int | None = None
+    revised: int = 0
     weight: float = 0.0
     peak: float = 0.0
     track: list[tuple[int, float]] = field(default_factory=list)
@@ -72,6 +75,13 @@ class Event:
         if self.end is not None:
             out[block >= self.end] = 0.0
         return out
+
+    def at(self, block: int) -> float:
+        """Flow in one block, signed [m3/s]; 0 outside the event."""
+        if self.end is not None and block >= self.end:
+            return 0.0
+        i = bisect_right(self.track, block, key=lambda step: step[0])
+        return self.track[i - 1][1] if i else 0.0
 
     def spread_of(self, blocks: int) -> float:
         """Standard deviation of a mean over so many blocks [-]."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from analytics.cusum import change_point
 from analytics.events import Event
@@ -40,10 +40,16 @@ class Ledger:
     def __init__(self, record: Record, options: Options) -> None:
         self.record, self.options = record, options
         self.events: list[Event] = []
+        self._newest: dict[int, Event] = {}
         self.dirty = 0  # first block that was changed since somebody took note
         self.confirm = max(3, int(np.ceil(options.confirm_s / record.block_s)))
         self.window_blocks = options.weeks * 7 * 86400 // record.block_s
         self._day_blocks = 86400 // record.block_s
+
+    def take_up(self, events: list[Event]) -> None:
+        """These are the events from now on."""
+        self.events = events
+        self._newest = {e.area: e for e in sorted(events, key=lambda e: e.detected)}
 
     # -- events come -------------------------------------------------------------------------------
 
@@ -114,6 +120,7 @@ class Ledger:
         )
         event.peak = abs(event.now)
         self.events.append(event)
+        self._newest[area] = event
         self._sum_known(area, start)
         self._correct_offsets(area, start, event.course(start, b))
         self.estimate(event)
@@ -125,21 +132,32 @@ class Ledger:
         The expectation catches up with that level as its weeks pass.
         """
         clean = self.record.clean(area, first, last)
-        newest = max((e for e in self.events if e.area == area), key=lambda e: e.detected, default=None)
-        if newest is None:
+        newest = self._newest.get(area)
+        if newest is None or newest.base == 0.0:
             return clean
         age = np.maximum(np.arange(first, last) - newest.start, 0)
         return np.asarray(clean - newest.base * np.exp(-2.0 * age / self.window_blocks))
 
+    def _above_now(self, area: int) -> float:
+        """The same of the last block."""
+        record, newest = self.record, self._newest.get(area)
+        at, block = record.blocks - 1, record.block
+        clean = float(block["residual"][at, area] - block["known"][at, area] - block["common"][at, area])
+        if newest is None:
+            return clean
+        return clean - newest.base * math.exp(-2.0 * max(at - newest.start, 0) / self.window_blocks)
+
     def _grows(self, e: Event, at: int, by: float) -> bool:
-        """Whether a rise is the event's own: within a day of its detection, or by less than half of it
-        while it grew by a quarter within five days."""
-        return at - e.detected < self._day_blocks or (self._growing(e, at) and abs(by) < 0.5 * abs(e.now))
+        """Whether a rise is the event's own: within a day of its detection, or by less than half of it while
+        it grew by a quarter within five days, or from before its size was last revised."""
+        if at - e.detected < self._day_blocks:
+            return True
+        return abs(by) < 0.5 * abs(e.now) and (at < e.revised or self._growing(e, at))
 
     def _growing(self, e: Event, at: int) -> bool:
         """Whether an event has grown by a quarter within the five days before a block."""
         then = max(e.start, at - 5 * self._day_blocks)
-        return abs(e.now) > 1.25 * abs(float(e.course(then, then + 1)[0]))
+        return abs(e.now) > 1.25 * abs(e.at(then))
 
     def _spread(
         self, area: int, before: int, blocks: int | None = None, *, level: bool = True
@@ -193,7 +211,7 @@ class Ledger:
             return
         excess = self._above(e.area, since, b) + e.course(since, b)
         last = max(e.start, since - 1)
-        before = float(e.course(last, last + 1)[0])
+        before = e.at(last)
         e.doubt = None
         if not np.isfinite(excess).any():
             return
@@ -207,17 +225,17 @@ class Ledger:
         """Let the event's size follow the excess: its mean at first, then with a time constant."""
         record = self.record
         b = record.blocks
-        residual = float(self._above(e.area, b - 1, b)[0])
-        if not np.isfinite(residual):
+        residual = self._above_now(e.area)
+        if not math.isfinite(residual):
             return
         scale = float(record.block["scale"][b - 1, e.area])
-        weight = float(np.clip((typical / scale) ** 2, 0.25, 4.0))  # quiet hours say more
+        weight = min(max((typical / scale) ** 2, 0.25), 4.0)  # quiet hours say more
         e.weight += weight
-        gain = max(weight / e.weight, 1.0 - np.exp(-weight * record.block_s / self.options.follow_s))
+        gain = max(weight / e.weight, 1.0 - math.exp(-weight * record.block_s / self.options.follow_s))
         if b - e.detected > SETTLE_DAYS * self._day_blocks and not self._growing(e, b):
             return
         bound = 3.0 * scale + 0.5 * abs(e.now)
-        flow = e.now + min(gain, 1.0) * float(np.clip(residual, -bound, bound))
+        flow = e.now + min(gain, 1.0) * min(max(residual, -bound), bound)
         e.track.append((b, flow))
         e.peak = max(e.peak, abs(flow))
         if e.side * flow < 0.25 * e.peak:
@@ -234,7 +252,7 @@ class Ledger:
         e.track = [(k, f) for k, f in e.track if k < start] + [(start, flow)]
         self._sum_known(e.area, start)
         self._correct_offsets(e.area, start, e.course(start, b) - old)
-        e.weight = float(b - start)
+        e.weight, e.revised = float(b - start), b
         e.peak = max(e.peak, abs(flow))
         self.estimate(e)
 
@@ -294,7 +312,7 @@ class Ledger:
         b = self.record.blocks
         changed = [e.start for e in self.events if e.closed is None or e.closed >= b]
         self.dirty = min([self.dirty, b, *changed])
-        self.events = [e.copy() for e in events]
+        self.take_up([e.copy() for e in events])
         known = self.record.block["known"]
         known[:b] = 0.0
         for e in self.events:
@@ -338,5 +356,6 @@ def confidence(mean: float, spread: float, lasted_s: float) -> float:
     """
     if not spread > 0:
         return 0.0
-    chance = norm.sf(abs(mean) / spread) * max(1.0, 365 * 86400 / lasted_s)
+    tail = 0.5 * math.erfc(abs(mean) / spread / math.sqrt(2.0))
+    chance = tail * max(1.0, 365 * 86400 / lasted_s)
     return float(1.0 - min(1.0, chance))

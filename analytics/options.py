@@ -20,7 +20,7 @@ class Options(NamedTuple):
     weeks: int = 8
     min_days: int = 7
     level_gain: float = 0.2
-    years: float = 5.0
+    years: float = 3.0
     confirm_s: float = 5400.0
     follow_s: float = 2 * 86400.0
     window_s: float = 3 * 86400.0

@@ -21,7 +21,7 @@ CALMEST = 0.7
 measured by allows for shifts of habit, which hours without such allowance do not share."""
 
 
-BLOCK = ("residual", "scale", "known", "common", "level", "peak", "statistic")
+BLOCK = ("residual", "scale", "known", "common", "level", "statistic")
 
 
 class Record:
@@ -34,7 +34,7 @@ class Record:
     (D,); levels (D + 1, S) [-], offsets (D, S) [m3/s].
     """
 
-    def __init__(self, areas: int, step_s: int, lengths: int = 0) -> None:
+    def __init__(self, areas: int, step_s: int, lengths: int = 0, groups: int = 0) -> None:
         self.areas, self.step_s = areas, step_s
         self.slots = 86400 // step_s
         self.per_block = max(1, BLOCK_S // step_s)
@@ -43,6 +43,7 @@ class Record:
         self.row = {n: np.full((0, areas), np.nan) for n in ("inflow", "expected", "scale", "residual")}
         self.block = {n: np.full((0, areas), np.nan) for n in BLOCK}
         self.measured = np.full((0, lengths, areas), np.nan, np.float32)
+        self.peak = np.full((0, groups, areas), np.nan, np.float32)
         self.row_of = np.full((0, self.slots), -1, np.int64)
         self.number = np.zeros(0, np.int64)
         self.weekday = np.zeros(0, np.int64)
@@ -56,6 +57,7 @@ class Record:
         for name, a in self.block.items():
             self.block[name] = _grown(a, self.blocks + rows // self.per_block)
         self.measured = _grown(self.measured, self.blocks + rows // self.per_block)
+        self.peak = _grown(self.peak, self.blocks + rows // self.per_block)
 
     def new_day(self, number: int, weekday: int) -> None:
         """Begin a day; its level has been set when the day before was closed."""
@@ -74,11 +76,12 @@ class Record:
 
     def columns(self, which: Ints) -> Record:
         """A copy with areas ``which`` (n,), in that order; an area may occur more than once."""
-        out = Record(len(which), self.step_s, self.measured.shape[1])
+        out = Record(len(which), self.step_s, self.measured.shape[1], self.peak.shape[1])
         out.rows, out.blocks, out.days = self.rows, self.blocks, self.days
         out.row = {name: a[: self.rows, which] for name, a in self.row.items()}
         out.block = {name: a[: self.blocks, which] for name, a in self.block.items()}
         out.measured = self.measured[: self.blocks, :, which]
+        out.peak = self.peak[: self.blocks, :, which]
         out.row_of = self.row_of.copy()
         out.number, out.weekday = self.number.copy(), self.weekday.copy()
         out.levels, out.offsets = self.levels[:, which], self.offsets[:, which]
@@ -114,7 +117,7 @@ class Record:
 def _grown(a: NDArray[Any], need: int) -> NDArray[Any]:
     if need <= len(a):
         return a
-    out = np.full((max(need, 2 * len(a), 1024), *a.shape[1:]), np.nan, a.dtype)
+    out = np.full((max(need, len(a) + len(a) // 4, 1024), *a.shape[1:]), np.nan, a.dtype)
     out[: len(a)] = a
     return out
 

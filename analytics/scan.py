@@ -7,27 +7,29 @@ in that measure.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
+from analytics.limits import (
+    CELL_DAYS,
+    CELLS,
+    WILDEST,
+    deviation,
+    heavy_limits,
+    normal_limits,
+    own_margin,
+)
 from analytics.neighbours import Common, candidates_of, choose_peers, common_part, learn_common
-from analytics.noise import MAD_TO_SIGMA
 from analytics.options import Options
-from analytics.record import Record
+from analytics.record import Record, mean_or_zero
+from analytics.slow import BEFORE, DAYS, NIGHTS, dawn_slot, excess_of, lowest_hours
 from analytics.windows import BIN_S, Bank, Sums, bins_of, geometry, learn, level_of, measure, put, running
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-LONG_DAYS = (3, 7, 14)
-"""Lengths of excess that are looked for in means of whole days, for what is small or grows [d]."""
-
-BEFORE_DAYS = 14
-"""They are compared with the days before [d]."""
 
 CUT = 4.0
 """A block counts as at most so many deviations of its time of day beyond what has lasted: an hour that a
@@ -36,37 +38,15 @@ meter's clock change made twice as long, or one fire hose, is no leak of a day."
 LASTS = 3
 """What so many blocks in a row exceed has lasted."""
 
-CELL_DAYS = 5
-"""How wild an area is in the tail is told by the highest of its tests in each so many days; what is further
-apart are disturbances of their own."""
+GROUPS = 2
+"""Tests that share a tail: of bursts, and of up to two days. Longer ones have limits of their own."""
 
-CELLS = 73
-"""Of a year."""
+BURST_S = 6 * 3600
+"""A burst's excess, up to so long [s], must also be in each of its last hours."""
 
-WILDEST = 1.5
-"""No disturbance counts for more than so many times the limit of its time."""
-
-PRIOR_CELLS = 12
-"""Normal noise counts as so many cells of the area's own past."""
-
-RARE = 0.03
-"""Windows shorter than ``RARE_S`` need (RARE_S / length)^RARE more than normal noise asks for: sprinklers,
-events and days off last hours, and make short means wilder than past weeks tell. 0 to 0.2 do much alike on
-the first year of docs/benchmarks.md."""
-
-RARE_S = 36 * 3600
-
-TESTS = 150
-"""Windows that begin at each block and overlap, of several lengths, are so many times the tests that windows
-of one length, end to end, would be: about what made-up white noise shows."""
-
-MASKED_DAYS = max(LONG_DAYS)
+MASKED_DAYS = 14
 """Of the last days only estimates below zero count as noise, or such as an alarm has told of [d]: a leak
 that grows would hide behind itself, while he who has been surprised is to be more careful."""
-
-TAIL, LONG_TAIL = 0.95, 0.99
-"""Quantiles by which estimates' deviation is judged: what lies further out is for the margin, but of means
-over days there are too few for it to see."""
 
 LEAST = 0.5
 """Estimates are not believed to stray less than this share of what the weights expect."""
@@ -112,13 +92,17 @@ class Scan:
         self.real = record.areas if real is None else real
         self.stands_for = np.arange(record.areas) if stands_for is None else stands_for
         geo = self.geo
-        self.lengths = np.concatenate([geo.blocks, np.array(LONG_DAYS) * geo.per_day])
-        seconds = self.lengths * record.block_s
-        per_year = 365.25 * 86400 * options.years * TESTS
-        limit = norm.isf(np.minimum(0.5, seconds / per_year))
-        self.limits = limit * np.maximum(1.0, RARE_S / seconds) ** RARE
-        self.short = len(geo.windows)
+        self.lengths = np.concatenate([geo.blocks, np.array(DAYS + NIGHTS) * geo.per_day])
+        self.short, self.nights = len(geo.windows), len(geo.windows) + len(DAYS)
+        seconds = np.asarray(self.lengths * record.block_s, np.float64)
+        fast = np.arange(len(self.lengths)) < self.short
+        self.limits = np.where(
+            fast, normal_limits(seconds, options.years), heavy_limits(seconds, options.years)
+        )
+        self.burst = fast & (seconds <= BURST_S)
+        self.group = np.where(self.burst[: self.short], 0, 1)
         self._quarter = max(1, geo.per_day // 4)
+        self._dawn = dawn_slot(record.slots)
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -127,7 +111,7 @@ class Scan:
         self.common: Common | None = None
         self.spread = np.full((self.windows, areas), np.nan)
         self.level = np.full(areas, np.nan)
-        self.margin = np.ones(areas)
+        self.margin = np.ones((GROUPS, areas))
         self.share = np.zeros((2, areas))
         self.told = np.full((2, areas), -(10**9), np.int64)
         self.since = np.full(areas, -1, np.int64)  # day of an area's first weights
@@ -160,14 +144,14 @@ class Scan:
         self.share, self.told = s.share.copy(), s.told.copy()
 
     def columns(self, record: Record, which: Ints) -> Scan:
-        """The same for a record with areas ``which`` (n,), of which the first are all areas as they are."""
-        out = Scan(record, self.options, which, self.record.areas)
+        """The same for a record with columns ``which`` (n,), of which the first are all real areas."""
+        out = Scan(record, self.options, self.stands_for[which], self.real)
         if self.bank is not None:
             out.bank = Bank(*(a[..., which] for a in self.bank))
         if self.common is not None:
             out.common = Common(self.common.peers[which], self.common.factor[:, which])
         out.spread, out.since, out.anew = self.spread[:, which], self.since[which], self.anew[:, which]
-        out.level, out.margin = self.level[which], self.margin[which]
+        out.level, out.margin = self.level[which], self.margin[:, which]
         out.share, out.told = self.share[:, which], self.told[:, which]
         return out
 
@@ -232,7 +216,7 @@ class Scan:
         known = np.isfinite(past)
         q = np.einsum("plbs,npbs->npls", bank.weight, np.where(known, past, 0.0)) / bank.sigma
         q = np.where(known.mean(axis=2)[:, :, None, :] > 0.9, q, np.nan)
-        return np.fmax(_deviation(q.reshape(-1, *q.shape[2:]), TAIL)[0], 1.0)
+        return np.fmax(deviation(q.reshape(-1, *q.shape[2:]))[0], 1.0)
 
     def see_level(self) -> None:
         """Find the level anew: each day, and when an event has become known."""
@@ -286,22 +270,28 @@ class Scan:
         a = max(0, b - self.options.weeks * 7 * geo.per_day)
         out = np.full((self.windows, record.areas), np.nan)
         begun = a + geo.per_phase - 1 - a % geo.per_phase
-        hourly = record.measured[begun : b : geo.per_phase, : self.short]
-        short, count = _deviation(self._unmasked(hourly, begun, geo.per_phase), TAIL)
+        hourly = np.arange(begun, b, geo.per_phase)
+        short, count = deviation(self._unmasked(hourly, slice(None, self.short)))
         few = count < FEW_DAYS * geo.phases * 3 // 4
         out[: self.short] = np.fmax(np.where(few, np.fmax(short, self.anew), short), LEAST)
         begun = a + self._quarter - 1 - a % self._quarter
-        quarters = record.measured[begun : b : self._quarter, self.short :]
-        long, count = _deviation(self._unmasked(quarters, begun, self._quarter), LONG_TAIL)
-        out[self.short :] = np.where(count >= 3 * FEW_DAYS, long, np.nan)
+        quarters = np.arange(begun, b, self._quarter)
+        days, count = deviation(self._unmasked(quarters, slice(self.short, self.nights)))
+        out[self.short : self.nights] = np.where(count >= 3 * FEW_DAYS, days, np.nan)
+        dawns = self._dawns(max(0, record.days - 1 - self.options.weeks * 7), record.days - 1)
+        out[self.nights :] = deviation(self._unmasked(dawns, slice(self.nights, None)))[0]
         return out
 
-    def _unmasked(self, values: NDArray[np.floating[Any]], first: int, stride: int) -> Floats:
-        """Estimates (N, L, S) of blocks first, first + stride, ... without those above zero in the last days
-        that no alarm has told of."""
-        block = first + stride * np.arange(len(values))
+    def _dawns(self, first: int, last: int) -> Ints:
+        """Blocks that end the nights of days [first, last), of those that have one."""
+        row = self.record.row_of[first:last, self._dawn]
+        return np.asarray(row[row >= 0] // self.record.per_block)
+
+    def _unmasked(self, block: Ints, lengths: slice) -> Floats:
+        """Estimates of some lengths in blocks (N,), (N, L, S), without those above zero in the last days that
+        no alarm has told of."""
         recent = np.flatnonzero(block >= self.record.blocks - MASKED_DAYS * self.geo.per_day)
-        out = values.astype(np.float64)
+        out = self.record.measured[block, lengths].astype(np.float64)
         untold = block[recent, None] > self.told[0]
         part = out[recent]
         part[(part > 0) & untold[:, None, :]] = np.nan
@@ -309,36 +299,12 @@ class Scan:
         return out
 
     def _margin(self) -> Floats:
-        """By how much limits must exceed those for normal noise, (S,), from the tail of the tests in a year
-        past.
-
-        Peaks over threshold with an exponential tail (Pickands 1975, Annals of Statistics 3; Coles 2001, An
-        Introduction to Statistical Modeling of Extreme Values, ch. 4): of n cells' maxima, those of both
-        sides, the K highest exceed u by b on average, so that k exceed u + b log(K / k). Wanted is k of one
-        side in ``options.years`` years. Never below 1.
-        """
-        record = self.record
+        """By how much limits of groups must exceed those for normal noise, (G, S), by a year past."""
         cell = CELL_DAYS * self.geo.per_day
-        last = record.blocks // cell
+        last = self.record.blocks // cell
         first = max(0, last - CELLS)
-        if last == first:
-            return np.ones(record.areas)
-        peak = record.block["peak"][first * cell : last * cell].reshape(last - first, cell, -1)
-        known = np.isfinite(peak)
-        top = np.sort(np.where(known, peak, -np.inf).max(axis=1), axis=0)[::-1]
-        n = known.any(axis=1).sum(axis=0)
-        high = np.maximum(3, n // 6)
-        reach = np.minimum(high, len(top) - 1)
-        u = np.take_along_axis(top, reach[None], axis=0)[0]
-        wanted = 2.0 * n * CELL_DAYS / 365.25 / self.options.years
-        with np.errstate(invalid="ignore", divide="ignore"):
-            wanted = 2.0 * n * CELL_DAYS / 365.25 / self.options.years
-        with np.errstate(invalid="ignore", divide="ignore"):
-            counted = np.arange(len(top))[:, None] < high
-            above = np.where(counted, top - u, 0.0).sum(axis=0) / high
-            own = u + above * np.log(high / wanted)
-            mixed = (n * own + PRIOR_CELLS) / (n + PRIOR_CELLS)
-        return np.where((n >= 6) & np.isfinite(mixed), np.maximum(1.0, mixed), 1.0)
+        peak = self.record.peak[first * cell : last * cell]
+        return own_margin(peak.reshape(last - first, cell, *peak.shape[1:]), self.options.years)
 
     # -- each block --------------------------------------------------------------------------------
 
@@ -366,28 +332,20 @@ class Scan:
         b = record.blocks
         if bank is None:
             return []
-        q = np.full((self.windows, record.areas), np.nan)
-        before = np.full((len(LONG_DAYS), record.areas), np.nan)
-        phase = self._phase(slot)
-        base = max(0, b - geo.span)
-        level = self.level
-        y = bins_of(self._sums(base, b), np.array([b - base]), geo.edges)[0] - level
-        q[: self.short] = measure(y, bank.weight[phase], geo)
-        if b % self._quarter == 0:
-            q[self.short :], before = self._long(bank.day[phase])
-        q[: self.short] /= bank.sigma[phase]
-        limit = self.spread * self.limits[:, None] * caution * self.margin
+        q, before = self._estimates(slot, bank)
+        limit = self.spread * self.limits[:, None] * caution
+        limit[: self.short] *= self.margin[self.group]
         most = np.where(np.isfinite(limit), limit, np.inf)
         record.measured[b - 1] = np.clip(q, -most, most)
         with np.errstate(invalid="ignore", divide="ignore"):
             z = q / limit
+        z, tested = np.where(np.isfinite(z), z, 0.0), np.isfinite(z)
         alarms: list[Alarm] = []
-        peak = np.zeros(record.areas)
-        burst = self.lengths <= 6 * 3600 // record.block_s
+        peak = np.zeros((self.short, record.areas))
         for side in (0, 1):
-            z_side = np.where(np.isfinite(z), z if side == 0 else -z, 0.0)
-            lasting = np.where(burst[:, None] & (runs[side] < confirm), 0.0, z_side)
-            peak = np.maximum(peak, lasting.max(axis=0))
+            z_side = z if side == 0 else -z
+            lasting = np.where(self.burst[:, None] & (runs[side] < confirm), 0.0, z_side)
+            peak = np.maximum(peak, lasting[: self.short])
             z_side = np.maximum(lasting, np.minimum(z_side, 0.99))
             best = z_side.argmax(axis=0)
             share = z_side.max(axis=0)
@@ -395,21 +353,40 @@ class Scan:
             for s in np.flatnonzero((share >= 1.0) & (b - self.told[side] >= confirm)):
                 w = int(best[s])
                 length, fast = int(self.lengths[w]), w < self.short
-                against = float(level[s] if fast else before[w - self.short, s])
+                against = float(before[w, s]) if w < self.nights else self._level_before(int(s), length)
                 earliest = b - (2 * length if fast else length + geo.per_day) - confirm
                 self.told[side, s] = b
                 alarms.append(Alarm(int(s), 1 - 2 * side, float(share[s]), earliest, fast, against))
-        tested = np.isfinite(z).any(axis=0)
-        record.block["peak"][b - 1] = np.where(tested, np.minimum(peak, WILDEST) * self.margin, np.nan)
+        peak = np.minimum(peak, WILDEST) * self.margin[self.group]
+        for g in range(GROUPS):
+            mine = np.flatnonzero(self.group == g)
+            if len(mine):
+                known = tested[mine].any(axis=0)
+                record.peak[b - 1, g] = np.where(known, peak[mine].max(axis=0), np.nan)
         return alarms
 
-    def _long(self, weight: Floats) -> tuple[Floats, Floats]:
-        """Excess over whole days against the days before them, and the level of those, (3, S) [m3/s] each.
+    def _estimates(self, slot: int, bank: Bank) -> tuple[Floats, Floats]:
+        """Excess over each length at the end of the last block, short ones by what the weights expect it to
+        stray, and the level that it is compared with (L, S) [m3/s], NaN for nights."""
+        record, geo, b = self.record, self.geo, self.record.blocks
+        q = np.full((self.windows, record.areas), np.nan)
+        before = np.full((self.windows, record.areas), np.nan)
+        phase = self._phase(slot)
+        base = max(0, b - geo.span)
+        y = bins_of(self._sums(base, b), np.array([b - base]), geo.edges)[0] - self.level
+        q[: self.short] = measure(y, bank.weight[phase], geo) / bank.sigma[phase]
+        before[: self.short] = self.level
+        if b % self._quarter == 0:
+            days = slice(self.short, self.nights)
+            q[days], before[days] = excess_of(self._days(bank.day[phase]), DAYS)
+        if slot == self._dawn:
+            q[self.nights :] = excess_of(lowest_hours(record), NIGHTS)[0]
+        return q, before
 
-        weight (B, S): of a day's bins.
-        """
+    def _days(self, weight: Floats) -> Floats:
+        """Excess of whole days up to now, newest first (N, S) [m3/s]. weight (B, S): of a day's bins."""
         geo, b = self.geo, self.record.blocks
-        days = max(LONG_DAYS) + BEFORE_DAYS
+        days = max(DAYS) + BEFORE
         ends = b - geo.per_day * np.arange(days)
         base = max(0, b - geo.per_day * (days + 1))
         y = bins_of(self._sums(base, b), np.maximum(ends - base, 0), geo.edges[-len(weight) - 1 :])
@@ -417,32 +394,9 @@ class Scan:
         have = np.where(known, weight, 0.0).sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             o = np.where(known, y * weight, 0.0).sum(axis=1) / have
-        o = np.where(have > 0.6, o, np.nan)
-        now = np.stack([_mean_of_half(o[:n]) for n in LONG_DAYS])
-        before = np.stack([_mean_of_half(o[n : n + BEFORE_DAYS]) for n in LONG_DAYS])
-        return now - before, before
+        return np.where(have > 0.6, o, np.nan)
 
-
-def _mean_of_half(values: Floats) -> Floats:
-    """Mean along the first axis, NaN where less than half is known."""
-    known = np.isfinite(values)
-    n = known.sum(0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(2 * n >= len(values), np.where(known, values, 0.0).sum(0) / n, np.nan)
-
-
-def _deviation(values: Floats, tail: float) -> tuple[Floats, Ints]:
-    """Deviation of zero-mean values (N, L, S) -> (L, S), by the median or the ``tail`` quantile of their
-    size, and how many were known."""
-    size = np.abs(values)
-    n = np.isfinite(size).sum(axis=0)
-    if not len(size):
-        return np.full(values.shape[1:], np.nan), n
-    ordered = np.sort(size, axis=0)
-
-    def at(share: float) -> Floats:
-        k = np.clip((share * (n - 1)).round().astype(np.int64), 0, len(size) - 1)
-        return np.asarray(np.take_along_axis(ordered, k[None], axis=0)[0], np.float64)
-
-    out = np.fmax(MAD_TO_SIGMA * at(0.5), at(tail) / norm.isf(0.5 - 0.5 * tail))
-    return np.where(n >= 24, out, np.nan), n
+    def _level_before(self, area: int, length: int) -> float:
+        """Mean residual of an area [m3/s] in the days before the last ``length`` blocks."""
+        b, days = self.record.blocks, BEFORE * self.geo.per_day
+        return mean_or_zero(self.record.clean(area, max(0, b - length - days), max(0, b - length)))
