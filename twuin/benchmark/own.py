@@ -12,13 +12,16 @@ from analytics.detector import Detector
 from analytics.events import Event
 from analytics.options import Options
 from twuin.benchmark.inflow import Inflow
-from twuin.benchmark.trials import HORIZON_D, QUIET_H, Trials
+from twuin.benchmark.trials import HORIZON_D, QUIET_H, Period, Trials
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-KNOB = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0, 20.0)
+KNOB = (1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
 """Values of ``Options.years`` that are swept, from keen to calm."""
+
+LOOK_D = (1, 2, 3, 5, 8, 12, 20, HORIZON_D + 2)
+"""Days after the day of their start by which leaks that have been found are taken out."""
 
 
 class Run(NamedTuple):
@@ -29,6 +32,11 @@ class Run(NamedTuple):
     hours: Floats
     residual: Floats
     statistic: Floats
+
+    def rate(self, period: Period, years: float) -> float:
+        """Alarms a DMA-year in a period of so many DMA-years."""
+        inside = (self.hours > period.first * 24) & (self.hours <= period.last * 24)
+        return float(inside.sum()) / years
 
 
 def told(events: list[Event], area: int, hour_of: Callable[[int], float]) -> list[float]:
@@ -60,32 +68,24 @@ def run(
 
     Each day on which trials begin, the detector is branched: a column per trial, fed with inflow and leak.
     """
-    detector = Detector(inflow.flow.shape[1], inflow.step_s, Options(years=years))
+    s = inflow.flow.shape[1]
+    detector = Detector(s, inflow.step_s, Options(years=years))
+    hour_of = _hour_of(inflow, detector)
     per = detector.rows_per_block
     days = inflow.local.day - inflow.first_day
     starts = [] if trials is None else np.unique(trials.day).tolist()
-    found: list[tuple[Ints, Ints, list[Event]]] = []
+    delay = None if trials is None else np.full(len(trials.dma), np.inf)
     at = 0
     for i, day in enumerate(starts):
-        assert trials is not None
+        assert trials is not None and delay is not None
         until = int(np.searchsorted(days, day)) // per * per
         _advance(detector, inflow, at, until, inflow.flow[at:until])
         at = until
         which = np.flatnonzero(trials.day == day)
-        branch = detector.branch(trials.dma[which])
-        last = int(np.searchsorted(days, day + HORIZON_D + 2)) // per * per
-        rows = slice(at, last)
-        hours = np.asarray(days[rows] * 24.0 + np.floor(inflow.local.hour[rows]), np.float64)
-        part = trials.take(which)
-        leak = part.flow(hours[:, None]) * inflow.mean[part.dma]
-        flow = inflow.flow[rows]
-        _advance(branch, inflow, at, last, np.concatenate([flow, flow[:, part.dma] + leak], axis=1))
-        found.append((which, part.dma, branch.events))
+        delay[which] = _delays(detector, inflow, trials.take(which), at)
         progress((i + 1) / (len(starts) + 4))
     last = len(inflow.flow) // per * per
     _advance(detector, inflow, at, last, inflow.flow[at:last])
-    hour_of = _hour_of(inflow, detector)
-    s = inflow.flow.shape[1]
     real = [(k, when) for k in range(s) for when in told(detector.events, k, hour_of)]
     block = detector.record.block
     shown = (block["residual"] - block["known"])[: detector.blocks]
@@ -95,18 +95,44 @@ def run(
         shown,
         detector.statistic.copy(),
     )
-    if trials is None:
-        return result, None
-    delay = np.full(len(trials.dma), np.inf)
-    for which, dma, events in found:
-        quiet = {k: set(told(events, k, hour_of)) for k in range(s)}
-        for column, (trial, k) in enumerate(zip(which.tolist(), dma.tolist(), strict=True), s):
-            for when in told(events, column, hour_of):
+    return result, delay
+
+
+def _delays(detector: Detector, inflow: Inflow, trials: Trials, at: int) -> Floats:
+    """Delay of trials (N,) [h] that begin on the day of row ``at``, up to which the detector has come.
+
+    A column whose leak has been found is followed no further.
+    """
+    s, n = inflow.flow.shape[1], len(trials.dma)
+    hour_of = _hour_of(inflow, detector)
+    per = detector.rows_per_block
+    days = inflow.local.day - inflow.first_day
+    day = int(days[at])
+    delay = np.full(n, np.inf)
+    left = np.arange(n)
+    branch = detector.branch(trials.dma)
+    for until in LOOK_D:
+        part = trials.take(left)
+        last = int(np.searchsorted(days, day + until)) // per * per
+        rows = slice(at, last)
+        hours = np.asarray(days[rows] * 24.0 + np.floor(inflow.local.hour[rows]), np.float64)
+        leak = part.flow(hours[:, None]) * inflow.mean[part.dma]
+        flow = inflow.flow[rows]
+        _advance(branch, inflow, at, last, np.concatenate([flow, flow[:, part.dma] + leak], axis=1))
+        at = last
+        quiet = [set(told(branch.events, k, hour_of)) for k in range(s)]
+        for column, trial in enumerate(left.tolist(), s):
+            for when in told(branch.events, column, hour_of):
                 age = when - trials.start[trial]
-                if 0 < age <= 24.0 * HORIZON_D and when not in quiet[k]:
+                if 0 < age <= 24.0 * HORIZON_D and when not in quiet[trials.dma[trial]]:
                     delay[trial] = age
                     break
-    return result, delay
+        stay = ~np.isfinite(delay[left])
+        if not stay.any():
+            break
+        branch = branch.columns(np.concatenate([np.arange(s), s + np.flatnonzero(stay)]))
+        left = left[stay]
+    return delay
 
 
 def _advance(detector: Detector, inflow: Inflow, first: int, last: int, flow: Floats) -> None:

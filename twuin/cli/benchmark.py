@@ -99,7 +99,7 @@ def injected(
     ] = None,
     starts: Annotated[
         int, typer.Option("--starts", min=2, help="Days in each period on which leaks are put in.")
-    ] = 16,
+    ] = 12,
     seed: Annotated[int, typer.Option("--seed", help="Of the leaks' times.")] = 1,
     score_from: Annotated[
         datetime | None,
