@@ -18,7 +18,7 @@ from analytics.model.options import M3H
 from analytics.model.telling import best_pipe
 from analytics.model.tracker import Tracker
 from twuin.benchmark.battle_data import Repair, daily, points, read_repairs, read_scada, years
-from twuin.benchmark.battle_report import LEVELS, SURE, Reporter
+from twuin.benchmark.battle_report import PRICE, PRICES, Reporter
 from twuin.benchmark.battle_score import Report, Score, has_truth, read_truth, score
 from twuin.benchmark.plots import COLOURS, figure, save
 from twuin.benchmark.table import Table, plain
@@ -80,8 +80,8 @@ class Battle:
             )
             out.append(
                 Table(
-                    "Delay against false alarms, by how sure a report must be",
-                    ("sure", "found", "false", "median delay [d]", "share of the perfect score"),
+                    "Delay against false alarms, by the price of a false alarm",
+                    ("visits", "found", "false", "median delay [d]", "share of the perfect score"),
                     self.curve,
                 )
             )
@@ -139,11 +139,8 @@ class Battle:
                 }
             ),
             "curve": [
-                dict(
-                    zip(
-                        ("sure", "found", "false_alarms", "median_delay_days", "share"), plain(c), strict=True
-                    )
-                )
+                dict(zip(names, plain(c), strict=True))
+                for names in (("visits", "found", "false_alarms", "median_delay_days", "share"),)
                 for c in self.curve
             ],
             "seconds": self.seconds,
@@ -241,7 +238,7 @@ class Battle:
             )
         ax.set_xlabel("false alarms in the year")
         ax.set_ylabel("median delay of hits [d]")
-        ax.set_title("How sure a report must be: delay against false alarms")
+        ax.set_title("Price of a false alarm [visits] and leaks found: delay against false alarms")
         return save(fig, folder, "battle_curve")
 
 
@@ -266,7 +263,7 @@ def run(folder: Path, *, progress: Callable[[float], None] | None = None) -> Bat
     repairs = _by_day(plant, read_repairs(folder, history))
     tracker = Tracker(plant.layout, NetworkHydraulics(plant.network, plant.solver))
     first = datetime(year, 1, 1)  # noqa: DTZ001 - local time, no zone
-    reporters = [Reporter(plant, first, sure) for sure in LEVELS]
+    reporters = [Reporter(plant, first, price) for price in PRICES]
     steps, days, residual = [], [], []
     total = sum(len(s.times) for s in measured)
     step = float(np.median(np.diff(measured[0].times.astype(np.int64))))
@@ -283,13 +280,13 @@ def run(folder: Path, *, progress: Callable[[float], None] | None = None) -> Bat
             if progress is not None:
                 progress(min(1.0, len(days) * per_day / total))
     plant.solver.close()
-    main = next(r for r in reporters if r.sure == SURE)
+    main = next(r for r in reporters if r.price == PRICE)
     judged, curve = None, []
     if has_truth(folder, year):
         truth = read_truth(folder, year)
         for reporter in reporters:
             s = score(reporter.reports, truth, plant.pipe_index, plant.layout.distance, year)
-            curve.append((reporter.sure, len(s.hits), s.false, _median(s.delays), s.total / s.perfect))
+            curve.append((reporter.price, len(s.hits), s.false, _median(s.delays), s.total / s.perfect))
             if reporter is main:
                 judged = s
     return Battle(

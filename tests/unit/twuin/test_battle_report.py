@@ -7,10 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from analytics.model.leak import Leak
 from analytics.model.options import M3H
-from twuin.benchmark.battle_report import Reporter
+from twuin.benchmark.battle_report import Reporter, gain
 
 FIRST = datetime(2019, 1, 1)  # noqa: DTZ001 - local time, no zone
 DISTANCE = np.abs(np.subtract.outer(np.arange(8) * 200.0, np.arange(8) * 200.0))
@@ -36,16 +37,24 @@ def reported(leaks: list[Leak], days: int) -> list[tuple[str, int]]:
 
 
 def test_a_leak_is_reported_once_a_day_after_it_was_found_and_a_small_one_two() -> None:
-    assert reported([leak_at(0, 1, 6.0, 5), leak_at(1, 7, 1.5, 5)], 20) == [("b", 6), ("h", 7)]
+    assert reported([leak_at(0, 1, 6.0, 5), leak_at(1, 7, 1.5, 5, sure=0.95)], 20) == [("b", 6), ("h", 7)]
 
 
-def test_a_place_that_is_not_sure_is_not_named() -> None:
-    assert reported([leak_at(0, 1, 6.0, 5, sure=0.55)], 20) == []
+def test_a_report_is_worth_it_where_the_water_outweighs_a_false_alarm() -> None:
+    # 0.80 EUR a m3, 60 days, 500 EUR a visit.
+    assert gain(1.0, 5.0 * M3H) == pytest.approx(0.80 * 5.0 * 24 * 60)
+    assert gain(0.0, 5.0 * M3H, 3.0) == pytest.approx(-1500.0)
+    assert gain(0.75, 0.0, 1.0) == pytest.approx(-125.0)
+
+
+def test_a_large_leak_is_named_before_its_place_is_sure_and_a_small_one_not() -> None:
+    assert reported([leak_at(0, 1, 12.0, 5, sure=0.55)], 20) == [("b", 6)]
+    assert reported([leak_at(0, 1, 3.0, 5, sure=0.55)], 20) == []
 
 
 def test_a_small_leak_beside_one_that_was_named_is_taken_for_its_shadow_and_a_large_one_is_not() -> None:
     first = leak_at(0, 1, 6.0, 2)
-    assert reported([first, leak_at(1, 2, 1.5, 9)], 20) == [("b", 3)]
+    assert reported([first, leak_at(1, 2, 1.5, 9, sure=0.95)], 20) == [("b", 3)]
     assert reported([first, leak_at(1, 2, 5.0, 9)], 20) == [("b", 3), ("c", 10)]
 
 
@@ -53,7 +62,7 @@ def test_where_the_first_was_repaired_a_small_leak_is_one_of_its_own() -> None:
     first = leak_at(0, 1, 6.0, 2)
     plant: Any = SimpleNamespace(layout=SimpleNamespace(distance=DISTANCE), pipe_ids=list("abcdefgh"))
     reporter = Reporter(plant, FIRST)
-    for day, leak in ((4, first), (12, leak_at(1, 2, 1.5, 9))):
+    for day, leak in ((4, first), (12, leak_at(1, 2, 1.5, 9, sure=0.95))):
         tracker: Any = SimpleNamespace(day=day, open=[leak])
         reporter.look(tracker, FIRST + timedelta(days=day))
     assert [r.pipe for r in reporter.reports] == ["b", "c"]
