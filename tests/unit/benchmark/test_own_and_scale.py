@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from analytics.detector import Detector
 from analytics.options import Options
 from twuin.benchmark import own
 from twuin.benchmark.inflow import Inflow
 from twuin.benchmark.scale import check_sensors, run
-from twuin.benchmark.trials import Trials
+from twuin.benchmark.trials import HORIZON_D, Trials
 from waterworks.localtime import LocalTime
 
 
@@ -56,6 +57,18 @@ def test_a_burst_is_found_and_no_burst_is_not() -> None:
     assert delay[0] <= 12
     assert delay[1] == np.inf
     assert len(result.hours) == 0
+
+
+def test_taking_out_what_has_been_found_changes_no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    inflow = made(90)
+    size = np.array([0.3, 0.1, 0.2, 0.05])
+    trials = Trials(np.array([0, 0, 1, 1]), 50 * 24 + np.array([5.0, 7.0, 12.0, 20.0]), size, size < 0.15)
+    _, delay = own.run(inflow, 3.0, trials)
+    monkeypatch.setattr(own, "LOOK_D", (HORIZON_D + 2,))
+    _, all_along = own.run(inflow, 3.0, trials)
+    assert delay is not None and all_along is not None
+    assert delay.tolist() == all_along.tolist()
+    assert np.isfinite(delay).sum() >= 2
 
 
 def test_sensors_that_are_stuck_or_gone_are_not_believed() -> None:
