@@ -200,7 +200,7 @@ def signatures(layout: Layout, options: Options, response: Floats) -> Floats:
     """Rows (R, P) of a unit leak in the middle of each pipe, from node responses (B, M, N)."""
     a, c = layout.start[layout.pipes], layout.end[layout.pipes]
     b, m = response.shape[:2]
-    pressure = (0.5 * (response[:, :, a] + response[:, :, c])).reshape(b * m, -1)
+    pressure = (0.5 * (response[:, :, a] + response[:, :, c])).reshape(b * m, len(a))
     member = np.zeros((layout.zones, len(layout.pipes)))
     for k in range(layout.zones):
         member[k] = 0.5 * ((layout.zone[a] == k).astype(float) + (layout.zone[c] == k))
