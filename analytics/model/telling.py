@@ -22,8 +22,12 @@ is not quite right about the first looks like a small leak beside it."""
 SMALL = 3.0 * M3H
 """Of a smaller leak one evening says too little of its place [m3/s]."""
 
+CLEAR = 15.0
+"""A leak that is not small and was found with so large a log Bayes factor (three million to one) is told of
+the same evening."""
+
 WAIT_DAYS, WAIT_SMALL_DAYS = 1, 2
-"""A leak found today is told of when as many more evenings have not taken it back."""
+"""Others when as many more evenings have not taken them back."""
 
 REACH_M = 300.0
 """A leak lies near a pipe when it is no farther from its middle along the pipes [m], as the Battle of the
@@ -33,7 +37,9 @@ Leakage Detection and Isolation Methods has it."""
 def ripe(leak: Leak, day: int) -> bool:
     """Whether it is large and old enough on that day of the tracker."""
     flow = leak.flow.get(day, 0.0)
-    wait = WAIT_DAYS if flow >= SMALL else WAIT_SMALL_DAYS
+    wait = WAIT_SMALL_DAYS
+    if flow >= SMALL:
+        wait = 0 if leak.evidence >= CLEAR else WAIT_DAYS
     return day - leak.found >= wait and flow >= LEAST
 
 

@@ -17,11 +17,15 @@ FIRST = datetime(2019, 1, 1)  # noqa: DTZ001 - local time, no zone
 DISTANCE = np.abs(np.subtract.outer(np.arange(8) * 200.0, np.arange(8) * 200.0))
 
 
-def leak_at(number: int, pipe: int, flow: float, found: int, days: int = 30, sure: float = 0.9) -> Leak:
+def leak_at(
+    number: int, pipe: int, flow: float, found: int, days: int = 30, sure: float = 0.9, evidence: float = 12.0
+) -> Leak:
     p = np.zeros(8)
     p[pipe] += sure
     p[(pipe + 4) % 8] += 1 - sure
-    return Leak(number, p, np.zeros(8), found - 1, found, 20.0, flow=dict.fromkeys(range(days), flow * M3H))
+    return Leak(
+        number, p, np.zeros(8), found - 1, found, evidence, flow=dict.fromkeys(range(days), flow * M3H)
+    )
 
 
 def reported(leaks: list[Leak], days: int) -> list[tuple[str, int]]:
@@ -38,6 +42,11 @@ def reported(leaks: list[Leak], days: int) -> list[tuple[str, int]]:
 
 def test_a_leak_is_reported_once_a_day_after_it_was_found_and_a_small_one_two() -> None:
     assert reported([leak_at(0, 1, 6.0, 5), leak_at(1, 7, 1.5, 5, sure=0.95)], 20) == [("b", 6), ("h", 7)]
+
+
+def test_a_large_leak_that_is_clear_is_reported_the_evening_it_is_found() -> None:
+    assert reported([leak_at(0, 1, 6.0, 5, evidence=20.0)], 20) == [("b", 5)]
+    assert reported([leak_at(0, 1, 1.5, 5, sure=0.95, evidence=20.0)], 20) == [("b", 7)]
 
 
 def test_a_report_is_worth_it_where_the_water_outweighs_a_false_alarm() -> None:
