@@ -85,14 +85,19 @@ def _weights(
     own = across[np.arange(n), np.arange(n)].mean(0)
     nothing = ~there.any(0)
     own[nothing, nothing] += UNKNOWN
+    measured = np.flatnonzero(there.any(1))
+    if not len(measured):
+        return np.full(n, 1 / n)
+    last = int(measured[-1])
     if top is None:
-        top = int(np.argmax(np.abs(stretches[-1].signature).sum(0)))
-    last = stretches[-1].signature[:, top]
-    along = cho_solve(factor(own), np.where(there[-1], last, 0.0))
+        top = int(np.argmax(np.abs(stretches[last].signature).sum(0)))
+    along = cho_solve(factor(own), np.where(there[last], stretches[last].signature[:, top], 0.0))
     errors = np.einsum("r,abrs,s->ab", along, across, along)
     each = [np.where(ok, s.signature[:, top], 0.0) for s, ok in zip(stretches, there, strict=True)]
     answers = np.array(each) @ along
     errors = errors + 1e-6 * np.trace(errors) / n * np.eye(n)
+    if not np.trace(errors) > 0:  # its pattern shows nowhere
+        return np.full(n, 1 / n)
     weights = np.maximum(np.linalg.solve(errors, answers), 0.0)
     total = weights.sum()
     return np.asarray(weights / total if total > 0 else np.full(n, 1 / n))

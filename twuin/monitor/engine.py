@@ -132,11 +132,15 @@ class Engine:
                 progress((self.detector.rows - begun) / (target - begun))
         return moved
 
-    def distrusted(self, names: list[str], seconds: Ints, step_s: int) -> Bools:
+    def distrusted(
+        self, names: list[str], seconds: Ints, step_s: int, *, doubt_before: bool = False
+    ) -> Bools:
         """See ``SiteGate.distrusted``; nothing is before the first reading."""
         if self.origin is None:
             return np.zeros((len(seconds), len(names)), bool)
-        return self.gate.distrusted(self.watch, self.origin, names, seconds, step_s)
+        return self.gate.distrusted(
+            self.watch, self.origin, names, seconds, step_s, doubt_before=doubt_before
+        )
 
     def inflow(self, first: int, count: int) -> Floats:
         """Net inflow of the rows [first, first+count) as measured, (count, S) [m3/s]."""

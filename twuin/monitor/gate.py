@@ -12,7 +12,7 @@ from analytics.detector import Detector
 from analytics.gate.fault import Dry, Fault, FaultKind
 from analytics.gate.gate import Gate
 from analytics.gate.layout import Layout
-from analytics.gate.watch import Watch
+from analytics.gate.watch import DAYS_BEFORE, Watch
 from analytics.resample import to_rows
 from twuin.alerts.model import Finding, Kind
 from twuin.monitor.grid import instant_of, moment, utc_seconds
@@ -25,6 +25,10 @@ from waterworks.units import SI_UNIT
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+DOUBT_DAYS = {kind: DAYS_BEFORE if kind in (FaultKind.OFFSET, FaultKind.DRIFT) else 1 for kind in FaultKind}
+"""Days before a fault's onset in which it may have begun: what adds up over days sees that sooner than the
+gate, which calls a drift once it stands out."""
 
 DOUBTED = int(Quality.SUSPECT | Quality.CLOCK)
 """Readings that the gate does not see. Those out of range it does: they are evidence."""
@@ -122,9 +126,19 @@ class SiteGate:
     def _at(self, origin: int, row: int) -> Any:
         return moment(origin + row * self.step_s)
 
-    def distrusted(self, watch: Watch, origin: int, names: Sequence[str], seconds: Any, step_s: int) -> Bools:
+    def distrusted(
+        self,
+        watch: Watch,
+        origin: int,
+        names: Sequence[str],
+        seconds: Any,
+        step_s: int,
+        *,
+        doubt_before: bool = False,
+    ) -> Bools:
         """(T, len(names)) whether a reading within [seconds, seconds + step_s) is not to be trusted, or was
-        taken in a DMA without water. seconds (T,): since 1970."""
+        taken in a DMA without water. seconds (T,): since 1970. doubt_before: nor those before a fault's
+        onset in which it may have begun unseen (``DOUBT_DAYS``)."""
         out = np.zeros((len(seconds), len(names)), bool)
         if not len(seconds) or not watch.gate.rows:
             return out
@@ -134,7 +148,8 @@ class SiteGate:
             name = self.ids[f.sensor]
             if name in names:
                 end = watch.gate.rows if f.closed is None else f.closed + 1
-                out[(last >= f.onset) & (first < end), list(names).index(name)] = True
+                early = DOUBT_DAYS[f.kind] * 86400 // self.step_s if doubt_before else 0
+                out[(last >= f.onset - early) & (first < end), list(names).index(name)] = True
         for d in watch.gate.dry:
             areas = [k for k, n in enumerate(names) if self._area(n) == d.area]
             if areas:
@@ -143,6 +158,13 @@ class SiteGate:
                     if b > a and watch.gate.unsupplied(a, b - a)[:, d.area].any():
                         out[k, areas] = True
         return out
+
+    def doubted(self, watch: Watch) -> dict[tuple[int, int], int | None]:
+        """Sensor and first row of each stretch that ``doubt_before`` leaves out; its end, if it has one."""
+        return {
+            (f.sensor, f.onset - DOUBT_DAYS[f.kind] * 86400 // self.step_s): f.closed
+            for f in watch.gate.faults
+        }
 
     def _area(self, name: str) -> int:
         i = self._column.get(name)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -82,11 +83,14 @@ class Monitor:
         trusted = TrustedStore(store, self._engine.distrusted)
         self._locator = Locator(site, trusted, network)
         self._watch = PressureWatch(site, trusted, has_model=network is not None, keep=KEEP_DAYS)
-        self._model = network_watch(site, trusted, network, KEEP_DAYS)
+        # With a model of all meters the first days of a drift, not yet seen for what it is, go a long way.
+        doubtful = TrustedStore(store, partial(self._engine.distrusted, doubt_before=True))
+        self._model = network_watch(site, doubtful, network, KEEP_DAYS)
         self._publisher = Publisher(site, store, clock)
         self._silences = Silences(site, store)
         self._pressures = {s.id for s in self._locator.sensors}
         self._watched = [s for s in site.sensors if s.role is not Role.CONSUMPTION]
+        self._doubted: dict[tuple[int, int], int | None] = {}
         self._cursor = 0
         self._reached: np.datetime64 | None = None
         self._places: dict[tuple[int, int, int], tuple[Span, Place]] = {}
@@ -183,7 +187,16 @@ class Monitor:
             self._places = {k: v for k, v in self._places.items() if v[0].until <= first}
             self._watch.touched(list(self._watch.ids), first)
             if self._model is not None:
-                self._model.touched(list(self._model.ids), first)
+                doubted, before = self._engine.gate.doubted(self._engine.watch), self._doubted
+                rows = [row for _, row in doubted.keys() ^ before.keys()]
+                rows += [
+                    min(e for e in (doubted[k], before[k]) if e is not None)
+                    for k in doubted.keys() & before.keys()
+                    if doubted[k] != before[k]
+                ]
+                since = min([first, *(origin + row * self._engine.step_s for row in rows)])
+                self._model.touched(list(self._model.ids), since)
+                self._doubted = doubted
 
     def _mark(self, latest: dict[str, Latest], final: bool) -> np.datetime64 | None:
         if final:

@@ -61,3 +61,18 @@ def test_a_row_that_nobody_measured_says_nothing_and_one_that_some_days_lack_is_
     assert got.covariance[2, 2] > 1e5
     assert got.mean[:2] == pytest.approx(got.signature[:2, 0])
     assert np.isfinite(got.mean).all()
+
+
+@pytest.mark.parametrize("measured", [[True, False], [False, False]])
+def test_stretches_in_which_nobody_measured_are_done_without(measured: list[bool]) -> None:
+    parts = []
+    for age, ok in zip((1, 3), measured, strict=True):
+        part = stretch(age, 0.1)
+        parts.append(part if ok else part._replace(there=np.zeros(ROWS), mean=np.zeros(ROWS)))
+    got = joined(parts, np.zeros((ROWS, ROWS)), np.zeros((ROWS, ROWS)))
+    assert np.isfinite(got.mean).all() and np.isfinite(got.covariance).all()
+    if measured[0]:
+        assert got.mean == pytest.approx(got.signature[:, 0])
+        assert np.diag(got.covariance).max() < 1
+    else:
+        assert np.diag(got.covariance).min() > 1e5
