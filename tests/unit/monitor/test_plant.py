@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from analytics.model.layout import Hours
 from analytics.model.noise import Noise
 from analytics.model.observe import observe
 from analytics.model.options import Options
+from analytics.model.tracker import Tracker
 from firmware_sim.town import demo_site_folder
 from twuin.monitor.hydraulics import NetworkHydraulics
 from twuin.monitor.plant import Plant, Points, Rows
 from waterworks.epanet_file import read_network
+from waterworks.network import NodeKind
 
 M3H = 1 / 3600
 DAY = 86400
@@ -309,3 +311,101 @@ def test_a_zone_without_a_meter_may_use_more_or_less_than_the_others_all_togethe
     # Two sensors there go up and down as one: their noise is shared beyond what single junctions give.
     noise = seen.noise[2]
     assert noise[0, 1] > 0.9 * np.sqrt(noise[0, 0] * noise[1, 1])
+
+
+Readings = tuple[np.ndarray, np.ndarray, np.ndarray]
+SENSORS = ("a1", "a2", "a3", "b1", "b2")
+
+
+def track(made: Plant, edit: Callable[[int, Readings], Readings], days: int, leak: float = 0.0) -> Tracker:
+    """So many days of hourly readings of the town, whose pump always moves 6 m3/h.
+
+    ``edit`` makes of a day's pressures, flows and levels what arrives. leak [m3/h]: at b2, from the ninth
+    day on.
+    """
+    rng = np.random.default_rng(1)
+    n, solver, points = made.network, made.solver, made.points
+    tracker = Tracker(made.layout, NetworkHydraulics(n, solver))
+    hill = [n.node_index[x] for x in ("b1", "b2")]
+    for d in range(days):
+        demand = solver.weekly[:24] * rng.normal(1, 0.1, (24, len(n.node_ids)))
+        if d >= 8:
+            demand[:, hill[1]] += leak * M3H
+        rise = (6 * M3H - demand[:, hill].sum(1)) * 3600 / (np.pi * 25)
+        level = 3.0 + np.concatenate([[0.0], np.cumsum(rise)])[:, None]
+        if len(made.layout.imposed):
+            demand[:, n.node_index["s"]] += 6 * M3H
+            demand[:, n.node_index["u"]] -= 6 * M3H
+        tank = n.node_kind[solver.fixed] == NodeKind.TANK
+        bounds = [n.elevation[solver.fixed] + np.where(tank, level[1:], 0.0)]
+        head, flow = solver.solve(demand, np.hstack([*bounds, np.ones((24, len(solver.switched)))]))
+        pressure = head[:, points.pressure] - n.elevation[points.pressure]
+        pressure += rng.normal(0, 0.01, pressure.shape)
+        measured = flow[:, points.flow]
+        measured[:, points.flow == n.link_index["m1"]] = -6 * M3H
+        level = np.tile(level, (1, len(points.level)))
+        p, q, h = edit(d, (pressure, measured, level[1:]))
+        rows = Rows(
+            d * DAY + 3600 * np.arange(-1, 24),
+            np.vstack([p[:1], p]),
+            np.vstack([q[:1], q]),
+            np.vstack([level[:1], h]),
+            np.zeros((25, 0)),
+        )
+        tracker.advance(made.day(rows, 1 + np.arange(25), np.arange(24), d % 7))
+    return tracker
+
+
+def whole(_: int, readings: Readings) -> Readings:
+    return readings
+
+
+def gone(
+    days: range, which: int | None = None, column: int | None = None
+) -> Callable[[int, Readings], Readings]:
+    def edit(d: int, readings: Readings) -> Readings:
+        out = tuple(x.copy() for x in readings)
+        for k, values in enumerate(out):
+            if d in days and which in (None, k):
+                values[:, slice(None) if column is None else column] = np.nan
+        return out[0], out[1], out[2]
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("flows", "levels", "pressures", "edit"),
+    [
+        pytest.param(["m0", "m1"], ["T"], SENSORS, whole, id="all is measured"),
+        pytest.param(["m0", "m1"], ["T"], (), whole, id="no pressures"),
+        pytest.param(["m0", "m1"], ["T"], ("b2",), whole, id="one pressure"),
+        pytest.param(["m0", "m1"], [], SENSORS, whole, id="no level"),
+        pytest.param([], ["T"], SENSORS, whole, id="no meter"),
+        pytest.param(["m0", "m1"], ["T"], SENSORS, gone(range(2)), id="nothing for the first days"),
+        pytest.param(["m0", "m1"], ["T"], SENSORS, gone(range(7, 8)), id="a day is missing"),
+        pytest.param(["m0", "m1"], ["T"], SENSORS, gone(range(6, 12), 1), id="no meter speaks for days"),
+        pytest.param(["m0", "m1"], ["T"], SENSORS, gone(range(6, 12), 1, 0), id="one is silent for days"),
+        pytest.param(["m0", "m1"], ["T"], SENSORS, gone(range(6, 12), 2), id="the level is silent for days"),
+        pytest.param(["m0", "m1"], ["T"], SENSORS, gone(range(6, 99), 0), id="pressures end"),
+        pytest.param(["m0", "m1"], ["T"], SENSORS, gone(range(6), 0, 1), id="a sensor comes later"),
+    ],
+)
+def test_what_is_not_measured_makes_up_no_leak(
+    tmp_path: Path,
+    flows: list[str],
+    levels: list[str],
+    pressures: tuple[str, ...],
+    edit: Callable[[int, Readings], Readings],
+) -> None:
+    with plant(tmp_path, TOWN, flows, levels, pressures) as made:
+        tracker = track(made, edit, 14)
+    assert [note for note in tracker.notes if note.what == "found"] == []
+
+
+def test_a_leak_is_found_while_the_meter_of_another_zone_is_silent(tmp_path: Path) -> None:
+    with plant(tmp_path, TOWN, ["m0", "m1"], ["T"], SENSORS) as made:
+        tracker = track(made, gone(range(6, 99), 1, 0), 14, leak=3.0)
+        (leak,) = tracker.open
+        pipe = made.pipe_ids[int(np.argmax(leak.probability))]
+    assert pipe in ("m2", "p3", "p4", "m3")
+    assert leak.flow[13] == pytest.approx(3.0 * M3H, rel=0.4)
