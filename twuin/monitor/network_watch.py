@@ -14,7 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from analytics.model.options import Options
-from analytics.model.telling import best_pipe, ripe, shadow
+from analytics.model.telling import WAIT_DAYS, best_pipe, ripe, shadow
 from analytics.model.tracker import Leak, Saved, Tracker
 from analytics.resample import to_rows
 from twuin.alerts.model import Finding, Kind
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 STEPS = (300, 600, 900, 1800, 3600)
 """Steps [s] in which readings are taken; they divide an hour."""
@@ -45,6 +46,10 @@ CHUNK_DAYS = 10
 
 MIN_DAYS = 7
 """Fewer days before a long void say nothing (``first_day_of_use``)."""
+
+PLACED = 0.5
+"""Where no inflow says that water is lost (it is not metered, or the meter is at fault), pressures must at
+least say where: within 300 m of a pipe with this probability."""
 
 CONFIDENCE = 0.95
 """Of what is told one in twenty is no leak, as made years with known leaks have it (docs/benchmarks.md)."""
@@ -202,13 +207,12 @@ class NetworkWatch:
             part = slice(before, int(edges[-1]))
             rows = Rows(seconds[part], *np.split(values[part], ends, axis=1))
             local = local_time(hours, 3600, self._site.timezone, self._site.monitor.holidays)
-            notes = self._tracker.advance(
-                self.plant.day(rows, edges - before, local.hour.astype(np.int64), int(local.weekday[0]))
-            )
+            of_day = self.plant.day(rows, edges - before, local.hour.astype(np.int64), int(local.weekday[0]))
+            notes = self._tracker.advance(of_day)
             for note in notes:
                 if note.what in ("unread", "anew"):
                     log.warning("the hydraulic model, day from %s: %s", moment(start), note.detail)
-            self._tell()
+            self._tell(np.isfinite(of_day.inflow).mean(0) >= 0.5)
             self._save(day)
 
     def _save(self, day: int) -> None:
@@ -229,8 +233,8 @@ class NetworkWatch:
             if k in self._tracker.leaks
         ]
 
-    def _tell(self) -> None:
-        """What is to be told at the end of the tracker's last day."""
+    def _tell(self, metered: Bools) -> None:
+        """What is to be told at the end of the tracker's last day. metered (Z,): zones with an inflow."""
         day = self._tracker.day
         for leak in self._tracker.leaks.values():
             before = self._told.get(leak.id)
@@ -244,11 +248,20 @@ class NetworkWatch:
                 self._told[leak.id] = before._replace(fallen=True)
             elif before is not None:
                 self._told[leak.id] = self._running(leak, before)
-            elif not fallen and ripe(leak, day):
-                pipe, _ = best_pipe(leak, self.plant.layout.distance)
+            elif not fallen and day - leak.found >= WAIT_DAYS and ripe(leak, day):
+                pipe, sure = best_pipe(leak, self.plant.layout.distance)
+                if sure < PLACED and not self._metered(leak, metered):
+                    continue
                 if not shadow(leak, pipe, self._tracker.open, self._named, self.plant.layout.distance, day):
                     self._named[leak.id] = pipe
                     self._told[leak.id] = self._running(leak, None)
+
+    def _metered(self, leak: Leak, metered: Bools) -> bool:
+        """Whether the zone that it is most likely in had an inflow."""
+        zone = self.plant.layout.zone
+        inside = zone >= 0
+        share = np.bincount(zone[inside], leak.weight[inside], len(metered))
+        return bool(metered[int(np.argmax(share))])
 
     def _fallen(self, leak: Leak, days: int) -> bool:
         """Whether it has been next to nothing for so many days."""
