@@ -14,7 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from analytics.model.options import Options
-from analytics.model.telling import WAIT_DAYS, best_pipe, ripe, shadow
+from analytics.model.telling import LEAST, WAIT_DAYS, best_pipe, ripe, shadow
 from analytics.model.tracker import Leak, Saved, Tracker
 from analytics.resample import to_rows
 from twuin.alerts.model import Finding, Kind
@@ -242,7 +242,9 @@ class NetworkWatch:
                 continue
             fallen = self._fallen(leak, 1)
             over = leak.closed is not None or (fallen and self._fallen(leak, OVER_DAYS))
-            if before is not None and over:
+            if before is not None and over and _top(leak) < LEAST:
+                del self._told[leak.id]  # as it now looks, it never was
+            elif before is not None and over:
                 self._told[leak.id] = before._replace(finding=self._over(leak, before.finding), fallen=True)
             elif before is not None and fallen:
                 self._told[leak.id] = before._replace(fallen=True)
@@ -266,7 +268,7 @@ class NetworkWatch:
     def _fallen(self, leak: Leak, days: int) -> bool:
         """Whether it has been next to nothing for so many days."""
         day = self._tracker.day
-        return max(leak.flow.get(d, np.inf) for d in range(day - days + 1, day + 1)) < OVER * leak.top
+        return max(leak.flow.get(d, np.inf) for d in range(day - days + 1, day + 1)) < OVER * _top(leak)
 
     def _running(self, leak: Leak, before: Told | None) -> Told:
         day = self._tracker.day
@@ -318,7 +320,7 @@ class NetworkWatch:
         """Its finding when it was seen to be over: as it was while it ran, and when that ended."""
         day = self._tracker.day
         last = day
-        while last > leak.onset + 1 and leak.flow.get(last, 0.0) < OVER * leak.top:
+        while last > leak.onset + 1 and leak.flow.get(last, 0.0) < OVER * _top(leak):
             last -= 1
         flow, sd = leak.flow.get(last, 0.0), leak.flow_sd.get(last, 0.0)
         return replace(
@@ -343,6 +345,11 @@ class NetworkWatch:
 
     def _moment(self, day: int) -> datetime:
         return moment(self._begin(day))
+
+
+def _top(leak: Leak) -> float:
+    """Its largest flow [m3/s], as its days now look."""
+    return max(leak.flow.values(), default=0.0)
 
 
 def _dma_of(pipes: Ints, network: Network, site: Site) -> Ints:
