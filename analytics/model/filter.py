@@ -179,7 +179,8 @@ class Filter:
         return out
 
     def _predicted(self, d: int, before: Belief, wander: Floats) -> Belief:
-        """For day d."""
+        """What is believed of day d after the day before: leaks grow on, those that have stopped stay, and
+        one that was seen to fall may have any flow."""
         for k in before.ids:
             if self.leaks[k].fell == d - 1:
                 # It was repaired some time in that day: it need not run on as it did on the mean.

@@ -23,7 +23,9 @@ class Leak:
     probability (P,) of each pipe; weight (N,): the same over nodes. onset: last day before it, found: day
     whose end decided, modes (R, MODES): patterns of what may be wrong about its signature, per m3/s. closed:
     day it was seen to be over. flow, flow_sd: by day [m3/s]. evidence: log Bayes factor at its finding.
-    known: a repair told of it, nothing had been seen before.
+    known: a repair told of it, nothing had been seen before. top: largest flow [m3/s]. settled: day from
+    which it grows no more. fell: last day on which a repair was suspected, -1: none. revised: day of its last
+    placing.
     """
 
     id: int

@@ -29,6 +29,9 @@ from waterworks.errors import BenchmarkError
 
 Floats = NDArray[np.float64]
 
+CURVE = ("visits", "found", "false_alarms", "median_delay_days", "share")
+"""Columns of ``Battle.curve``: price of a false alarm [visits] and what comes of it."""
+
 
 @dataclass
 class Battle:
@@ -138,11 +141,7 @@ class Battle:
                     "missed": s.missed,
                 }
             ),
-            "curve": [
-                dict(zip(names, plain(c), strict=True))
-                for names in (("visits", "found", "false_alarms", "median_delay_days", "share"),)
-                for c in self.curve
-            ],
+            "curve": [dict(zip(CURVE, plain(c), strict=True)) for c in self.curve],
             "seconds": self.seconds,
             "peak_mb": self.peak_mb,
             "end_of_day_ms": {
