@@ -15,9 +15,10 @@ Floats = NDArray[np.float64]
 LEAST = 0.5 * M3H
 """A leak is not told of while it is smaller than this [m3/s]."""
 
-SECOND = 2.0 * M3H
-"""Nor one near a pipe that was named for another that still runs, while it is smaller than this [m3/s]: what
-is not quite right about the first looks like a small leak beside it."""
+SECOND, PART, ENOUGH = 2.0 * M3H, 0.3, 4.0 * M3H
+"""Nor one near a pipe that was named for another that still runs, while it is smaller than the first [m3/s],
+or than this part of the other unless it is as large as the last [m3/s]: what is not quite right about a leak
+looks like a smaller one beside it."""
 
 SMALL = 3.0 * M3H
 """Of a smaller leak one evening says too little of its place [m3/s]."""
@@ -51,11 +52,13 @@ def shadow(
     named: the pipe (index into ``Layout.pipes``) that was named for each leak that was told of. distance
     (P, P) [m]: between the middles of pipes.
     """
-    return leak.flow.get(day, 0.0) < SECOND and any(
-        distance[pipe, named[other.id]] <= REACH_M
+    flow = leak.flow.get(day, 0.0)
+    beside = [
+        other.flow.get(day, 0.0)
         for other in running
-        if other.id != leak.id and other.id in named and other.flow.get(day, 0.0) > LEAST
-    )
+        if other.id != leak.id and other.id in named and distance[pipe, named[other.id]] <= REACH_M
+    ]
+    return any(flow < max(SECOND, min(PART * other, ENOUGH)) for other in beside if other > LEAST)
 
 
 def best_pipe(leak: Leak, distance: Floats) -> tuple[int, float]:

@@ -64,7 +64,10 @@ def test_a_large_leak_is_named_before_its_place_is_sure_and_a_small_one_not() ->
 def test_a_small_leak_beside_one_that_was_named_is_taken_for_its_shadow_and_a_large_one_is_not() -> None:
     first = leak_at(0, 1, 6.0, 2)
     assert reported([first, leak_at(1, 2, 1.5, 9, sure=0.95)], 20) == [("b", 3)]
-    assert reported([first, leak_at(1, 2, 5.0, 9)], 20) == [("b", 3), ("c", 10)]
+    assert reported([first, leak_at(1, 2, 3.2, 9)], 20) == [("b", 3), ("c", 10)]
+    larger = leak_at(0, 1, 12.0, 2)
+    assert reported([larger, leak_at(1, 2, 3.2, 9)], 20) == [("b", 3)]
+    assert reported([leak_at(0, 1, 30.0, 2), leak_at(1, 2, 4.5, 9)], 20) == [("b", 3), ("c", 10)]
 
 
 def test_where_the_first_was_repaired_a_small_leak_is_one_of_its_own() -> None:
