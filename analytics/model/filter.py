@@ -3,8 +3,9 @@ taken back."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from copy import deepcopy
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from analytics.model.observe import Observation, Reference, leak_rows, observe, 
 from analytics.model.options import M3H, Options
 
 Floats = NDArray[np.float64]
+T = TypeVar("T")
+
+Work: TypeAlias = Generator[None, None, T]
+"""Work that stops now and then, for others to go on; what it comes to is its return value."""
 
 SPREAD = 60
 """Pipes that stand for all in what a leak's uncertain place means for the sensors."""
@@ -126,26 +131,31 @@ class Filter:
         self._days, self._after = dict(saved.days), dict(saved.after)
         self._rows_of, self._noise_of = dict(saved.rows_of), dict(saved.noise_of)
 
-    def _step(self, d: int, hours: Hours, *, disturbed: bool, again: bool = False) -> None:
+    def _step(self, d: int, hours: Hours, *, disturbed: bool, again: bool = False) -> Work[None]:
         """From the belief after day d - 1 to that after day d."""
         before = self._after[d - 1]
         if before.biases:
             predicted = self._predicted(d, before, self._wander())
             flows = self._believable(predicted.flows(), hours)
             day = self._observe(hours, predicted.ids, flows, disturbed)
+            yield
         else:
             day = self._observe(hours, (), np.zeros(0), disturbed)
+            yield
             if self._reference is None:
                 self._days[d], self._after[d] = (hours, day), before
                 return
             predicted = self._predicted(d, self._first(before, day), self._wander())
         self.noise.begin(day.residual[self._pressures :], day.inflow)
         after, seen, predicted = self._update(d, hours, day, predicted)
+        yield
         flows = self._believable(after.flows(), hours)
         if len(flows) and np.abs(flows - day.flows).max() > 1.0 * M3H:
             # Head loss is no linear thing: solve again with flows near those that were found.
             day = self._observe(hours, after.ids, flows, disturbed)
+            yield
             after, seen, predicted = self._update(d, hours, day, predicted)
+            yield
         if not again and not day.trouble:
             own = np.diag(self._noise_of[d])[seen.rows]
             self.noise.learn_balances(seen, own, self._pressures, hours.weekday)
@@ -358,7 +368,7 @@ class Filter:
         layout = self.layout if pipes is None else self.layout._replace(pipes=self.layout.pipes[pipes])
         return signatures(layout, self.options, day.response)
 
-    def _again(self, first: int, d: int, *, solve: bool) -> None:
+    def _again(self, first: int, d: int, *, solve: bool) -> Work[None]:
         """Come forward again from the belief after day ``first``."""
         carried = self._after[first].ids
         for j in range(first + 1, d + 1):
@@ -367,7 +377,7 @@ class Filter:
             # Leaks that were found or given up on that day stay so.
             had = self._after[j]
             if solve:
-                self._step(j, hours, disturbed=day.trouble, again=True)
+                yield from self._step(j, hours, disturbed=day.trouble, again=True)
             else:
                 predicted = self._predicted(j, before, self._wander())
                 if predicted.ids == had.ids:
@@ -375,8 +385,9 @@ class Filter:
                     for k in after.ids:
                         self.leaks[k].follow(j, after.flow(k), after.flow_sd(k))
                     self._after[j] = after
+                    yield
                 else:
-                    self._step(j, hours, disturbed=day.trouble, again=True)
+                    yield from self._step(j, hours, disturbed=day.trouble, again=True)
             after = self._after[j]
             for k in had.ids:
                 if k not in after.ids and k not in carried:

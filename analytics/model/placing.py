@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from analytics.model.belief import MODES
 from analytics.model.evidence import bayes_factors, place
+from analytics.model.filter import Work
 from analytics.model.leak import Leak, Note
 from analytics.model.search import Search
 from analytics.model.stretches import Stretch, joined, stretch_of
@@ -31,7 +32,7 @@ class Placing(Search):
 
     def _stretch(
         self, leak: Leak, first: int, days: Sequence[int], usual: float, beside: Sequence[int]
-    ) -> Stretch:
+    ) -> Work[Stretch]:
         """What these days leave for a leak that began after day ``first`` and has lost ``usual`` [m3/s], the
         leaks ``beside`` it as they are known."""
         r, biases, before = self._rows, self._biases, self._after[first]
@@ -55,6 +56,7 @@ class Placing(Search):
             shown += u[:, None] * rows_of_bias
             noise += np.outer(u, u) * self._noise_of[j]
             signature += leak.flow[j] / usual / len(days) * self._signatures(day)
+            yield
         ok = weight > 0
         w = np.where(ok, weight, 1.0)
         common = np.zeros((r, len(beside) * (1 + MODES)))
@@ -73,7 +75,7 @@ class Placing(Search):
             float(np.mean(days)) - first,
         )
 
-    def _place(self, d: int, leak: Leak) -> bool:
+    def _place(self, d: int, leak: Leak) -> Work[bool]:
         """Where it is, from all days since its onset, each by how much leaked then; whether that is
         elsewhere."""
         first = leak.onset
@@ -91,15 +93,20 @@ class Placing(Search):
         parts = np.array([stretch_of(j - first) for j in days])
         chosen = [[days[i] for i in _some(np.flatnonzero(parts == n))] for n in np.unique(parts)]
         beside = sorted({k for part in chosen for j in part for k in self._after[j].ids} - {leak.id})
-        stretches = [self._stretch(leak, first, part, float(flow.mean()), beside) for part in chosen]
+        stretches = []
+        for part in chosen:
+            of_part = yield from self._stretch(leak, first, part, float(flow.mean()), beside)
+            stretches.append(of_part)
         biases = self._biases
         before = self._after[first]
         top = int(np.argmax(leak.probability))
         window = joined(stretches, before.covariance[:biases, :biases], self._wander(), top)
         wide = 2 * self.options.flow_sd
+        yield
         p = place(
             window, bayes_factors(window, wide), wide, self._prior, self._errors(max(len(days), 1), 0)
         ).probability
+        yield
         moved = self.layout.distance[int(np.argmax(p)), int(np.argmax(leak.probability))]
         adopted = self._over_nodes(p)
         shared = float(np.minimum(adopted, leak.weight).sum())
@@ -111,5 +118,5 @@ class Placing(Search):
             del self._rows_of[key]
         self._after[first] = self._after[first].unlearnt(leak.id)
         self.notes.append(Note(d, "moved", leak.id, f"{moved:.0f} m"))
-        self._again(first, d, solve=False)
+        yield from self._again(first, d, solve=False)
         return True

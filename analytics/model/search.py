@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analytics.model.belief import Belief
 from analytics.model.evidence import Window, bayes_factors, place
-from analytics.model.filter import Filter
+from analytics.model.filter import Filter, Work
 from analytics.model.options import M3H
 
 Floats = NDArray[np.float64]
@@ -27,7 +27,7 @@ SENSOR_PRIOR = 1e-3
 class Search(Filter):
     """A filter whose last days can be held against what was believed before them."""
 
-    def _window(self, d: int, length: int) -> Window | None:
+    def _window(self, d: int, length: int) -> Work[Window | None]:
         """The last ``length`` days against what was believed before them; None without a belief that old."""
         first = d - length
         if first not in self._after or not self._after[first].biases:
@@ -58,6 +58,7 @@ class Search(Filter):
             weight += u
             shown += u[:, None] * rows_of_bias
             noise += np.outer(u, u) * self._noise_of[j] * (1e-4 if day.trouble else 1.0)
+            yield
         ok = weight > 0
         if not ok.any():
             return None

@@ -19,7 +19,7 @@ from scipy.linalg import cho_solve
 
 from analytics.model.belief import MODES
 from analytics.model.evidence import Factors, Placed, Window, bayes_factors, place
-from analytics.model.filter import NOTHING, Saved
+from analytics.model.filter import NOTHING, Saved, Work
 from analytics.model.layout import Hours
 from analytics.model.leak import Leak, Note
 from analytics.model.options import M3H
@@ -54,38 +54,49 @@ class Tracker(Placing):
 
     def advance(self, hours: Hours, repaired: Sequence[int] = ()) -> list[Note]:
         """Take one more day. repaired: pipes (indices of ``Layout.pipes``) known to have been repaired in
-        it.
+        it."""
+        work = self.advancing(hours, repaired)
+        while True:
+            try:
+                next(work)
+            except StopIteration as done:
+                notes: list[Note] = done.value
+                return notes
+
+    def advancing(self, hours: Hours, repaired: Sequence[int] = ()) -> Work[list[Note]]:
+        """The same in small pieces, for who has other things to do meanwhile: until it has ended, the tracker
+        is good for nothing but ``restore``.
 
         A day whose numbers break the arithmetic (readings of another place, in another unit) is taken as one
         without readings; where not even that helps, all that was known before it is forgotten.
         """
         before = self.saved()
         try:
-            return self._advance(hours, repaired)
+            return (yield from self._advance(hours, repaired))
         except np.linalg.LinAlgError as e:
             self.restore(before)
             nothing = hours._replace(
                 head=np.full_like(hours.head, np.nan), inflow=np.full_like(hours.inflow, np.nan)
             )
             try:
-                self._advance(nothing, ())
+                yield from self._advance(nothing, ())
                 self.notes.append(Note(self.day, "unread", -1, f"taken as a day without readings: {e}"))
             except np.linalg.LinAlgError:
                 start = self._start._replace(day=before.day, made=before.made, notes=before.notes)
                 self.restore(start._replace(after={before.day: NOTHING}))
-                self._advance(nothing, ())
+                yield from self._advance(nothing, ())
                 self.notes.append(Note(self.day, "anew", -1, "all before it is forgotten"))
             return self.notes[len(before.notes) :]
 
-    def _advance(self, hours: Hours, repaired: Sequence[int]) -> list[Note]:
+    def _advance(self, hours: Hours, repaired: Sequence[int]) -> Work[list[Note]]:
         self.day += 1
         d, before = self.day, len(self.notes)
-        self._step(d, hours, disturbed=bool(repaired))
+        yield from self._step(d, hours, disturbed=bool(repaired))
         for pipe in repaired:
             self._repaired(d, pipe)
         if not repaired and self._reference is not None:
-            self._look(d)
-        self._review(d)
+            yield from self._look(d)
+        yield from self._review(d)
         for old in [k for k in self._after if k < d - self.options.history]:
             del self._after[old]
         for old in [k for k in self._days if k < d - self.options.history]:
@@ -95,7 +106,7 @@ class Tracker(Placing):
             del self._rows_of[key]
         return self.notes[before:]
 
-    def _look(self, d: int) -> None:
+    def _look(self, d: int) -> Work[None]:
         """Anything new? Up to four changes a day."""
         spared: set[int] = set()
         settled = all(d - leak.found > 3 for leak in self.open)
@@ -107,12 +118,13 @@ class Tracker(Placing):
             for length in self.options.windows:
                 if length > d + 1:
                     break
-                window = self._window(d, length)
+                window = yield from self._window(d, length)
                 if window is None:
                     continue
                 for start in range(len(self.options.blocks)) if length <= 2 else (0,):
                     late = self._late(window, length, start)
                     found = bayes_factors(late, self.options.flow_sd)
+                    yield
                     top = float((np.where(found.flow > 0, found.log, -np.inf) + self._prior).max())
                     if top > self.options.alarm - np.log(len(self._prior)):
                         likely.append((top, length, start, late, found))
@@ -123,31 +135,33 @@ class Tracker(Placing):
                 if length <= 2:
                     for drop in self._drops(d, length, window):
                         fall = max(fall, drop, key=lambda x: x[0])
+                yield
             likely.sort(key=lambda x: -x[0])
             for _, length, start, late, found in likely[:3]:
                 placed = place(late, found, self.options.flow_sd, self._prior, self._errors(length, start))
+                yield
                 if best is None or placed.log > best[0].log:
                     best = (placed, length, found)
             evidence = -np.inf if best is None else best[0].log
             other = max(evidence, -np.inf if sensor is None else sensor[0])
             if fall[0] > max(HALF * other, self.options.gone) and -1000 - fall[2] not in spared:
                 spared.add(-1000 - fall[2])
-                self._drop(d, fall[1], fall[2])
+                yield from self._drop(d, fall[1], fall[2])
                 continue
             if sensor is not None and sensor[0] > max(evidence, self.options.alarm):
                 if -1 - sensor[2] in spared:
                     return
                 spared.add(-1 - sensor[2])
-                self._relearn(d, sensor[1], sensor[2], sensor[3])
+                yield from self._relearn(d, sensor[1], sensor[2], sensor[3])
                 continue
             if best is None or evidence < self.options.alarm:
                 return
-            if self._moved(d, int(np.argmax(best[0].probability)), spared):
+            if (yield from self._moved(d, int(np.argmax(best[0].probability)), spared)):
                 continue
-            if not self._take(d, best, spared):
+            if not (yield from self._take(d, best, spared)):
                 return
 
-    def _moved(self, d: int, candidate: int, spared: set[int]) -> bool:
+    def _moved(self, d: int, candidate: int, spared: set[int]) -> Work[bool]:
         """Whether a known leak that looks much like ``candidate`` to the sensors was placed anew for it.
 
         A leak that is not quite where it was thought to be leaves a pattern that looks like one more.
@@ -169,28 +183,28 @@ class Tracker(Placing):
             if likeness < 0.8:
                 break
             spared.add(leak.id)
-            if self._place(d, leak):
+            if (yield from self._place(d, leak)):
                 return True
         return False
 
-    def _drop(self, d: int, length: int, leak: int) -> None:
+    def _drop(self, d: int, length: int, leak: int) -> Work[None]:
         """A known leak may have any flow, from the window's start on."""
         self.leaks[leak].fell, self.leaks[leak].settled = d, None
         for j in range(d - length, d + 1):
             if leak in self._after[j].ids:
                 flow = self._after[j].flow(leak)
                 self._after[j] = self._after[j].fallen(leak, flow**2)
-        self._again(d - length, d, solve=True)
+        yield from self._again(d - length, d, solve=True)
 
-    def _relearn(self, d: int, length: int, sensor: int, offset: float) -> None:
+    def _relearn(self, d: int, length: int, sensor: int, offset: float) -> Work[None]:
         at = self._offsets.start + sensor
         for j in range(d - length, d + 1):
             self._after[j] = wide = self._after[j].copy()
             wide.covariance[at, at] += 4 * offset**2
-        self._again(d - length, d, solve=False)
+        yield from self._again(d - length, d, solve=False)
         self.notes.append(Note(d, "sensor", -1, f"{sensor} off by {offset:.3f} m"))
 
-    def _take(self, d: int, best: tuple[Placed, int, Factors], spared: set[int]) -> bool:
+    def _take(self, d: int, best: tuple[Placed, int, Factors], spared: set[int]) -> Work[bool]:
         """Make the evidence a new leak, or growth of one that grows; whether to look again."""
         (p, total), length, found = best
         top = int(np.argmax(p))
@@ -218,8 +232,8 @@ class Tracker(Placing):
                 if leak.id in self._after[j].ids:
                     wide = self._after[j].widened(leak.id, flow**2, (flow / length) ** 2)
                     self._after[j] = wide.unlearnt(leak.id) if j == d - length else wide
-            self._again(d - length, d, solve=False)
-            self._place(d, leak)
+            yield from self._again(d - length, d, solve=False)
+            yield from self._place(d, leak)
             return True
         leak = Leak(self._next_id(), p, self._over_nodes(p), d - length, d, total)
         leak.modes = self._modes(d, leak)
@@ -228,7 +242,7 @@ class Tracker(Placing):
             leak.id, flow, self.options.flow_sd, max(self.options.slope_sd, flow / length / 2)
         )
         self._after[d - length] = start
-        self._again(d - length, d, solve=True)
+        yield from self._again(d - length, d, solve=True)
         after = self._after[d]
         if after.flow(leak.id) < max(0.3 * M3H, 2 * after.flow_sd(leak.id)):
             # With it in the model nothing is left for it: it was the shape of something else.
@@ -236,7 +250,7 @@ class Tracker(Placing):
             for j in range(d - length, d + 1):
                 if leak.id in self._after[j].ids:
                     self._after[j] = self._after[j].dropped(leak.id)
-            self._again(d - length, d, solve=True)
+            yield from self._again(d - length, d, solve=True)
             return False
         self.notes.append(Note(d, "found", leak.id, f"since {leak.onset}, evidence {total:.1f}"))
         # What is left beside a leak of a day is mostly its own: another is told apart tomorrow.
@@ -275,7 +289,7 @@ class Tracker(Placing):
             self._after[d] = self._after[d].dropped(leak.id)
         self.notes.append(Note(d, "closed", leak.id, why))
 
-    def _review(self, d: int) -> None:
+    def _review(self, d: int) -> Work[None]:
         """Place leaks anew now and then; give up those that have stopped."""
         for leak in list(self.leaks.values()):
             if leak.closed is not None or leak.id not in self._after[d].ids:
@@ -284,7 +298,7 @@ class Tracker(Placing):
             if leak.known:
                 continue
             if age in REVISED:
-                self._place(d, leak)
+                yield from self._place(d, leak)
             last = [leak.flow.get(j, np.inf) for j in range(d - 3, d + 1)]
             if age >= 4 and max(last) < max(0.3 * M3H, 0.1 * leak.top):
                 self._close(d, leak, "stopped")

@@ -42,6 +42,9 @@ KEEP_DAYS = 35
 
 MAX_BACKOFF_S = 30.0
 
+PATIENCE_S = 0.03
+"""How long the night's work on the hydraulic model may hold up other things at once [s]."""
+
 
 class Alerts(Protocol):
     """What the monitor needs of the alert service."""
@@ -148,7 +151,8 @@ class Monitor:
             second = int(utc_seconds(np.array([mark]))[0])
             moved = self._watch.proceed(second) or moved
             if self._model is not None:
-                moved = self._model.proceed(second, progress) or moved
+                patience = None if final or progress is not None else PATIENCE_S
+                moved = self._model.proceed(second, progress, patience_s=patience) or moved
         if spans or moved or self._said is None:
             self._publish()
         self._report(latest, now)

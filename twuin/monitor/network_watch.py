@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
+from analytics.model.filter import Work
 from analytics.model.options import Options
 from analytics.model.telling import LEAST, WAIT_DAYS, best_pipe, ripe, shadow
 from analytics.model.tracker import Leak, Saved, Tracker
@@ -121,11 +123,14 @@ class NetworkWatch:
         self._told: dict[int, Told] = {}
         self._named: dict[int, int] = {}
         self._saves: dict[int, tuple[Saved, dict[int, Told], dict[int, int]]] = {}
+        self._done = -1
+        self._work: Work[None] | None = None
+        self._shown: list[Tracked] | None = None
 
     @property
     def until(self) -> int | None:
         """End of the last day that was looked at [s since 1970], None before the first."""
-        return None if self._origin is None or self._tracker.day < 0 else self._begin(self._tracker.day + 1)
+        return None if self._origin is None or self._done < 0 else self._begin(self._done + 1)
 
     def _begin(self, day: int) -> int:
         """Where a day of the tracker begins [s since 1970]."""
@@ -136,13 +141,14 @@ class NetworkWatch:
 
     def touched(self, names: Sequence[str], first: int) -> None:
         """Readings of ``names`` from ``first`` [s since 1970] on have changed."""
-        if self._origin is None or self._tracker.day < 0 or not self.ids.intersection(names):
+        if self._origin is None or not self.ids.intersection(names):
             return
+        reached = self._done + (self._work is not None)
         day = self._ordinal(first) - self._origin
         if day < 0:
             if self._first_day() != self._origin:
                 self._anew(None)
-        elif day <= self._tracker.day:
+        elif day <= reached:
             self._back(day - 1)
 
     def _back(self, day: int) -> None:
@@ -151,29 +157,44 @@ class NetworkWatch:
         if not kept:
             self._anew(self._origin)
             return
-        saved, told, named = self._saves[max(kept)]
+        self._work, self._shown = None, None
+        self._done = max(kept)
+        saved, told, named = self._saves[self._done]
         self._tracker.restore(saved)
         self._told, self._named = dict(told), dict(named)
         self._saves = {d: s for d, s in self._saves.items() if d <= day}
 
-    def proceed(self, mark: int, progress: Callable[[float], None] | None = None) -> bool:
-        """Go through all local days that end at or before ``mark`` [s since 1970]; whether there were any.
+    def proceed(
+        self,
+        mark: int,
+        progress: Callable[[float], None] | None = None,
+        *,
+        patience_s: float | None = None,
+    ) -> bool:
+        """Go through all local days that end at or before ``mark`` [s since 1970]; whether any was ended.
 
-        progress: called with the share done.
+        progress: called with the share done. patience_s: where one day is due, as every night, work on it for
+        about so long [s] and go on the next time; until then what is told is that of the day before.
         """
-        if self._tracker.day + 1 < MIN_DAYS:
+        if self._tracker.day + 1 < MIN_DAYS and self._work is None:
             # Few days yet: they may turn out to be those of a device whose clock was never set.
             first = self._first_day()
             if first != self._origin:
                 self._anew(first)
         if self._origin is None:
             return False
-        begun, target = self._tracker.day + 1, self._ordinal(mark) - self._origin
-        while self._tracker.day + 1 < target:
-            first = self._tracker.day + 1
-            self._advance(first, min(first + CHUNK_DAYS, target))
+        begun, target = self._done + 1, self._ordinal(mark) - self._origin
+        until = time.monotonic() + patience_s if patience_s is not None and target - begun <= 1 else np.inf
+        while self._work is not None or self._done + 1 < target:
+            if self._work is None:
+                self.tracked()
+                self._work = self._through(self._done + 1, min(self._done + 1 + CHUNK_DAYS, target))
+            for _ in self._work:
+                if time.monotonic() >= until:
+                    return False
+            self._work, self._shown = None, None
             if progress is not None:
-                progress((self._tracker.day + 1 - begun) / (target - begun))
+                progress(min(1.0, (self._done + 1 - begun) / max(target - begun, 1)))
         return target > begun
 
     def _first_day(self) -> int | None:
@@ -184,7 +205,7 @@ class NetworkWatch:
         at = np.array([second], np.int64)
         return int(local_time(at, self._step, self._site.timezone, frozenset()).day[0])
 
-    def _advance(self, first: int, last: int) -> None:
+    def _through(self, first: int, last: int) -> Work[None]:
         """Days [first, last) of the tracker."""
         step, at = self._step, self._at
         begin = self._begin(first) // step - 1
@@ -208,12 +229,14 @@ class NetworkWatch:
             rows = Rows(seconds[part], *np.split(values[part], ends, axis=1))
             local = local_time(hours, 3600, self._site.timezone, self._site.monitor.holidays)
             of_day = self.plant.day(rows, edges - before, local.hour.astype(np.int64), int(local.weekday[0]))
-            notes = self._tracker.advance(of_day)
+            yield
+            notes = yield from self._tracker.advancing(of_day)
             for note in notes:
                 if note.what in ("unread", "anew"):
                     log.warning("the hydraulic model, day from %s: %s", moment(start), note.detail)
             self._tell(np.isfinite(of_day.inflow).mean(0) >= 0.5)
             self._save(day)
+            self._done = day
 
     def _save(self, day: int) -> None:
         self._saves[day] = (self._tracker.saved(), dict(self._told), dict(self._named))
@@ -225,13 +248,15 @@ class NetworkWatch:
     # -- and what is told of it ------------------------------------------------------------------------
 
     def tracked(self) -> list[Tracked]:
-        """All leaks that were told of, oldest first."""
-        origin = self._origin or 0
-        return [
-            Tracked(told, {origin + d: f for d, f in self._tracker.leaks[k].flow.items()})
-            for k, told in self._told.items()
-            if k in self._tracker.leaks
-        ]
+        """All leaks that were told of as of the last day that was ended, oldest first."""
+        if self._shown is None:
+            origin = self._origin or 0
+            self._shown = [
+                Tracked(told, {origin + d: f for d, f in self._tracker.leaks[k].flow.items()})
+                for k, told in self._told.items()
+                if k in self._tracker.leaks
+            ]
+        return self._shown
 
     def _tell(self, metered: Bools) -> None:
         """What is to be told at the end of the tracker's last day. metered (Z,): zones with an inflow."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -322,11 +322,11 @@ def test_a_day_that_breaks_the_arithmetic_costs_no_more_than_what_was_known(
     grid = Grid(wrong=0.1)
     step, failed = Tracker._step, []
 
-    def breaking(self: Tracker, d: int, hours: Hours, **how: bool) -> None:
+    def breaking(self: Tracker, d: int, hours: Hours, **how: bool) -> Iterator[None]:
         if d == 5 and len(failed) < broken:
             failed.append(d)
             raise np.linalg.LinAlgError("not positive definite")
-        step(self, d, hours, **how)
+        yield from step(self, d, hours, **how)
 
     monkeypatch.setattr(Tracker, "_step", breaking)
     tracker = fed(grid, days(grid, 32, steady(30, 6.0, 22)))
