@@ -28,7 +28,7 @@ def with_tracked(
     """Leaks by inflow, each put together with the tracked leak that has caused most of it.
 
     An excess that tracked leaks do not account for stands for itself, as does a leak that inflow has not
-    shown.
+    shown, once it is proven: a small one after so many days that a drift of a sensor would have been called.
     """
     parts: dict[int, list[Finding]] = {}
     left: list[Finding] = []
@@ -40,7 +40,11 @@ def with_tracked(
             parts.setdefault(cause, []).append(leak)
     return [
         *left,
-        *(_one(t, sorted(parts.get(k, []), key=lambda f: f.onset), options) for k, t in enumerate(tracked)),
+        *(
+            _one(t, sorted(parts.get(k, []), key=lambda f: f.onset), options)
+            for k, t in enumerate(tracked)
+            if k in parts or t.told.proven is not None
+        ),
     ]
 
 
@@ -65,7 +69,7 @@ def _one(t: Tracked, inflow: Sequence[Finding], options: MonitorOptions) -> Find
     """Size and place of the tracked leak, with the hours of the inflow."""
     leak = t.finding
     if not inflow:
-        return leak
+        return replace(leak, detected=t.told.proven or leak.detected)
     first = inflow[0]
     confidence, as_of, ended = leak.confidence, leak.as_of, leak.ended
     for part in inflow:

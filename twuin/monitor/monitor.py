@@ -272,7 +272,8 @@ class Monitor:
             if self._found is not None:
                 findings += night_findings(self._site, self._found, leaks, moment(until))
         else:
-            findings = joined([t.finding for t in tracked], self._watch.findings())
+            findings = with_tracked([], tracked, self._site.timezone, self._site.monitor)
+            findings = joined(findings, self._watch.findings())
         findings += self._silences.findings(latest, now)
         findings.sort(key=lambda f: (f.onset, f.kind.value, f.subject))
         if findings != self._said:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
+from analytics.gate.watch import DAYS_BEFORE
 from analytics.model.filter import Work
 from analytics.model.options import Options
-from analytics.model.telling import LEAST, WAIT_DAYS, best_pipe, ripe, shadow
+from analytics.model.telling import LEAST, SMALL, WAIT_DAYS, best_pipe, ripe, shadow
 from analytics.model.tracker import Leak, Saved, Tracker
 from analytics.resample import to_rows
 from twuin.alerts.model import Finding, Kind
@@ -74,12 +75,13 @@ NEAR, FELT_M = 3, 0.02
 
 class Told(NamedTuple):
     """A leak that was told of. finding: as of the last day that changed it; found: probability that one
-    visit finds it. share: of its probability, by DMA; fallen: on its last day next to nothing was left of it,
-    which is not sure yet."""
+    visit finds it. share: of its probability, by DMA; proven: when it was told of though inflow shows nothing
+    of it, None: not yet; fallen: on its last day next to nothing was left of it, which is not sure yet."""
 
     finding: Finding
     found: float | None
     share: dict[str, float]
+    proven: datetime | None = None
     fallen: bool = False
 
 
@@ -339,7 +341,10 @@ class NetworkWatch:
             radius_90_m=None if where is None else where.most,
             gain=visit_gain(self._site.monitor, flow, low, high, CONFIDENCE, found),
         )
-        return Told(finding, found, share)
+        proven = None if before is None else before.proven
+        if proven is None and (flow >= SMALL or day - leak.found >= DAYS_BEFORE):
+            proven = finding.as_of
+        return Told(finding, found, share, proven)
 
     def _over(self, leak: Leak, before: Finding) -> Finding:
         """Its finding when it was seen to be over: as it was while it ran, and when that ended."""

@@ -41,7 +41,7 @@ def tracked(first_day: int, flow: float, last_day: int = 20, **rest: Any) -> Tra
     )
     if ended is not None:
         found = replace(found, ended=T + timedelta(days=ended))
-    told = Told(found, 0.5, share, fallen=ended is not None)
+    told = Told(found, 0.5, share, found.detected, fallen=ended is not None)
     return Tracked(told, {begun + d: flow for d in range(first_day, last_day + 1)})
 
 
@@ -97,6 +97,17 @@ def test_it_lasts_as_long_as_either_says_so() -> None:
     (both,) = join([over], [tracked(4, 0.003, 12, ended_day=13)])
     assert both.ended == over.ended, "the inflow has it to the hour"
     assert both.gain is None
+
+
+def test_a_leak_that_only_the_model_shows_is_told_when_it_is_proven() -> None:
+    leak = tracked(4, 0.0005)
+    early = leak._replace(told=leak.told._replace(proven=None))
+    assert join([], [early]) == []
+    later = T + timedelta(days=12)
+    (found,) = join([], [leak._replace(told=leak.told._replace(proven=later))])
+    assert found.detected == later
+    inflow = finding(100, 104, flow=0.0006)
+    assert [f.detected for f in join([inflow], [early])] == [inflow.detected], "inflow has shown it"
 
 
 def test_missing_inflow_is_no_part_of_a_leak() -> None:
