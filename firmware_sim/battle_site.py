@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.sparse.csgraph import dijkstra
 
 from waterworks.epanet_file import read_network
 from waterworks.errors import Problem, SiteError
 from waterworks.network import LinkKind, Network, NodeKind
 from waterworks.site import Dma, Role, Sensor, Site
 from waterworks.units import Quantity
+from waterworks.zones import components
 
 KINDS = ("Pressures", "Flows", "Levels", "Demands")
 
@@ -99,12 +100,10 @@ def zones(network: Network) -> NDArray[np.int64]:
 
     A zone is what pipes join once valves, pumps, tanks, reservoirs and closed links are taken out.
     """
-    n = len(network.node_ids)
     junction = network.node_kind == NodeKind.JUNCTION
     keep = (network.link_kind <= LinkKind.PIPE) & network.open
     keep &= junction[network.start] & junction[network.end]
-    ends = (network.start[keep], network.end[keep])
-    label = connected_components(coo_array((np.ones(int(keep.sum())), ends), shape=(n, n)), directed=False)[1]
+    label = components(network, ~keep)
     parts = sorted(
         {int(x) for x in label[junction]}, key=lambda z: (-network.base_demand[label == z].sum(), z)
     )

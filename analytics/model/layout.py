@@ -60,6 +60,12 @@ class Hours(NamedTuple):
     weekday: int
 
 
+def members(zone: Ints, zones: int) -> Floats:
+    """1 where a node is in a zone, (N, Z), from the zone of each node (N,)."""
+    member: Floats = (zone[:, None] == np.arange(zones)).astype(np.float64)
+    return member
+
+
 class Hydraulics(Protocol):
     """A solver of steady states."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.model.demand import allocate
-from analytics.model.layout import Hours, Hydraulics, Layout
+from analytics.model.layout import Hours, Hydraulics, Layout, members
 from analytics.model.options import Options
 from analytics.sensitivity import head_response
 
@@ -77,6 +77,8 @@ def observe(
     n, m, z, b = len(layout.zone), len(layout.sensors), layout.zones, len(options.blocks)
     leak = flows @ weights if len(flows) else np.zeros(n)
     given = allocate(layout, hours, leak)
+    member = members(layout.zone, z)
+    usual = hours.nominal @ member
     ok: Bools = np.asarray(np.isfinite(given.demand).all(1) & np.isfinite(hours.fixed).all(1))
     head = np.full((len(ok), n), np.nan)
     flow = np.full((len(ok), len(layout.start)), np.nan)
@@ -93,7 +95,7 @@ def observe(
     borrowed = given.borrowed if reference is None else reference.borrowed
     trouble = False
     for k, rows in enumerate(blocks_of(options, hours.hour)):
-        balance[k] = _whole(given.unmetered[rows], hours.nominal[rows] @ _members(layout))
+        balance[k] = _whole(given.unmetered[rows], usual[rows])
         inflow[k] = _mean(hours.inflow[rows])
         use = rows & solved
         if not use.any():
@@ -111,11 +113,11 @@ def observe(
         guessed = given.guessed[use].mean(0)
         per_node = response[k] * guessed
         # Junctions of a zone whose inflow is not measured are wrong together.
-        common = per_node @ (_members(layout) * given.borrowed)
+        common = per_node @ (member * given.borrowed)
         noise[k] = per_node @ per_node.T + common @ common.T
         errors = _errors(layout, options, plain, head[use], linear.slope, per_node)
         wrong.append(np.hstack([errors, options.borrowed_sd * common[:, borrowed]]))
-    passing = ~(hours.nominal @ _members(layout)).any(0)
+    passing = ~usual.any(0)
     inflow[:, passing] = np.where(
         np.isfinite(inflow[:, passing]), PASSING * np.nansum(np.abs(inflow), 1)[:, None], np.nan
     )
@@ -157,12 +159,6 @@ def _errors(
     return np.hstack(
         [options.resistance_sd * pipes, options.group_sd * classes, options.demand_sd * per_node]
     )
-
-
-def _members(layout: Layout) -> Floats:
-    """1 where a node is in a zone, (N, Z)."""
-    member: Floats = (layout.zone[:, None] == np.arange(layout.zones)).astype(np.float64)
-    return member
 
 
 def _spread(layout: Layout, plain: Floats, share: Floats) -> Floats:

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.model.demand import SCALED
-from analytics.model.layout import Hours, Layout
+from analytics.model.layout import Hours, Layout, members
 from analytics.radius import pipe_distances
 from twuin.monitor.dry import dry_hours
 from twuin.monitor.reliance import Bounds, Reliance
-from twuin.monitor.through import Source, flow_sources, imposable, parts
+from twuin.monitor.through import Source, flow_sources, held, imposable
 from waterworks.controls import controlled_links
 from waterworks.network import LinkKind, Network, NodeKind
 from waterworks.steady import WEEK_HOURS, SteadySolver
+from waterworks.zones import components
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -89,7 +90,7 @@ class Plant:
         self._tank_zone = np.zeros((len(points.level), zones))
         self._tank_zone[np.arange(len(points.level)), zone[points.level]] = 1.0
         zone = np.where(fixed, -1, zone)
-        self._member = (zone[:, None] == np.arange(zones)).astype(np.float64)
+        self._member = members(zone, zones)
         self._sensor_zone = zone[points.pressure]
         self._zone_demand = n.base_demand @ self._member
         self._usual = n.base_demand[points.consumption]
@@ -145,7 +146,7 @@ class Plant:
         outside = (n.node_kind != NodeKind.JUNCTION) & ~measured
         joined = self._conducts.copy()
         joined[meters] = False
-        part = parts(n, joined & ~outside[n.start] & ~outside[n.end])
+        part = components(n, ~joined | outside[n.start] | outside[n.end])
         used = np.unique(part[~outside])
         zone = np.searchsorted(used, part)
         zone = np.where(outside, -1, zone)
@@ -256,9 +257,8 @@ class Plant:
         joined = self._conducts.copy()
         joined[self.solver.shut] = False
         joined[switched[on < 0.5]] = False
-        part = parts(n, joined)
-        held = np.isin(part, part[n.node_kind != NodeKind.JUNCTION])
-        return np.asarray((on < 0.5) & ~(held[n.start[switched]] & held[n.end[switched]]))
+        safe = held(n, joined)
+        return np.asarray((on < 0.5) & ~(safe[n.start[switched]] & safe[n.end[switched]]))
 
     def _unheard(self, consumption: Floats) -> Bools:
         """Zones (H, Z) most of whose customers are metered, where too few of these meters are heard."""
@@ -284,10 +284,10 @@ def hourly(values: Floats, edges: Ints) -> Floats:
         return out
     values = values[: edges[-1]]
     ok = np.isfinite(values)
-    total = np.add.reduceat(np.where(ok, values, 0.0), edges[full], axis=0)
+    added = np.add.reduceat(np.where(ok, values, 0.0), edges[full], axis=0)
     count = np.add.reduceat(ok.astype(np.float64), edges[full], axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        out[full] = np.where(count > 0, total / count, np.nan)
+        out[full] = np.where(count > 0, added / count, np.nan)
     return out
 
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twuin.monitor.through import parts
 from waterworks.network import Network, NodeKind
 from waterworks.steady import SteadySolver
+from waterworks.zones import components
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -48,7 +48,7 @@ class Reliance:
         fixed = network.node_kind != NodeKind.JUNCTION
         joined = bounds.conducts & ~fixed[network.start] & ~fixed[network.end]
         joined[bounds.imposed] = False
-        self._part = parts(network, joined)
+        self._part = components(network, ~joined)
 
     def on(self, what: str, index: int) -> Bools:
         """what: "switch", "imposed" or "zone", index in ``Bounds``; or "level", index in ``solver.fixed``."""

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from waterworks.network import Network, NodeKind
+from waterworks.zones import components
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -20,11 +19,10 @@ Source = tuple[Floats, Floats]
 tanks take in [m3/s]."""
 
 
-def parts(network: Network, joined: Bools) -> Ints:
-    """Number of the part of each node (N,) when only the links ``joined`` (L,) hold the network together."""
-    n, ends = len(network.node_ids), (network.start[joined], network.end[joined])
-    part = connected_components(coo_matrix((np.ones(int(joined.sum())), ends), (n, n)), directed=False)[1]
-    return np.asarray(part, np.int64)
+def held(network: Network, joined: Bools) -> Bools:
+    """Nodes (N,) that the links ``joined`` (L,) join to a reservoir or a tank, without which heads float."""
+    part = components(network, ~joined)
+    return np.isin(part, part[network.node_kind != NodeKind.JUNCTION])
 
 
 def flow_sources(
@@ -43,7 +41,7 @@ def flow_sources(
     joined = conducts.copy()
     joined[meters] = False
     joined[list(links)] = False
-    part = parts(n, joined)
+    part = components(n, ~joined)
     dry = ~np.isin(part, part[uses])
     out: dict[int, Source] = {}
     unmetered = [k for k in links if k not in meter_list]
@@ -80,11 +78,11 @@ def imposable(network: Network, links: Sequence[int], conducts: Bools) -> list[i
     while out:
         joined = conducts.copy()
         joined[out] = False
-        part = parts(n, joined)
-        held = np.isin(part, part[n.node_kind != NodeKind.JUNCTION])
-        floating = [k for k in out if not (held[n.start[k]] and held[n.end[k]])]
+        safe = held(n, joined)
+        floating = [k for k in out if not (safe[n.start[k]] and safe[n.end[k]])]
         if not floating:
             break
+        part = components(n, ~joined)
         # Pumps side by side stay side by side.
         ends = {part[n.start[floating[0]]], part[n.end[floating[0]]]}
         out = [k for k in out if {part[n.start[k]], part[n.end[k]]} != ends]
