@@ -45,6 +45,11 @@ def utc_seconds(times: Times) -> Ints:
     return times.astype(TIME_DTYPE).astype(np.int64) // 1_000_000
 
 
+def second_of(when: np.datetime64) -> int:
+    """Second since 1970 of an instant."""
+    return int(utc_seconds(np.array([when]))[0])
+
+
 def local_time(seconds: Ints, step_s: int, zone: ZoneInfo, holidays: frozenset[date]) -> LocalTime:
     """Local time of instants (T,) [s since 1970 UTC].
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analytics.inflow import net_inflow, storage_rate
 from analytics.losses.mnf import SUPPLIED_M
 from analytics.resample import last_in_steps, to_rows
-from waterworks.localtime import LocalTime, instant_of, local_time, midnight, utc_seconds
+from waterworks.localtime import LocalTime, instant_of, local_time, midnight, second_of, utc_seconds
 from waterworks.metering import UNUSABLE, Balance, balance
 from waterworks.network import Network
 from waterworks.ports import ReadingStore
@@ -65,8 +65,8 @@ class Readings:
 def read(site: Site, store: ReadingStore, network: Network | None, first: date, days: int) -> Readings:
     """All that losses need of ``days`` whole local days from ``first`` on."""
     zone = site.timezone
-    begin = _seconds(midnight(first.toordinal(), zone))
-    end = _seconds(midnight((first + timedelta(days=days)).toordinal(), zone))
+    begin = second_of(midnight(first.toordinal(), zone))
+    end = second_of(midnight((first + timedelta(days=days)).toordinal(), zone))
     # Zones such as Kathmandu's are off by quarters: the grid begins at a whole hour of UTC before the day.
     begin, end = begin // HOUR_S * HOUR_S, -(-end // HOUR_S) * HOUR_S
     step_s = _step(site)
@@ -93,8 +93,8 @@ def regular(
     """One sensor on a grid of its own interval: values (T,), local days (T,), step [s]; at most 15
     minutes."""
     step_s = int(min(max(sensor.interval_s, 60.0), STEP_S))
-    begin = _seconds(midnight(start.toordinal(), site.timezone)) // step_s
-    end = _seconds(midnight(start.toordinal() + days, site.timezone)) // step_s
+    begin = second_of(midnight(start.toordinal(), site.timezone)) // step_s
+    end = second_of(midnight(start.toordinal() + days, site.timezone)) // step_s
     values = _means(store, [sensor.id], begin, end - begin, step_s)[:, 0]
     seconds = (begin + np.arange(end - begin, dtype=np.int64)) * step_s
     return values, local_time(seconds, step_s, site.timezone, frozenset()).day, step_s
@@ -104,10 +104,6 @@ def _step(site: Site) -> int:
     intervals = [s.interval_s for s in site.sensors if s.role in (Role.INLET, Role.STORAGE)]
     wanted = float(np.median(intervals)) if intervals else float(STEP_S)
     return STEP_S if wanted <= STEP_S else -(-int(wanted) // HOUR_S) * HOUR_S
-
-
-def _seconds(when: np.datetime64) -> int:
-    return int(utc_seconds(np.array([when]))[0])
 
 
 def _means(store: ReadingStore, names: list[str], first: int, count: int, step_s: int) -> Floats:

@@ -12,8 +12,9 @@ from analytics.gate.watch import Watch
 from analytics.inflow import net_inflow, storage_rate
 from analytics.options import Options
 from analytics.resample import last_in_steps, to_rows
+from twuin.monitor.extent import after_voids
 from twuin.monitor.gate import SiteGate
-from twuin.monitor.grid import instant_of, local_time, site_step, utc_seconds
+from twuin.monitor.grid import instant_of, local_time, second_of, site_step, utc_seconds
 from waterworks.metering import UNUSABLE, Balance, balance
 from waterworks.network import Network
 from waterworks.ports import ReadingStore
@@ -82,12 +83,7 @@ class Engine:
             exclude=UNUSABLE,
         )
         days = utc_seconds(window.times) // 86400
-        voids = np.flatnonzero(np.diff(days) > self.detector.window + 1)
-        first = 0
-        for void in voids.tolist():
-            if void + 1 - first >= self._options.min_days:
-                break
-            first = void + 1
+        first = after_voids(days, self._options.min_days, self.detector.window + 1)
         return int(days[first]) * 86400 if first else origin
 
     def touched(self, first: np.datetime64) -> None:
@@ -95,7 +91,7 @@ class Engine:
         if self.origin is None or self.until is None:
             return
         # A tank's rate reaches one step further than its reading.
-        row = int(utc_seconds(np.array([first]))[0]) - self.origin
+        row = second_of(first) - self.origin
         if row < 0:
             if self._first_of_use(_day_of(first)) < self.origin:
                 self.start(first)
@@ -112,7 +108,7 @@ class Engine:
         if not self.detector.rows:
             self.origin = self._first_of_use(self.origin)
         block = self.detector.block_s
-        target = (int(utc_seconds(np.array([mark]))[0]) - self.origin) // block * block // self.step_s
+        target = (second_of(mark) - self.origin) // block * block // self.step_s
         begun, moved = self.detector.rows, False
         chunk = CHUNK_DAYS * 86400 // self.step_s
         while self.detector.rows < target:
@@ -170,4 +166,4 @@ class Engine:
 
 def _day_of(when: np.datetime64) -> int:
     """The UTC day of an instant [s since 1970]."""
-    return int(utc_seconds(np.array([when]))[0]) // 86400 * 86400
+    return second_of(when) // 86400 * 86400

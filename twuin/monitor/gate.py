@@ -45,6 +45,7 @@ class SiteGate:
         self.frame: Gating = gating(site, network)
         self.ids = list(self.frame.ids)
         self._column = {name: i for i, name in enumerate(self.ids)}
+        self._doubted: dict[tuple[int, int], int | None] = {}
 
     def watch(self, detector: Detector) -> Watch:
         """A new gate before a new detector."""
@@ -148,8 +149,8 @@ class SiteGate:
             name = self.ids[f.sensor]
             if name in names:
                 end = watch.gate.rows if f.closed is None else f.closed + 1
-                early = DOUBT_DAYS[f.kind] * 86400 // self.step_s if doubt_before else 0
-                out[(last >= f.onset - early) & (first < end), list(names).index(name)] = True
+                begun = self._doubted_from(f) if doubt_before else f.onset
+                out[(last >= begun) & (first < end), list(names).index(name)] = True
         for d in watch.gate.dry:
             areas = [k for k, n in enumerate(names) if self._area(n) == d.area]
             if areas:
@@ -159,12 +160,19 @@ class SiteGate:
                         out[k, areas] = True
         return out
 
-    def doubted(self, watch: Watch) -> dict[tuple[int, int], int | None]:
-        """Sensor and first row of each stretch that ``doubt_before`` leaves out; its end, if it has one."""
-        return {
-            (f.sensor, f.onset - DOUBT_DAYS[f.kind] * 86400 // self.step_s): f.closed
-            for f in watch.gate.faults
-        }
+    def doubt_changed(self, watch: Watch) -> int | None:
+        """First row of which ``doubt_before`` says other than when this was last asked, None: of none."""
+        before, now = self._doubted, {(f.sensor, self._doubted_from(f)): f.closed for f in watch.gate.faults}
+        self._doubted = now
+        rows = [row for _, row in now.keys() ^ before.keys()]
+        for stretch in now.keys() & before.keys():
+            if now[stretch] != before[stretch]:
+                rows += [end for end in (now[stretch], before[stretch]) if end is not None]
+        return min(rows, default=None)
+
+    def _doubted_from(self, f: Fault) -> int:
+        """First row in which a fault may have begun."""
+        return f.onset - DOUBT_DAYS[f.kind] * 86400 // self.step_s
 
     def _area(self, name: str) -> int:
         i = self._column.get(name)

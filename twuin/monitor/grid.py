@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from waterworks.localtime import LocalTime, instant_of, local_time, midnight, moment, utc_seconds
+from waterworks.localtime import LocalTime, instant_of, local_time, midnight, moment, second_of, utc_seconds
 from waterworks.site import Role, Site
 
-__all__ = ["LocalTime", "instant_of", "local_time", "midnight", "moment", "site_step", "utc_seconds"]
+__all__ = [
+    "LocalTime",
+    "instant_of",
+    "local_time",
+    "midnight",
+    "moment",
+    "second_of",
+    "site_step",
+    "utc_seconds",
+]
 
 STEPS = (900, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400)
 """Steps [s] that divide a day; a quarter of an hour is the shortest that is looked at."""

@@ -19,7 +19,7 @@ from analytics.options import Options
 from twuin.alerts.model import Finding
 from twuin.monitor.engine import Engine
 from twuin.monitor.findings import flow_finding, night_findings, nights, revoked_finding
-from twuin.monitor.grid import LocalTime, local_time, midnight, moment, utc_seconds
+from twuin.monitor.grid import LocalTime, local_time, midnight, moment, second_of
 from twuin.monitor.joining import joined, with_tracked
 from twuin.monitor.locate import Locator, Place, Span
 from twuin.monitor.network_watch import network_watch
@@ -93,7 +93,6 @@ class Monitor:
         self._silences = Silences(site, store)
         self._pressures = {s.id for s in self._locator.sensors}
         self._watched = [s for s in site.sensors if s.role is not Role.CONSUMPTION]
-        self._doubted: dict[tuple[int, int], int | None] = {}
         self._cursor = 0
         self._reached: np.datetime64 | None = None
         self._places: dict[tuple[int, int, int], tuple[Span, Place]] = {}
@@ -148,7 +147,7 @@ class Monitor:
         moved = mark is not None and self._engine.proceed(mark, progress)
         self._doubt_places()
         if mark is not None:
-            second = int(utc_seconds(np.array([mark]))[0])
+            second = second_of(mark)
             moved = self._watch.proceed(second) or moved
             if self._model is not None:
                 patience = None if final or progress is not None else PATIENCE_S
@@ -173,15 +172,10 @@ class Monitor:
         if pressures:
             first_s = int(min(s[0] for s in pressures).astype("datetime64[s]").astype(np.int64))
             self._places = {k: v for k, v in self._places.items() if v[0].until <= first_s}
-        watched = {n: s for n, s in spans.items() if n in self._watch.ids}
-        if watched:
-            first_s = int(utc_seconds(np.array([min(s[0] for s in watched.values())]))[0])
-            self._watch.touched(list(watched), first_s)
-        if self._model is not None:
-            placed = {n: s for n, s in spans.items() if n in self._model.ids}
-            if placed:
-                first_s = int(utc_seconds(np.array([min(s[0] for s in placed.values())]))[0])
-                self._model.touched(list(placed), first_s)
+        for watch in (self._watch, self._model):
+            mine = [] if watch is None else [n for n in spans if n in watch.ids]
+            if watch is not None and mine:
+                watch.touched(mine, second_of(min(spans[n][0] for n in mine)))
 
     def _doubt_places(self) -> None:
         """Forget places that pressures were asked for which the gate trusts no more, or again."""
@@ -191,16 +185,9 @@ class Monitor:
             self._places = {k: v for k, v in self._places.items() if v[0].until <= first}
             self._watch.touched(list(self._watch.ids), first)
             if self._model is not None:
-                doubted, before = self._engine.gate.doubted(self._engine.watch), self._doubted
-                rows = [row for _, row in doubted.keys() ^ before.keys()]
-                rows += [
-                    min(e for e in (doubted[k], before[k]) if e is not None)
-                    for k in doubted.keys() & before.keys()
-                    if doubted[k] != before[k]
-                ]
-                since = min([first, *(origin + row * self._engine.step_s for row in rows)])
+                row = self._engine.gate.doubt_changed(self._engine.watch)
+                since = first if row is None else min(first, origin + row * self._engine.step_s)
                 self._model.touched(list(self._model.ids), since)
-                self._doubted = doubted
 
     def _mark(self, latest: dict[str, Latest], final: bool) -> np.datetime64 | None:
         if final:
@@ -251,19 +238,17 @@ class Monitor:
     def _report(self, latest: dict[str, Latest], now: np.datetime64) -> None:
         """Hand over all findings, if they are not the ones that were handed over last."""
         findings: list[Finding] = []
-        engine, until = self._engine, self._engine.until
-        tracked = [] if self._model is None else self._model.tracked()
-        if until is not None and engine.detector.rows:
+        engine, origin = self._engine, self._engine.origin or 0
+        until = engine.until if engine.detector.rows else None
+        if until is not None:
             engine.detector.estimates()
             events = engine.detector.events
-            findings = [
-                flow_finding(self._site, e, engine.origin or 0, engine.detector, self._place(e))
-                for e in events
-            ]
-            findings = with_tracked(findings, tracked, self._site.timezone, self._site.monitor)
-            findings = joined(findings, self._watch.findings())
+            findings = [flow_finding(self._site, e, origin, engine.detector, self._place(e)) for e in events]
+        tracked = [] if self._model is None else self._model.tracked()
+        findings = with_tracked(findings, tracked, self._site.timezone, self._site.monitor)
+        findings = joined(findings, self._watch.findings())
+        if until is not None:
             leaks = list(findings)
-            origin = engine.origin or 0
             sensors = engine.gate.ids
             findings += [
                 revoked_finding(self._site, r, origin, engine.detector, sensors) for r in engine.watch.revoked
@@ -271,15 +256,12 @@ class Monitor:
             findings += engine.gate.findings(engine.watch, origin)
             if self._found is not None:
                 findings += night_findings(self._site, self._found, leaks, moment(until))
-        else:
-            findings = with_tracked([], tracked, self._site.timezone, self._site.monitor)
-            findings = joined(findings, self._watch.findings())
         findings += self._silences.findings(latest, now)
         findings.sort(key=lambda f: (f.onset, f.kind.value, f.subject))
         if findings != self._said:
             self._alerts.apply(findings)
             self._said = findings
-        if until is None or not engine.detector.rows:
+        if until is None:
             until = self._watch.until
         if until is None and self._model is not None:
             until = self._model.until

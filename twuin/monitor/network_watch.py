@@ -22,7 +22,7 @@ from analytics.model.tracker import Leak, Saved, Tracker
 from analytics.resample import to_rows
 from twuin.alerts.model import Finding, Kind
 from twuin.monitor.extent import first_day_of_use
-from twuin.monitor.grid import instant_of, local_time, midnight, moment, utc_seconds
+from twuin.monitor.grid import instant_of, local_time, midnight, moment, second_of, utc_seconds
 from twuin.monitor.hydraulics import NetworkHydraulics
 from twuin.monitor.locate import suspects
 from twuin.monitor.plant import Plant, Rows
@@ -34,6 +34,7 @@ from waterworks.metering import UNUSABLE
 from waterworks.network import Network
 from waterworks.ports import ReadingStore
 from waterworks.site import Site
+from waterworks.zones import link_dma
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ class NetworkWatch:
         self._saves: dict[int, tuple[Saved, dict[int, Told], dict[int, int]]] = {}
         self._done = -1
         self._work: Work[None] | None = None
-        self._shown: list[Tracked] | None = None
+        self._shown: list[Tracked] = []
 
     @property
     def until(self) -> int | None:
@@ -137,7 +138,7 @@ class NetworkWatch:
     def _begin(self, day: int) -> int:
         """Where a day of the tracker begins [s since 1970]."""
         assert self._origin is not None
-        return int(utc_seconds(np.array([midnight(self._origin + day, self._site.timezone)]))[0])
+        return second_of(midnight(self._origin + day, self._site.timezone))
 
     # -- the way through the days ----------------------------------------------------------------------
 
@@ -159,12 +160,12 @@ class NetworkWatch:
         if not kept:
             self._anew(self._origin)
             return
-        self._work, self._shown = None, None
-        self._done = max(kept)
+        self._work, self._done = None, max(kept)
         saved, told, named = self._saves[self._done]
         self._tracker.restore(saved)
         self._told, self._named = dict(told), dict(named)
         self._saves = {d: s for d, s in self._saves.items() if d <= day}
+        self._show()
 
     def proceed(
         self,
@@ -189,12 +190,12 @@ class NetworkWatch:
         until = time.monotonic() + patience_s if patience_s is not None and target - begun <= 1 else np.inf
         while self._work is not None or self._done + 1 < target:
             if self._work is None:
-                self.tracked()
                 self._work = self._through(self._done + 1, min(self._done + 1 + CHUNK_DAYS, target))
             for _ in self._work:
                 if time.monotonic() >= until:
                     return False
-            self._work, self._shown = None, None
+            self._work = None
+            self._show()
             if progress is not None:
                 progress(min(1.0, (self._done + 1 - begun) / max(target - begun, 1)))
         return target > begun
@@ -251,14 +252,16 @@ class NetworkWatch:
 
     def tracked(self) -> list[Tracked]:
         """All leaks that were told of as of the last day that was ended, oldest first."""
-        if self._shown is None:
-            origin = self._origin or 0
-            self._shown = [
-                Tracked(told, {origin + d: f for d, f in self._tracker.leaks[k].flow.items()})
-                for k, told in self._told.items()
-                if k in self._tracker.leaks
-            ]
         return self._shown
+
+    def _show(self) -> None:
+        """Keep what is told of: while a day is worked on the tracker itself is between two days."""
+        origin, leaks = self._origin or 0, self._tracker.leaks
+        self._shown = [
+            Tracked(told, {origin + d: f for d, f in leaks[k].flow.items()})
+            for k, told in self._told.items()
+            if k in leaks
+        ]
 
     def _tell(self, metered: Bools) -> None:
         """What is to be told at the end of the tracker's last day. metered (Z,): zones with an inflow."""
@@ -397,9 +400,9 @@ def _dma_of(pipes: Ints, network: Network, site: Site) -> Ints:
         min_only=True,
         return_predecessors=True,
     )
-    nearest = np.where(source >= 0, at[source], 0)
-    start, end = network.start[pipes], network.end[pipes]
-    return np.where(at[end] >= 0, at[end], np.where(at[start] >= 0, at[start], nearest[end])).astype(np.int64)
+    nearest = np.where(source >= 0, at[source], 0)[network.end]
+    inside = np.array([column.get(dma, -1) for dma in link_dma(network, site.node_dma)])
+    return np.where(inside >= 0, inside, nearest)[pipes].astype(np.int64)
 
 
 def network_watch(site: Site, store: ReadingStore, network: Network | None, keep: int) -> NetworkWatch | None:
