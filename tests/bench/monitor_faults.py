@@ -23,7 +23,7 @@ from firmware_sim.town import demo_site_folder
 from ingest.store.embedded import open_store
 from twuin.alerts.model import Finding, Kind
 from twuin.benchmark.fault_plan import Trouble, draw, measure
-from twuin.benchmark.faults import _NO_FAULT, START, STEP_S
+from twuin.benchmark.faults import NO_FAULT, START, STEP_S
 from twuin.monitor import Monitor
 from waterworks.clocks import WallClock
 from waterworks.epanet_file import read_network
@@ -82,7 +82,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             findings = watched(site, seed, troubles, Path(folder))
         true = [t for t in troubles if t.what == "leak"]
-        faulty = [t for t in troubles if t.what not in _NO_FAULT]
+        faulty = [t for t in troubles if t.what not in NO_FAULT]
         alerts = [f for f in findings if f.kind is Kind.LEAK and "meter" not in f.evidence]
         right = [
             [t for t in true if t.dma == f.dma and at(t.start) - DAY <= f.onset <= at(t.end) + DAY]

@@ -92,17 +92,17 @@ class FaultsResult:
     @property
     def faults(self) -> int:
         """Faults of sensors: what goes wrong on the way is none."""
-        return sum(s.count for k, s in self.scores.items() if k not in _NO_FAULT)
+        return sum(s.count for k, s in self.scores.items() if k not in NO_FAULT)
 
     @property
     def ended_as_leak(self) -> int:
         """Faults in whose course a leak alarm stood that was not taken back."""
-        return sum(s.leak_alarms for k, s in self.scores.items() if k not in _NO_FAULT)
+        return sum(s.leak_alarms for k, s in self.scores.items() if k not in NO_FAULT)
 
     @property
     def taken_back(self) -> int:
         """Faults that had raised a leak alarm before they were seen for what they are."""
-        return sum(s.revoked for k, s in self.scores.items() if k not in _NO_FAULT)
+        return sum(s.revoked for k, s in self.scores.items() if k not in NO_FAULT)
 
     def tables(self) -> Sequence[Table]:
         rows: list[list[str | int | float | None]] = []
@@ -200,7 +200,7 @@ class FaultsResult:
         return [save(drawn, folder, "faults-delay")]
 
 
-_NO_FAULT = {"leak", "no_supply", *(k.value for k in TRANSPORT)}
+NO_FAULT = {"leak", "no_supply", *(k.value for k in TRANSPORT)}
 _SILENT_IS_RIGHT = {k.value for k in TRANSPORT}
 
 
@@ -330,7 +330,7 @@ def _score(
             r.event.area == area and r.event.side > 0 and t.start <= r.event.detected * block <= t.end + GRACE
             for r in watch.revoked
         )
-        if t.what not in _NO_FAULT:
+        if t.what not in NO_FAULT:
             result.ungated_alarms += alarmed(blind)
     for i, f in enumerate(found):
         n_right, n = result.precision.get(f.kind, (0, 0))
