@@ -31,6 +31,11 @@ NO_EMITTER = 1e-4
 ACCURACY = 1e-3
 """Flow change [-] at which EPANET's iterations may end; files often ask for less than a meter resolves."""
 
+REQUIRED_M = 10.0
+"""Pressure [m] from which on customers get all they want where supply may be cut off; below it with its
+square root, at 0 nothing (Wagner, Shamir & Marks 1988, J. Water Resour. Plann. Manage. 114(3), 276-294). By
+EPANET's own way, demand whatever the pressure, water comes through shut valves at minus millions of m."""
+
 _SECONDS_FOR_EVER = 2_000_000_000
 _CLOSED, _OPEN = 0.0, 1.0
 _PUMP_CLOSED = 2.0  # EN_PUMP_CLOSED; a pump that cannot deliver its head (0) is on all the same
@@ -61,7 +66,8 @@ class EpanetModel:
     """An EPANET file, opened for stepping. Close it, or use it as a context.
 
     nodes, links: index (from 0) of every name. holes: node index of each hole, in the order given.
-    errors, seed: how the pipes differ from the file's.
+    errors, seed: how the pipes differ from the file's. cuts: parts may be cut off from all water, so that
+    demand depends on pressure (``REQUIRED_M``) if it does not in the file.
     Raises NetworkError for a file that EPANET cannot read.
     """
 
@@ -72,20 +78,24 @@ class EpanetModel:
         step_s: int,
         errors: ModelOptions = NOMINAL,
         seed: int = 0,
+        *,
+        cuts: bool = False,
     ) -> None:
         self._stack = ExitStack()
         try:
             self.project = self._stack.enter_context(opened(file))
             disturb(self.project, errors, seed)
-            self._load(file, holes, step_s)
+            self._load(file, holes, step_s, cuts)
         except BaseException:
             self._stack.close()
             raise
 
-    def _load(self, file: Path, holes: Sequence[Hole], step_s: int) -> None:
+    def _load(self, file: Path, holes: Sequence[Hole], step_s: int, cuts: bool) -> None:
         p = self.project
         toolkit.setflowunits(p, toolkit.CMH)
         toolkit.setoption(p, toolkit.PRESS_UNITS, toolkit.METERS)
+        if cuts and toolkit.getdemandmodel(p)[0] == toolkit.DDA:
+            toolkit.setdemandmodel(p, toolkit.PDA, 0.0, REQUIRED_M, 0.5)
         toolkit.setoption(p, toolkit.EMITBACKFLOW, 0)
         # Left to "stop", EPANET ends for good at the first step it cannot balance, such as a full tank's.
         toolkit.setoption(p, toolkit.UNBALANCED, max(toolkit.getoption(p, toolkit.UNBALANCED), 10))

@@ -102,7 +102,10 @@ class Truth:
         start_s = int(start.astype("datetime64[s]").astype(np.int64)) // self.step_s * self.step_s
         self._anchor_s = _anchor(bound)
         holes = [leak.hole for leak in bound.leaks]
-        self.model = EpanetModel(site.network_file, holes, self.step_s, scenario.model, scenario.seed)
+        self._cuts = any(e.event.kind is EventKind.CLOSED for e in bound.events)
+        self.model = EpanetModel(
+            site.network_file, holes, self.step_s, scenario.model, scenario.seed, cuts=self._cuts
+        )
         try:
             self._prepare(points)
             chunk = (start_s - self._anchor_s) // DAY_S
@@ -260,6 +263,8 @@ class Truth:
                 found = model.node_values(what)[index]
                 if measure is Measure.PRESSURE:
                     found = found - model.elevation[index]
+                    if self._cuts:  # air comes into a pipe that runs empty
+                        found = np.maximum(found, 0.0)
                 values[self._columns[measure]] = found * scale * self._signs[measure]
         if len(self._indices[Measure.FLOW]):
             found = model.link_values(toolkit.FLOW)[self._indices[Measure.FLOW]]

@@ -117,6 +117,21 @@ def test_an_outage_holds_a_pump_against_its_controls_until_it_ends(site: Site, s
     assert flow(rows, "PU")[hours >= 10].max() > 10
 
 
+def test_what_a_shut_pipe_cuts_off_runs_dry_and_the_rest_goes_on(site: Site, start: np.datetime64) -> None:
+    text = '[[event]]\nkind = "closed"\nlink = "CD"\nstart = "+2h"\nend = "+10h"\n'
+    rows, usual = run(site, start, text, 16), run(site, start, "", 16)
+    hours = (rows.time_s - rows.time_s[0]) / 3600
+    cut = (hours >= 2) & (hours < 10)
+    for node in ("D", "E"):
+        assert np.allclose(pressure(rows, node)[cut], 0, atol=1e-3)
+        assert np.allclose(pressure(rows, node)[~cut], pressure(usual, node)[~cut], atol=1.5)
+    assert np.abs(flow(rows, "V")[cut]).max() < 1e-3
+    # What is not cut off is served as before, from a tank that stands a little higher.
+    assert np.allclose(pressure(rows, "B"), pressure(usual, "B"), atol=1.5)
+    drawn = flow(rows, "TB")
+    assert (drawn[cut] < 0.8 * flow(usual, "TB")[cut]).all() and (drawn[cut] > 0).all()
+
+
 def test_a_pump_runs_in_its_hours_only(site: Site, start: np.datetime64) -> None:
     text = '[[event]]\nkind = "pump_hours"\nlink = "PU"\nstart = "+0s"\nhours = ["22:00-02:00"]\n'
     rows = run(site, start, text, 48)
