@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import twuin  # noqa: F401 - before NumPy, so that BLAS works as it does in the program
+
 ROOT = Path(__file__).resolve().parent.parent
 IN_CI = os.environ.get("CI") == "true"
 
