@@ -37,7 +37,8 @@ BrokerOption = Annotated[
     ),
 ]
 
-out = Console(highlight=False, soft_wrap=True)
+# In a file or a pipe nobody has a width: a table of words cut to pieces cannot be read.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
