@@ -26,7 +26,8 @@ class Fault:
     sensor: column. onset: first faulty row; detected: the row whose end decided; end: first good row, None
     while it lasts; closed: the row whose end decided that. size: by how much [SI]: shift of ``offset`` and
     ``drift`` as of now, held value of ``stuck``, deviation of ``noise``, height of ``spike``, seconds ahead
-    of ``clock``, the value of the others. evidence: figures by name.
+    of ``clock``, the value of the others. evidence: figures by name. called: the kind it was first called;
+    later ``kind`` may be a better one.
     """
 
     sensor: int
@@ -37,6 +38,11 @@ class Fault:
     end: int | None = None
     closed: int | None = None
     evidence: dict[str, float] = field(default_factory=dict)
+    called: FaultKind | None = None
+
+    def __post_init__(self) -> None:
+        if self.called is None:
+            self.called = self.kind
 
     def copy(self) -> Fault:
         return replace(self, evidence=dict(self.evidence))

@@ -16,7 +16,7 @@ from analytics.gate.judge import Judge, Verdict
 from analytics.gate.layout import INLET, Layout
 from analytics.gate.learnt import Learnt, learn_all
 from analytics.gate.options import Options
-from analytics.gate.recovery import ADOPTABLE, recovered
+from analytics.gate.recovery import recovered
 from analytics.gate.relation import compare
 from analytics.gate.state import State
 from analytics.gate.stuck import repeats
@@ -212,8 +212,8 @@ class Gate:
             if f.end is None:
                 judge.rename(f, rows - 1)
                 # An inlet meter's shift would come back as a leak, or hide one.
-                adoptable = f.kind in ADOPTABLE and self.layout.what[f.sensor] != INLET
-                if adoptable and rows - f.onset >= self.options.adopt_days * j:
+                lasting = rows - f.onset >= self.options.adopt_days * j
+                if lasting and self.layout.what[f.sensor] != INLET and judge.settled(f, rows - 1):
                     self._adopt(f, rows - 1)
 
     def _adopt(self, f: Fault, row: int) -> None:
@@ -253,9 +253,14 @@ class Gate:
     def answer(self, first: int, last: int) -> tuple[Floats, Floats]:
         """What neighbours say of rows [first, last) by what is known now, and how much wider that is."""
         assert self.learnt is not None
-        values = self.tape.floats("value", first, last)
-        found = compare(values, ~self.doubtful(first, last), self.learnt.relation, self.layout)
+        found = compare(
+            self.freed(first, last), ~self.doubtful(first, last), self.learnt.relation, self.layout
+        )
         return found.answer, found.widened
+
+    def freed(self, first: int, last: int) -> Floats:
+        """Readings of rows [first, last) less what is known to shift them: neighbours must not be misled."""
+        return np.asarray(self.tape.floats("value", first, last) - self.state.bias)
 
     def _piece(self, first: int, last: int, changes: list[Change]) -> None:
         """Rows [first, last) of one day."""

@@ -11,8 +11,8 @@ from analytics.gate.fault import Fault, FaultKind
 from analytics.gate.lag import best_lag
 from analytics.gate.layout import INLET
 from analytics.gate.naming import name, onset_of, onset_of_noise
-from analytics.gate.relation import Group, powers, strain, transformed
-from analytics.gate.verdict import flow_odds, head_odds
+from analytics.gate.relation import Group, compare, powers, strain, transformed
+from analytics.gate.verdict import alone_odds, flow_odds, head_odds
 
 if TYPE_CHECKING:
     from analytics.gate.gate import Gate
@@ -96,6 +96,8 @@ class Judge:
         assert gate.learnt is not None
         run = int(gate.state.run[s])
         value = float(gate.tape.floats("value", row, row + 1)[0, s])
+        if value == 0 and gate.learnt.rests[s]:
+            return NOTHING
         evidence = {"value": value, "repeats": float(run), "limit": float(gate.learnt.run[s])}
         return Verdict((Fault(s, FaultKind.STUCK, row - run, row, value, evidence=evidence),))
 
@@ -248,9 +250,7 @@ class Judge:
             FaultKind.SPIKE,
         ):
             return
-        first = max(f.onset, gate.tape.base, row + 1 - LONGEST_DAYS * gate.slots)
-        z = gate.tape.floats("z", first, row + 1)[:, f.sensor]
-        error = gate.tape.floats("error", first, row + 1)[:, f.sensor] - gate.state.bias[f.sensor]
+        first, z, error = self._lately(f, row)
         if np.isfinite(z).sum() < gate.slots / 4:
             return
         lag = self._clock(first, row, f.sensor, known=True)
@@ -262,6 +262,26 @@ class Judge:
         if found is None or (f.kind is FaultKind.DRIFT and found.kind is FaultKind.OFFSET):
             return
         f.kind, f.size = found.kind, found.size
+
+    def settled(self, f: Fault, row: int) -> bool:
+        """Whether a fault is nothing but a shift that stays: of late, if it was another before."""
+        if f.kind is FaultKind.OFFSET:
+            return True
+        if f.kind not in (FaultKind.DRIFT, FaultKind.CLOCK):
+            return False
+        first, z, error = self._lately(f, row)
+        found = name(error, z, self.gate.slots)
+        if found is None or found.kind is not FaultKind.OFFSET:
+            return False
+        return f.kind is FaultKind.DRIFT or self._clock(first, row, f.sensor, known=True) is None
+
+    def _lately(self, f: Fault, row: int) -> tuple[int, Floats, Floats]:
+        """From which row on a lasting fault is looked at, standardised differences since and these [SI]."""
+        gate = self.gate
+        first = max(f.onset, gate.tape.base, row + 1 - LONGEST_DAYS * gate.slots)
+        z = gate.tape.floats("z", first, row + 1)[:, f.sensor]
+        error = gate.tape.floats("error", first, row + 1)[:, f.sensor] - gate.state.bias[f.sensor]
+        return first, z, error
 
     def _clock(self, onset: int, row: int, s: int, *, known: bool = False) -> Clock | None:
         """Whether a wrong clock of a sensor's device explains its readings since the onset.
@@ -282,15 +302,30 @@ class Judge:
         seen = readings_of_area(gate, before, row + 1, int(layout.area[s]), device)
         if seen is None:
             return None
-        x, group = seen
-        mine = device[group.members]
+        heard: Bools = np.asarray(np.isfinite(seen[0][first - before :]).any(axis=0))
+        x, group = seen[0][:, heard], seen[1].only(heard)
+        mine: Bools = np.asarray(device[group.members])
+        asked, part, column = (
+            slice(first - before, None),
+            slice(max(onset, first) - before, None),
+            group.members == s,
+        )
+        usual = group.strain * learnt.caution
+        # Whatever the device is made to say, the others' own strain stays: x'Kx >= x_b' C_bb^-1 x_b.
+        others = strain(x[asked][:, ~mine], group.only(np.asarray(~mine))) * ((~mine).sum() / len(mine))
+        if _mean(others) > min(LAGGED * _mean(strain(x[asked], group)), LAG_FITS * usual):
+            return None
+        moved = x.copy()
+        moved[part, column] -= _shift(x[part], group, column)
+        left = _mean(strain(moved[asked], group))
+        if left <= usual:  # with the value shifted all is well
+            return None
 
         def together(own: Floats, others: Floats) -> Floats:
             both = np.empty((len(own), len(mine)))
             both[:, mine], both[:, ~mine] = own, others
             return strain(both, group)
 
-        usual = group.strain * learnt.caution
         found = best_lag(
             x[:, mine],
             x[:, ~mine],
@@ -302,12 +337,7 @@ class Judge:
         )
         if found is None or found.best > LAGGED * found.now or found.best > LAG_FITS * usual:
             return None
-        moved = x.copy()
-        column = group.members == s
-        part = slice(max(onset, first) - before, None)
-        moved[part, column] -= _shift(x[part], group, column)
-        left = strain(moved[first - before :], group)
-        if np.nanmean(left) <= SIMPLER * found.best:
+        if left <= SIMPLER * found.best:
             return None
         k = found.steps
         begin, end = max(first - before, k), min(len(x), len(x) + k)
@@ -364,7 +394,26 @@ class Judge:
             return 1.0
         if not np.isfinite(flow) or not np.isfinite(flow_spread):
             flow, flow_spread = 0.0, float("inf")
-        return head_odds(difference, own, own_spread, flow, flow_spread, learnt.relation.response[s])
+        odds = head_odds(difference, own, own_spread, flow, flow_spread, learnt.relation.response[s])
+        return odds * alone_odds(difference, self._hidden(before, onset, row, s))
+
+    def _hidden(self, before: int, onset: int, row: int, s: int) -> float:
+        """By how much another pressure or level of the area has moved against the rest since ``onset`` [m],
+        from what it did since ``before``, or may have moved unseen: two deviations. NaN without one."""
+        gate = self.gate
+        learnt, layout = gate.learnt, gate.layout
+        assert learnt is not None
+        trusted = ~gate.doubtful(before, row + 1)
+        trusted[:, s] = False
+        values = gate.freed(before, row + 1)
+        error = np.where(trusted, values - compare(values, trusted, learnt.relation, layout).answer, np.nan)
+        steps = np.sqrt(row + 1 - onset) / learnt.relation.persistence
+        worst = float("nan")
+        for k in np.flatnonzero((layout.area == layout.area[s]) & (layout.what != INLET)).tolist():
+            moved = _mean(error[onset - before :, k]) - _mean(error[: onset - before, k])
+            step = _mean(learnt.relation.scale[:, k]) / steps[k]
+            worst = float(np.fmax(worst, abs(moved) + 2 * learnt.caution * np.hypot(learnt.daily[k], step)))
+        return worst
 
     def _peers(self, s: int) -> list[int]:
         layout = self.gate.layout
@@ -385,8 +434,9 @@ class Judge:
         gate = self.gate
         assert gate.learnt is not None
         trusted = ~gate.doubtful(onset, row + 1)
-        values = gate.tape.floats("value", onset, row + 1)
-        found = powers(values, trusted, gate.learnt.relation, gate.layout, int(gate.layout.area[s]))
+        found = powers(
+            gate.freed(onset, row + 1), trusted, gate.learnt.relation, gate.layout, int(gate.layout.area[s])
+        )
         if found is None or s not in found.members:
             return False
         power = found.scatter if noise else found.shift
@@ -418,7 +468,7 @@ def readings_of_area(
     group = learnt.relation.groups[area] if learnt is not None and area >= 0 else None
     if learnt is None or group is None:
         return None
-    values = gate.tape.floats("value", first, last)
+    values = gate.freed(first, last)
     values[gate.doubtful(first, last, but=believed)] = np.nan
     return transformed(values, gate.layout.what, learnt.relation.usual)[:, group.members], group
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.gate.course import Course, learn_course
-from analytics.gate.layout import Layout
+from analytics.gate.layout import INLET, OTHER, Layout
 from analytics.gate.options import Options
 from analytics.gate.relation import Relation, compare, learn
 from analytics.gate.stuck import run_limit
@@ -16,12 +16,17 @@ from analytics.noise import nanmedian, robust_scale
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+AT_REST = 0.01
+"""A meter that reads 0 for so large a share of the time rests now and then [-]."""
 
 
 class Learnt(NamedTuple):
     """relation, course: see there; the course has the areas' inflows as columns after the sensors.
 
-    usual (S,): median size of each sensor [SI]. run (S,): steps of one value in a row that are a fault.
+    usual (S,): median size of each sensor [SI]. run (S,): steps of one value in a row that are a fault. rests
+    (S,): meters that stand at 0 at times, as behind a pump.
     daily (S,): deviation of a day's mean difference from the neighbours' answer [SI], NaN where unknown.
     gain (S,): share of what a sensor moves with its area's own demand that its neighbours show [-]. least
     (S,): smallest shift that is told [SI]. caution: by how much all deviations are taken wider while days are
@@ -32,6 +37,7 @@ class Learnt(NamedTuple):
     course: Course
     usual: Floats
     run: Ints
+    rests: Bools
     daily: Floats
     gain: Floats
     least: Floats
@@ -70,6 +76,9 @@ def learn_all(
     course = learn_course(np.concatenate([values, inflow], axis=1), slot, slots)
     daily = np.where(np.isfinite(daily), daily, np.nan)
     run = run_limit(values, hour, 86400 / slots, options.years)
+    with np.errstate(invalid="ignore"):
+        zero = (values == 0).sum(axis=0) >= AT_REST * np.maximum(np.isfinite(values).sum(axis=0), 1)
+    rests = zero & ((layout.what == INLET) | (layout.what == OTHER))
     sensors = values.shape[1]
     departure = inflow - course.usual[slot, sensors:]
     net = np.where(layout.area[None] >= 0, departure[:, layout.area], np.nan)
@@ -80,6 +89,7 @@ def learn_all(
         usual = np.where(np.isfinite(usual), usual, before.usual)
         daily = np.where(np.isfinite(daily), daily, before.daily)
         run = np.where(np.isfinite(values).any(axis=0), run, before.run)
+        rests = rests | before.rests
         gain = np.where(np.isfinite(gain), gain, before.gain)
         course = Course(
             np.where(np.isfinite(course.usual), course.usual, before.course.usual),
@@ -87,7 +97,7 @@ def learn_all(
             np.where(np.isfinite(course.spread), course.spread, before.course.spread),
         )
     least = np.where(np.isfinite(layout.least), layout.least, options.least_share * usual)
-    return Learnt(relation, course, usual, run, daily, gain, least, 1.0 + 7.0 / max(days, 1))
+    return Learnt(relation, course, usual, run, rests, daily, gain, least, 1.0 + 7.0 / max(days, 1))
 
 
 def _slope(moved: Floats, inflow: Floats) -> Floats:

@@ -13,9 +13,6 @@ from analytics.gate.relation import strain
 if TYPE_CHECKING:
     from analytics.gate.gate import Gate
 
-ADOPTABLE = (FaultKind.OFFSET,)
-"""Faults that, where they stay, may be how things now are."""
-
 HOURS = {
     FaultKind.STUCK: 2.0,
     FaultKind.OFFSET: 4.0,
@@ -35,8 +32,12 @@ SHIFTED = 1.0
 """And its mean difference below so many deviations of a step: neighbours know no mean to a hair."""
 
 
-RELATED = (FaultKind.OFFSET, FaultKind.DRIFT, FaultKind.NOISE, FaultKind.SPIKE, FaultKind.CLOCK)
-"""Faults that show against neighbours only."""
+RELATED = (FaultKind.OFFSET, FaultKind.DRIFT, FaultKind.CLOCK)
+"""Faults that are over when the sensor fits in among its neighbours again."""
+
+SCATTERED = (FaultKind.NOISE, FaultKind.SPIKE)
+"""Faults that are over when it scatters no more: where it stands then is another question, for a leak may
+have moved the others meanwhile."""
 
 FITS = 2.0
 """A sensor fits in again while the strain among its area's sensors, it included, is below so many times the
@@ -87,7 +88,7 @@ def recovered(gate: Gate, f: Fault, row: int) -> bool:
     known = np.isfinite(np.asarray(value, np.float64))
     if 4 * known.sum() < 3 * need or wrong.any() or gate.state.run[s] > 0:
         return False
-    if f.kind is FaultKind.STUCK and len(np.unique(value[known])) < max(2, known.sum() // 2):
+    if f.kind is FaultKind.STUCK and 4 * len(np.unique(value[known])) < 3 * known.sum():
         limit = int(gate.learnt.run[s])
         if limit < 2 * need:  # a sensor that seldom repeats itself
             return False
@@ -97,7 +98,11 @@ def recovered(gate: Gate, f: Fault, row: int) -> bool:
         return False
     z = gate.tape.floats("z", first, row + 1)[:, s]
     z = z[np.isfinite(z)]
-    if 2 * len(z) >= need:
+    if 2 * len(z) >= need and f.kind in SCATTERED:
+        around = z - np.mean(z)
+        if np.sqrt(np.mean(around**2)) >= WELL or np.abs(around).max() > gate.options.spike:
+            return False
+    elif 2 * len(z) >= need and f.kind is not FaultKind.STUCK:
         tight = np.sqrt(np.mean(z * z)) < WELL
         if not (tight and abs(np.mean(z)) < SHIFTED):
             return False
@@ -105,7 +110,7 @@ def recovered(gate: Gate, f: Fault, row: int) -> bool:
             error = gate.tape.floats("error", first, row + 1)[:, s] - gate.state.bias[s]
             if abs(float(np.nanmean(error))) > 0.5 * abs(f.size):
                 return False
-    elif f.kind not in (FaultKind.STUCK, FaultKind.REVERSED, FaultKind.IMPOSSIBLE):
+    elif f.kind in RELATED or f.kind in SCATTERED:
         return False
     f.end, f.closed = first, row
     return True

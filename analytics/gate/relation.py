@@ -49,6 +49,38 @@ class Group(NamedTuple):
     inverse: Floats
     strain: float = 1.0
 
+    def only(self, members: Bools) -> Group:
+        """That of some of its members (M,)."""
+        if members.all():
+            return self
+        cov = self.cov[np.ix_(members, members)]
+        inverse: Floats = np.asarray(np.linalg.inv(cov), np.float64)
+        return Group(
+            self.members[members], self.mean[members], cov, 1 / np.diag(inverse), inverse, self.strain
+        )
+
+    def with_absent(self, before: Group) -> Group:
+        """This one with the members that only an earlier one knew.
+
+        How they hang on the others is as it was: x_a | x_p ~ N(m_a + B (x_p - m_p), R) with B = C_ap C_pp^-1
+        of the earlier one; what the others do is as it is now.
+        """
+        shared = np.isin(before.members, self.members)
+        here = np.isin(self.members, before.members)
+        present = before.cov[np.ix_(shared, shared)]
+        b = np.linalg.solve(present, before.cov[np.ix_(shared, ~shared)]).T
+        rest = before.cov[np.ix_(~shared, ~shared)] - b @ before.cov[np.ix_(shared, ~shared)]
+        slope = np.zeros((len(b), len(self.members)))
+        slope[:, here] = b
+        members = np.append(self.members, before.members[~shared])
+        mean = np.append(self.mean, before.mean[~shared] + b @ (self.mean[here] - before.mean[shared]))
+        across = slope @ self.cov
+        cov = np.block([[self.cov, across.T], [across, across @ slope.T + rest]])
+        order = np.argsort(members)
+        cov = cov[np.ix_(order, order)]
+        inverse: Floats = np.asarray(np.linalg.inv(cov), np.float64)
+        return Group(members[order], mean[order], cov, 1 / np.diag(inverse), inverse, self.strain)
+
 
 class Relation(NamedTuple):
     """What has been learnt. groups: by area, None where too little is known. usual (S,): median size of
@@ -103,8 +135,8 @@ def learn(
 ) -> Relation:
     """The relation in readings (N, S) [SI] of hours (N,) of the day [0, 24); NaN does not count.
 
-    before: what was learnt earlier; it stays in areas where a sensor that it knew has been missing, or
-    faulty, for most of the time since, so that this one can be told to be well again.
+    before: what was learnt earlier; of a sensor that has been missing, or faulty, for most of the time since,
+    it stays how it hangs on the others, so that it can be told to be well again.
 
     Steps at which a member of an area is missing teach nothing about it; so do those that stray by more than
     five deviations from a first look.
@@ -130,16 +162,18 @@ def learn(
         known = np.isfinite(x[:, members]).mean(axis=0) if n else np.zeros(len(members))
         members = members[known >= 0.5]
         old = before.groups[area] if before is not None else None
-        if before is not None and old is not None and not np.isin(old.members, members).all():
-            here = layout.area == area
-            groups.append(old)
-            scale[:, here] = before.scale[:, here]
-            persistence[here], response[here] = before.persistence[here], before.response[here]
-            continue
         group, rows = _fit(x, members, flow, options.common_m)
-        groups.append(group)
-        if group is None:
+        if before is not None and old is not None:
+            absent = (layout.area == area) & ~np.isin(np.arange(sensors), members)
+            if group is None or np.isin(old.members, members).sum() < LEAST_MEMBERS:
+                group, absent = old, layout.area == area
+            scale[:, absent] = before.scale[:, absent]
+            persistence[absent], response[absent] = before.persistence[absent], before.response[absent]
+        if group is None or group is old:
+            groups.append(group)
             continue
+        complete = group if old is None or np.isin(old.members, members).all() else group.with_absent(old)
+        groups.append(complete)
         days = max(days, len(rows) / per_day)
         deviation, _ = _given_others(x[rows][:, members], group, np.ones(len(members), bool))
         own = np.flatnonzero(layout.area[members] == area)

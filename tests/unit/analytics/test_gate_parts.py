@@ -12,7 +12,7 @@ from analytics.gate.lag import best_lag
 from analytics.gate.naming import name, onset_of, onset_of_noise
 from analytics.gate.relation import Group, strain
 from analytics.gate.stuck import longest_run, repeats, run_limit
-from analytics.gate.verdict import flow_odds, head_odds
+from analytics.gate.verdict import alone_odds, flow_odds, head_odds
 
 
 def test_a_meter_that_moves_alone_is_a_fault_and_one_that_pressures_follow_is_water() -> None:
@@ -65,6 +65,33 @@ def test_the_strain_is_mahalanobis_distance_by_the_members_that_are_there() -> N
     d = x[0] - group.mean
     assert strain(x, group)[0] == pytest.approx(d @ inverse @ d / 3)
     assert np.isnan(strain(x, group)[1])  # two are too few
+
+
+def test_a_sensor_that_was_missing_keeps_how_it_hangs_on_the_others_and_follows_where_they_went() -> None:
+    cov = np.array([[2.0, 0.5, 1.1], [0.5, 1.0, 0.7], [1.1, 0.7, 3.0]])
+    before = Group(np.array([1, 4, 6]), np.array([1.0, 2.0, 3.0]), cov, np.ones(3), np.linalg.inv(cov))
+    now = np.array([[2.5, 0.2], [0.2, 1.5]])
+    group = Group(np.array([1, 6]), np.array([1.5, 2.0]), now, np.ones(2), np.linalg.inv(now)).with_absent(
+        before
+    )
+    assert group.members.tolist() == [1, 4, 6]
+    shared = [0, 2]
+    weight = np.linalg.solve(cov[np.ix_(shared, shared)], cov[shared, 1])
+    assert group.mean == pytest.approx([1.5, 2.0 + weight @ [0.5, -1.0], 2.0])
+    assert group.cov[np.ix_(shared, shared)] == pytest.approx(now)
+    assert np.linalg.solve(now, group.cov[shared, 1]) == pytest.approx(weight)
+    # What the others do not say of it is as uncertain as it was.
+    assert 1 / np.linalg.inv(group.cov)[1, 1] == pytest.approx(1 / np.linalg.inv(cov)[1, 1])
+    assert group.only(np.array([True, False, True])).inverse == pytest.approx(np.linalg.inv(now))
+
+
+def test_that_no_other_pressure_shows_it_speaks_for_a_fault_the_more_the_surer_it_would_be_seen() -> None:
+    odds = [alone_odds(-0.7, hidden) for hidden in (0.005, 0.05, 0.2, 0.7, 2.0)]
+    assert odds == sorted(odds, reverse=True)
+    assert odds[0] > 100
+    assert 1.0 <= odds[-1] < 1.2
+    assert alone_odds(0.7, 0.05) == odds[1]
+    assert alone_odds(0.7, float("nan")) == alone_odds(0.0, 0.1) == 1.0
 
 
 def test_runs_of_one_value_are_counted_and_rarer_ones_are_faults_sooner() -> None:
