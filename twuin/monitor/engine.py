@@ -131,11 +131,11 @@ class Engine:
     def distrusted(
         self, names: list[str], seconds: Ints, step_s: int, *, doubt_before: bool = False
     ) -> Bools:
-        """See ``SiteGate.distrusted``; nothing is before the first reading."""
+        """See ``Distrust.of``; nothing is before the first reading."""
         if self.origin is None:
             return np.zeros((len(seconds), len(names)), bool)
-        return self.gate.distrusted(
-            self.watch, self.origin, names, seconds, step_s, doubt_before=doubt_before
+        return self.gate.distrust.of(
+            self.watch.gate, self.origin, names, seconds, step_s, doubt_before=doubt_before
         )
 
     def inflow(self, first: int, count: int) -> Floats:

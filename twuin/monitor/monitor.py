@@ -23,6 +23,7 @@ from twuin.monitor.grid import LocalTime, local_time, midnight, moment, second_o
 from twuin.monitor.joining import joined, with_tracked
 from twuin.monitor.locate import Locator, Place, Span
 from twuin.monitor.network_watch import network_watch
+from twuin.monitor.places import KEEP_DAYS
 from twuin.monitor.pressures import PressureWatch
 from twuin.monitor.publish import Publisher
 from twuin.monitor.silent import Silences
@@ -36,9 +37,6 @@ from waterworks.site import Role, Site
 from waterworks.trusted import TrustedStore
 
 log = logging.getLogger(__name__)
-
-KEEP_DAYS = 35
-"""Day starts that are kept for late data; as many week starts before them. Later still: all anew."""
 
 MAX_BACKOFF_S = 30.0
 
@@ -185,7 +183,7 @@ class Monitor:
             self._places = {k: v for k, v in self._places.items() if v[0].until <= first}
             self._watch.touched(list(self._watch.ids), first)
             if self._model is not None:
-                row = self._engine.gate.doubt_changed(self._engine.watch)
+                row = self._engine.gate.distrust.changed(self._engine.watch.gate)
                 since = first if row is None else min(first, origin + row * self._engine.step_s)
                 self._model.touched(list(self._model.ids), since)
 

@@ -25,6 +25,7 @@ from twuin.monitor.extent import first_day_of_use
 from twuin.monitor.grid import instant_of, local_time, midnight, moment, second_of, utc_seconds
 from twuin.monitor.hydraulics import NetworkHydraulics
 from twuin.monitor.locate import suspects
+from twuin.monitor.places import Places
 from twuin.monitor.plant import Plant, Rows
 from twuin.monitor.points import Placed, placed
 from twuin.monitor.search import NORMAL_90, area, visit_gain
@@ -63,9 +64,6 @@ OVER = 0.3
 
 OVER_DAYS = 2
 """after so many days of that it is told that it is over."""
-
-EVERY_DAY = 7
-"""Days to which one can go back one by one [d]; further back, week by week."""
 
 MOST_PIPES = 6000
 """In a larger network the distances between all pipes take more memory than they are worth (0.3 GB here)."""
@@ -125,7 +123,7 @@ class NetworkWatch:
         self._tracker = Tracker(self.plant.layout, self._hydraulics, Options())
         self._told: dict[int, Told] = {}
         self._named: dict[int, int] = {}
-        self._saves: dict[int, tuple[Saved, dict[int, Told], dict[int, int]]] = {}
+        self._places: Places[tuple[Saved, dict[int, Told], dict[int, int]]] = Places(self._keep)
         self._done = -1
         self._work: Work[None] | None = None
         self._shown: list[Tracked] = []
@@ -156,15 +154,14 @@ class NetworkWatch:
 
     def _back(self, day: int) -> None:
         """Go back to the end of ``day`` or, where that was not kept, of one before."""
-        kept = [d for d in self._saves if d <= day]
-        if not kept:
+        kept = self._places.back(day)
+        if kept is None:
             self._anew(self._origin)
             return
-        self._work, self._done = None, max(kept)
-        saved, told, named = self._saves[self._done]
+        self._work = None
+        self._done, (saved, told, named) = kept
         self._tracker.restore(saved)
         self._told, self._named = dict(told), dict(named)
-        self._saves = {d: s for d, s in self._saves.items() if d <= day}
         self._show()
 
     def proceed(
@@ -238,15 +235,8 @@ class NetworkWatch:
                 if note.what in ("unread", "anew"):
                     log.warning("the hydraulic model, day from %s: %s", moment(start), note.detail)
             self._tell(np.isfinite(of_day.inflow).mean(0) >= 0.5)
-            self._save(day)
+            self._places.put(day, (self._tracker.saved(), dict(self._told), dict(self._named)))
             self._done = day
-
-    def _save(self, day: int) -> None:
-        self._saves[day] = (self._tracker.saved(), dict(self._told), dict(self._named))
-        for d in [
-            d for d in self._saves if not (day - d < EVERY_DAY or (d % 7 == 0 and day - d <= self._keep))
-        ]:
-            del self._saves[d]
 
     # -- and what is told of it ------------------------------------------------------------------------
 
