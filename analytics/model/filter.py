@@ -40,6 +40,15 @@ NOTHING = Belief(np.zeros(0), np.zeros((0, 0)), (), 0)
 """What is believed before the first day that could be solved."""
 
 
+class Out(NamedTuple):
+    """A sensor that is not believed on days first to last; rest: for how many after it was seen to be off."""
+
+    sensor: int
+    first: int
+    last: int
+    rest: int
+
+
 class Saved(NamedTuple):
     """A filter as it was at the end of a day."""
 
@@ -53,6 +62,7 @@ class Saved(NamedTuple):
     after: dict[int, Belief]
     rows_of: dict[tuple[int, int], Floats]
     noise_of: dict[int, Floats]
+    out: tuple[Out, ...]
 
 
 class Filter:
@@ -87,6 +97,7 @@ class Filter:
         self._after: dict[int, Belief] = {-1: NOTHING}
         self._rows_of: dict[tuple[int, int], Floats] = {}
         self._noise_of: dict[int, Floats] = {}
+        self._out: tuple[Out, ...] = ()
         self._start = self.saved()
 
     def unexplained(self) -> float:
@@ -120,6 +131,7 @@ class Filter:
             dict(self._after),
             dict(self._rows_of),
             dict(self._noise_of),
+            self._out,
         )
 
     def restore(self, saved: Saved) -> None:
@@ -130,6 +142,7 @@ class Filter:
         self._reference = saved.reference
         self._days, self._after = dict(saved.days), dict(saved.after)
         self._rows_of, self._noise_of = dict(saved.rows_of), dict(saved.noise_of)
+        self._out = saved.out
 
     def _step(self, d: int, hours: Hours, *, disturbed: bool, again: bool = False) -> Work[None]:
         """From the belief after day d - 1 to that after day d."""
@@ -269,12 +282,13 @@ class Filter:
         return self._rows_of[d, leak]
 
     def _measured(self, d: int) -> Floats:
-        """Residual of day d, put as if no leak had been in the model (R,)."""
+        """Residual of day d, put as if no leak had been in the model (R,), NaN of sensors that are out."""
         hours, day = self._days[d]
         out = day.residual.copy()
         out[self._pressures :] -= self.noise.rhythm[hours.weekday]
         p = self._pressures
         out[:p] += day.flows @ day.placed[:, :p]
+        out[np.isin(self._row_sensor, [o.sensor for o in self._out if o.first <= d <= o.last])] = np.nan
         return out
 
     def _update(

@@ -19,7 +19,7 @@ from scipy.linalg import cho_solve
 
 from analytics.model.belief import MODES
 from analytics.model.evidence import Factors, Placed, Window, bayes_factors, place
-from analytics.model.filter import NOTHING, Saved, Work
+from analytics.model.filter import NOTHING, Out, Saved, Work
 from analytics.model.layout import Hours
 from analytics.model.leak import Leak, Note
 from analytics.model.options import M3H
@@ -38,6 +38,10 @@ YOUNG = 20
 
 FRESH = 7
 """Days since its onset in which nobody knows how fast a leak grows: what comes near it then is its own."""
+
+REST_DAYS, LONGEST_REST_DAYS, RELAPSE_DAYS = 2, 32, 30
+"""A sensor that was seen to be off is not believed for so many days, each time twice as long up to the second
+number if it is off again within the third: one that drifts is off anew whenever it is asked [d]."""
 
 HALF = 0.5
 """A fall of a known leak is tried first if it explains at least so much of what another change would: it
@@ -197,6 +201,12 @@ class Tracker(Placing):
         yield from self._again(d - length, d, solve=True)
 
     def _relearn(self, d: int, length: int, sensor: int, offset: float) -> Work[None]:
+        """A sensor is off since the window's start: it is not believed for some days, longer each time, and
+        its offset is learnt anew then."""
+        self._out = tuple(o for o in self._out if d - o.last <= RELAPSE_DAYS)
+        before = max((o.rest for o in self._out if o.sensor == sensor), default=REST_DAYS // 2)
+        rest = min(2 * before, LONGEST_REST_DAYS)
+        self._out += (Out(sensor, d - length + 1, d + rest, rest),)
         at = self._offsets.start + sensor
         for j in range(d - length, d + 1):
             self._after[j] = wide = self._after[j].copy()

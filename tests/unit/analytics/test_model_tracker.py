@@ -196,6 +196,21 @@ def test_a_sensor_that_steps_is_no_leak() -> None:
     assert [n.what for n in tracker.notes].count("sensor") >= 1
 
 
+def test_a_sensor_that_drifts_is_believed_less_and_less_and_a_burst_beside_it_is_found() -> None:
+    grid = Grid()
+    hours = days(grid, 60, steady(30, 6.0, 45))
+    moved = [
+        h._replace(head=h.head - 0.05 * max(d - 20, 0) * (np.arange(len(SENSORS)) == 4))
+        for d, h in enumerate(hours)
+    ]
+    tracker = fed(grid, moved)
+    off = [n.day for n in tracker.notes if n.what == "sensor"]
+    assert len(off) <= 5  # not each of forty days
+    (leak,) = tracker.open
+    assert leak.found <= 47
+    assert leak.flow[59] == pytest.approx(6 * M3H, rel=0.3)
+
+
 def test_sensors_whose_datum_is_wrong_see_a_burst_as_well_as_others() -> None:
     grid = Grid(wrong=0.1)
     hours = days(grid, 30, steady(30, 6.0, 20))
