@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from analytics.model.options import M3H
 from analytics.model.telling import best_pipe
 from analytics.model.tracker import Tracker
-from twuin.benchmark.battle_data import Repair, daily, points, read_repairs, read_scada, years
+from twuin.benchmark.battle_course import Course
+from twuin.benchmark.battle_data import Repair, points, read_repairs, read_scada, years
+from twuin.benchmark.battle_gate import BattleGate
 from twuin.benchmark.battle_report import PRICE, PRICES, Reporter
 from twuin.benchmark.battle_score import Report, Score, has_truth, read_truth, score
 from twuin.benchmark.plots import COLOURS, figure, save
 from twuin.benchmark.table import Table, plain
-from twuin.monitor.hydraulics import NetworkHydraulics
 from twuin.monitor.plant import Plant
 from waterworks.epanet_file import read_network
 from waterworks.errors import BenchmarkError
@@ -53,6 +54,7 @@ class Battle:
     flows: dict[str, list[float]]
     residual: list[float]
     plant: Plant
+    gate: BattleGate
 
     def tables(self) -> Sequence[Table]:
         out = [
@@ -90,6 +92,17 @@ class Battle:
                     self.curve,
                 )
             )
+        if self.gate.faults:
+            out.append(
+                Table(
+                    "Sensors that were left out",
+                    ("column", "fault", "since", "until"),
+                    [
+                        (name, kind, since, until or "the end")
+                        for name, kind, since, until in self._left_out()
+                    ],
+                )
+            )
         out.append(
             Table(
                 "Effort",
@@ -105,6 +118,22 @@ class Battle:
             )
         )
         return out
+
+    def _left_out(self) -> list[tuple[str, str, str, str | None]]:
+        """Faults that the gate found: column of the measurements, kind, since and until when."""
+
+        def at(row: int) -> str:
+            return str(np.datetime64(self.gate.origin + row * self.gate.step_s, "s")).replace("T", " ")[:16]
+
+        return [
+            (
+                self.gate.ids[f.sensor].split("-", 1)[1],
+                f.kind.value,
+                at(f.onset),
+                None if f.end is None else at(f.end),
+            )
+            for f in self.gate.faults
+        ]
 
     def _notes(self) -> list[str]:
         out = [] if self.score else ["No truth beside the measurements: nothing is scored."]
@@ -144,6 +173,9 @@ class Battle:
                     "missed": s.missed,
                 }
             ),
+            "left_out": [
+                dict(zip(("column", "fault", "since", "until"), x, strict=True)) for x in self._left_out()
+            ],
             "curve": [dict(zip(CURVE, plain(c), strict=True)) for c in self.curve],
             "seconds": self.seconds,
             "peak_mb": self.peak_mb,
@@ -264,28 +296,24 @@ def run(folder: Path, *, progress: Callable[[float], None] | None = None) -> Bat
     network = read_network(path)
     plant = Plant(network, path, points(network, measured[0].names))
     repairs = _by_day(plant, read_repairs(folder, history))
-    tracker = Tracker(plant.layout, NetworkHydraulics(plant.network, plant.solver))
-    first = datetime(year, 1, 1)  # noqa: DTZ001 - local time, no zone
-    reporters = [Reporter(plant, first, price) for price in PRICES]
-    steps, days, residual, longest = [], [], [], 0.0
-    total = sum(len(s.times) for s in measured)
+    course = Course(plant, measured, repairs)
+    tracker, days = course.tracker, course.days
     step = float(np.median(np.diff(measured[0].times.astype(np.int64))))
     per_day = max(1, round(86400 / step))
-    for scada in measured:
-        for when, hours in daily(plant, scada):
-            start = time.perf_counter()
-            work, last = tracker.advancing(hours, repairs.get(when.date(), ())), time.thread_time()
-            for _ in work:
-                now = time.thread_time()
-                longest, last = max(longest, now - last), now
-            for reporter in reporters:
-                reporter.look(tracker, when + timedelta(days=1))
-            longest = max(longest, time.thread_time() - last)
-            steps.append(time.perf_counter() - start)
-            days.append(when)
-            residual.append(tracker.unexplained() * 1e3)
-            if progress is not None:
-                progress(min(1.0, len(days) * per_day / total))
+    first = datetime(year, 1, 1)  # noqa: DTZ001 - local time, no zone
+    reporters = [Reporter(plant, first, price) for price in PRICES]
+    steps, longest = [], 0.0
+    for today, day in enumerate(days):
+        start, last = time.perf_counter(), time.thread_time()
+        for _ in course.evening(today):
+            now = time.thread_time()
+            longest, last = max(longest, now - last), now
+        for reporter in reporters:
+            reporter.look(tracker, day.when + timedelta(days=1))
+        longest = max(longest, time.thread_time() - last)
+        steps.append(time.perf_counter() - start)
+        if progress is not None:
+            progress((today + 1) / len(days))
     plant.solver.close()
     main = next(r for r in reporters if r.price == PRICE)
     judged, curve = None, []
@@ -300,7 +328,7 @@ def run(folder: Path, *, progress: Callable[[float], None] | None = None) -> Bat
         folder,
         year,
         main.reports,
-        _found(tracker, plant, days),
+        _found(tracker, plant, [d.when for d in days]),
         steps,
         longest,
         per_day,
@@ -308,10 +336,11 @@ def run(folder: Path, *, progress: Callable[[float], None] | None = None) -> Bat
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         judged,
         curve,
-        days,
+        [d.when for d in days],
         _flows(tracker, plant, len(days)),
-        residual,
+        course.residual,
         plant,
+        course.gate,
     )
 
 

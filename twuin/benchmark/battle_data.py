@@ -6,7 +6,6 @@ nothing else, whatever lies beside them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -151,13 +150,26 @@ def points(network: Network, names: dict[str, tuple[str, ...]]) -> Points:
     )
 
 
-def daily(plant: Plant, scada: Scada) -> Iterator[tuple[datetime, Hours]]:
+class Day(NamedTuple):
+    """One day of measurements. rows: with the one before its first; edges (25,): rows of its hours."""
+
+    when: datetime
+    rows: Rows
+    edges: NDArray[np.int64]
+
+    def hours(self, plant: Plant, rows: Rows) -> Hours:
+        """For the tracker, by ``rows`` or what is believed of them."""
+        return plant.day(rows, self.edges, np.arange(24), self.when.weekday())
+
+
+def daily(scada: Scada) -> list[Day]:
     """Whole days in their order."""
     t = scada.times.astype(np.int64)
     first = int(t[0] // 86400)
     count = int(t[-1] // 86400) - first + 1
     slot = (t - first * 86400) // 3600
     edges = np.searchsorted(slot, np.arange(count * 24 + 1)).astype(np.int64)
+    out = []
     for d in range(count):
         here = edges[24 * d : 24 * d + 25]
         begin = max(int(here[0]) - 1, 0)
@@ -166,4 +178,5 @@ def daily(plant: Plant, scada: Scada) -> Iterator[tuple[datetime, Hours]]:
             t[part], scada.pressure[part], scada.flow[part], scada.level[part], scada.consumption[part]
         )
         when = datetime(1970, 1, 1) + timedelta(days=first + d)  # noqa: DTZ001 - local time, no zone
-        yield when, plant.day(rows, here - begin, np.arange(24), when.weekday())
+        out.append(Day(when, rows, here - begin))
+    return out

@@ -119,6 +119,21 @@ def test_the_leak_is_reported_once_near_its_place_and_scored(folder: Path) -> No
     assert 0.7 < battle.score.total / battle.score.perfect <= 1.0
 
 
+def test_a_sensor_that_is_stuck_is_left_out_and_makes_no_leak(folder: Path, tmp_path: Path) -> None:
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    scada = read_scada(tmp_path, 2019)
+    pressure = scada.pressure.copy()
+    pressure[72:] = np.where(np.array(SENSORS) == "n11", pressure[72] - 2.0, pressure[72:])
+    times = [local_instant(str(t).replace("T", " ")[:16]) for t in scada.times]
+    write(tmp_path / "2019_SCADA_Pressures.csv.gz", times, SENSORS, pressure)
+    battle = run(tmp_path)
+    assert {battle.gate.ids[f.sensor] for f in battle.gate.faults} == {"P-n11"}
+    assert "n11" in str(battle.as_json()["left_out"])
+    assert battle.score is not None
+    assert (len(battle.score.hits), battle.score.false) == (1, 0)
+
+
 def test_the_truth_is_not_needed_and_changes_nothing(folder: Path, tmp_path: Path) -> None:
     for path in folder.iterdir():
         if "eak" not in path.name:
