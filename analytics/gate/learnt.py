@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.gate.course import Course, learn_course
-from analytics.gate.layout import INLET, OTHER, Layout
+from analytics.gate.layout import INLET, LEVEL, OTHER, Layout
 from analytics.gate.options import Options
 from analytics.gate.relation import Relation, compare, learn
 from analytics.gate.stuck import run_limit
@@ -17,6 +17,9 @@ from analytics.noise import nanmedian, robust_scale
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+BALANCED_S = 6 * 3600.0
+"""A tank may stand still for hours, while as much flows in as out [s]."""
 
 AT_REST = 0.01
 """A meter that reads 0 for so large a share of the time rests now and then [-]."""
@@ -76,6 +79,7 @@ def learn_all(
     course = learn_course(np.concatenate([values, inflow], axis=1), slot, slots)
     daily = np.where(np.isfinite(daily), daily, np.nan)
     run = run_limit(values, hour, 86400 / slots, options.years)
+    run = np.where(layout.what == LEVEL, np.maximum(run, int(BALANCED_S * slots / 86400)), run)
     with np.errstate(invalid="ignore"):
         zero = (values == 0).sum(axis=0) >= AT_REST * np.maximum(np.isfinite(values).sum(axis=0), 1)
     rests = zero & ((layout.what == INLET) | (layout.what == OTHER))

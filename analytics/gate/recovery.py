@@ -32,6 +32,9 @@ SHIFTED = 1.0
 """And its mean difference below so many deviations of a step: neighbours know no mean to a hair."""
 
 
+FAR_OFF = 4.0
+"""What scatters no more but stands so many deviations off is shifted: a leak seldom moves one so far."""
+
 RELATED = (FaultKind.OFFSET, FaultKind.DRIFT, FaultKind.CLOCK)
 """Faults that are over when the sensor fits in among its neighbours again."""
 
@@ -101,6 +104,10 @@ def recovered(gate: Gate, f: Fault, row: int) -> bool:
     if 2 * len(z) >= need and f.kind in SCATTERED:
         around = z - np.mean(z)
         if np.sqrt(np.mean(around**2)) >= WELL or np.abs(around).max() > gate.options.spike:
+            return False
+        if abs(np.mean(z)) >= FAR_OFF:  # it has been shifted all the while, or is now
+            error = gate.tape.floats("error", first, row + 1)[:, s] - gate.state.bias[s]
+            f.kind, f.size = FaultKind.OFFSET, float(np.nanmean(error))
             return False
     elif 2 * len(z) >= need and f.kind is not FaultKind.STUCK:
         tight = np.sqrt(np.mean(z * z)) < WELL

@@ -46,6 +46,24 @@ def bayes_factors(window: Window, flow_sd: float) -> Factors:
     return Factors(-0.5 * np.log1p(flow_sd**2 * a) + 0.5 * b * b / precision, b / precision)
 
 
+def astray(window: Window, sensor: Ints, count: int, sd: float) -> Factors:
+    """Each of ``count`` sensors reading anything at all, in each block on its own, against none.
+
+    sensor (R,): of each row, negative for none; sd [m]: of what it is off by in a block. With S the rows of
+    one sensor, y = S o + e, o ~ N(0, sd^2 I): log B = -1/2 log|I + sd^2 A| + 1/2 b' (A + I / sd^2)^-1 b, with
+    A = S' C^-1 S and b = S' C^-1 y. ``flow`` holds the largest part of the most likely o [m].
+    """
+    solved = cho_solve(factor(window.covariance), np.column_stack([np.eye(len(sensor)), window.mean]))
+    log, size = np.zeros(count), np.zeros(count)
+    for k in range(count):
+        rows = np.flatnonzero(sensor == k)
+        a, b = solved[np.ix_(rows, rows)], solved[rows, -1]
+        off = np.linalg.solve(a + np.eye(len(rows)) / sd**2, b)
+        log[k] = -0.5 * np.linalg.slogdet(np.eye(len(rows)) + sd**2 * a)[1] + 0.5 * b @ off
+        size[k] = off[np.argmax(np.abs(off))]
+    return Factors(log, size)
+
+
 class Placed(NamedTuple):
     """probability (P,) of each pipe; log: log Bayes factor of a leak somewhere against none."""
 

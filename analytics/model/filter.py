@@ -36,17 +36,22 @@ MOST = 0.8
 BACKWARDS = 0.1 * M3H
 """What is found to flow less than nothing flows nothing, give or take so much [m3/s]."""
 
+OFF_FACTOR = 2.0
+"""How far off a sensor may come back that was off: deviation, by what it was off by."""
+
 NOTHING = Belief(np.zeros(0), np.zeros((0, 0)), (), 0)
 """What is believed before the first day that could be solved."""
 
 
 class Out(NamedTuple):
-    """A sensor that is not believed on days first to last; rest: for how many after it was seen to be off."""
+    """A sensor that is not believed on days first to last; rest: for how many after it was seen to be off, by
+    ``offset`` [m]."""
 
     sensor: int
     first: int
     last: int
     rest: int
+    offset: float
 
 
 class Saved(NamedTuple):
@@ -214,7 +219,7 @@ class Filter:
         settled = np.array([self.leaks[k].steady(d - 1) for k in before.ids], bool)
         flows = np.maximum(before.flows(), 0.0)
         return before.predicted(
-            wander,
+            wander + self._unsure(d),
             np.where(settled, 0.0, self.options.calm),
             np.where(settled, 0.0, self.options.pace),
             np.where(settled, SETTLED * flows, 0.5 * self.options.calm),
@@ -252,6 +257,14 @@ class Filter:
         usual = np.where(np.isfinite(self.noise.balance), self.noise.balance, 0.0)
         each[self._bases] = 0.05**2 * usual
         return np.diag(each)
+
+    def _unsure(self, d: int) -> Floats:
+        """What more is not known of offsets, (biases, biases), from the day on that a sensor is off."""
+        more = np.zeros(self._biases)
+        for o in self._out:
+            if o.first == d:
+                more[self._offsets.start + o.sensor] += (OFF_FACTOR * o.offset) ** 2
+        return np.diag(more)
 
     def _observe(self, hours: Hours, ids: tuple[int, ...], flows: Floats, disturbed: bool) -> Observation:
         weights = np.array([self.leaks[k].weight for k in ids]).reshape(len(ids), len(self.layout.zone))

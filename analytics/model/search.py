@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.model.belief import Belief
-from analytics.model.evidence import Window, bayes_factors, place
+from analytics.model.evidence import Window, astray, bayes_factors, place
 from analytics.model.filter import Filter, Work
 from analytics.model.options import M3H
 
@@ -19,6 +19,9 @@ QUIET = 0.05
 
 LOG_REPAIR = -3.4
 """Of a known leak to be repaired on a given day: one in thirty, logarithm."""
+
+OFF_SD = 0.5
+"""By how much a sensor is off that is off [m]."""
 
 SENSOR_PRIOR = 1e-3
 """Of one sensor to be off rather than a leak to have begun; shared by all sensors."""
@@ -66,6 +69,8 @@ class Search(Filter):
         mean, shown = total / w, shown / w[:, None]
         doubt = before.covariance.copy()
         doubt[:biases, :biases] += self._wander() * (length / 3 + 0.5)
+        for j in days:
+            doubt[:biases, :biases] += self._unsure(j)
         observing = np.zeros((r, len(doubt)))
         observing[:, :biases] = shown
         for k in before.ids:
@@ -148,10 +153,13 @@ class Search(Filter):
         ]
 
     def _sensor_off(self, window: Window) -> tuple[float, int, float] | None:
-        """Log Bayes factor, sensor and offset [m] of the sensor most likely to be off."""
+        """Log Bayes factor, sensor and offset [m] of the sensor most likely to be off: by one offset, or by
+        another in each block."""
         if not self._m:
             return None
         each = (self._row_sensor[:, None] == np.arange(self._m)).astype(float)
-        found = bayes_factors(window._replace(signature=each), 0.5)
+        shifted = bayes_factors(window._replace(signature=each), OFF_SD)
+        wild = astray(window, self._row_sensor, self._m, OFF_SD)
+        found = max((shifted, wild), key=lambda f: float(f.log.max()))
         k = int(np.argmax(found.log))
         return float(found.log[k]) + float(np.log(SENSOR_PRIOR / self._m)), k, float(found.flow[k])

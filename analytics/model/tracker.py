@@ -43,6 +43,9 @@ REST_DAYS, LONGEST_REST_DAYS, RELAPSE_DAYS = 2, 32, 30
 """A sensor that was seen to be off is not believed for so many days, each time twice as long up to the second
 number if it is off again within the third: one that drifts is off anew whenever it is asked [d]."""
 
+CLEARLY_OFF = 0.2
+"""What is not right yet about a leak of the last days may look like a sensor that is off by less [m]."""
+
 HALF = 0.5
 """A fall of a known leak is tried first if it explains at least so much of what another change would: it
 claims no more than that the leak may have any flow from then on."""
@@ -132,10 +135,10 @@ class Tracker(Placing):
                     top = float((np.where(found.flow > 0, found.log, -np.inf) + self._prior).max())
                     if top > self.options.alarm - np.log(len(self._prior)):
                         likely.append((top, length, start, late, found))
-                if settled:
-                    off = self._sensor_off(window)
-                    if off is not None and (sensor is None or off[0] > sensor[0]):
-                        sensor = (off[0], length, off[1], off[2])
+                off = self._sensor_off(window)
+                clear = off is not None and (settled or abs(off[2]) > CLEARLY_OFF)
+                if off is not None and clear and (sensor is None or off[0] > sensor[0]):
+                    sensor = (off[0], length, off[1], off[2])
                 if length <= 2:
                     for drop in self._drops(d, length, window):
                         fall = max(fall, drop, key=lambda x: x[0])
@@ -206,11 +209,7 @@ class Tracker(Placing):
         self._out = tuple(o for o in self._out if d - o.last <= RELAPSE_DAYS)
         before = max((o.rest for o in self._out if o.sensor == sensor), default=REST_DAYS // 2)
         rest = min(2 * before, LONGEST_REST_DAYS)
-        self._out += (Out(sensor, d - length + 1, d + rest, rest),)
-        at = self._offsets.start + sensor
-        for j in range(d - length, d + 1):
-            self._after[j] = wide = self._after[j].copy()
-            wide.covariance[at, at] += 4 * offset**2
+        self._out += (Out(sensor, d - length + 1, d + rest, rest, offset),)
         yield from self._again(d - length, d, solve=False)
         self.notes.append(Note(d, "sensor", -1, f"{sensor} off by {offset:.3f} m"))
 
