@@ -28,12 +28,10 @@ class Course:
         self.days = [day for scada in measured for day in daily(scada)]
         self.tracker = Tracker(plant.layout, NetworkHydraulics(plant.network, plant.solver))
         seconds = measured[0].times.astype(np.int64)
-        self.gate = BattleGate(
-            plant,
-            measured[0].names,
-            int(seconds[0] // 86400) * 86400,
-            round(float(np.median(np.diff(seconds)))),
-        )
+        interval_s = round(float(np.median(np.diff(seconds))))
+        # Between the years there may be days of which nothing is known.
+        self._starts = np.array([d.when for d in self.days], "datetime64[s]").astype(np.int64)
+        self.gate = BattleGate(plant, measured[0].names, int(self._starts[0]), interval_s)
         self.residual: list[float] = []
         self._fresh = self.tracker.saved()
         self._places: Places[Saved] = Places(KEEP_DAYS)
@@ -41,11 +39,11 @@ class Course:
     def evening(self, today: int) -> Work[None]:
         """The next day is over: the gate looks at it, and the tracker goes on from the first day of which the
         gate has changed its mind. In pieces, as ``Tracker.advancing``."""
-        changed = self.gate.advance(self.days[today].rows, self._midnight(today + 1))
+        changed = self.gate.advance(self.days[today].rows, int(self._starts[today]) + 86400)
         yield
         begin = today
-        if changed is not None and changed < self._midnight(today):
-            begin = self._back((changed - self.gate.origin) // 86400 - 1) + 1
+        if changed is not None and changed < self._starts[today]:
+            begin = self._back(int(np.searchsorted(self._starts, changed, side="right")) - 2) + 1
         for d in range(begin, today + 1):
             day = self.days[d]
             hours = day.hours(self._plant, self.gate.believed(day.rows))
@@ -61,7 +59,3 @@ class Course:
         self.tracker.restore(saved)
         del self.residual[last + 1 :]
         return last
-
-    def _midnight(self, day: int) -> int:
-        """Where a day begins [s since 1970]."""
-        return self.gate.origin + day * 86400
