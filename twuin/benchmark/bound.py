@@ -8,12 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twuin.benchmark.inflow import Inflow
-from twuin.benchmark.trials import QUIET_H, Period
+from twuin.benchmark.rivals import lowest
+from twuin.benchmark.trials import GROWTH_D, HORIZON_D, QUIET_H, SIZES, Period
 
 Floats = NDArray[np.float64]
 
 BEFORE_D = 7
 """The filter compares with the same hours of so many days before."""
+
+LEVEL_D = 21
+"""Growing leaks are looked for against so many days before they began."""
+
+BINS = 8
+"""Means of a day, of three hours each."""
 
 WEEKS = 8
 """Usual course: median of the days of the same kind in so many weeks before."""
@@ -84,6 +91,78 @@ def bound(inflow: Inflow, period: Period, size: float, within_h: float) -> Bound
         found.append(float((z + size / sigma > limit).mean()))
         noise.append(float(100.0 * np.median(sigma)))
     return Bound(found, noise)
+
+
+class SlowBound(NamedTuple):
+    """found (Z, S): share of growing leaks of each of ``SIZES`` that the filter finds; noise (S,): robust
+    deviation of its estimate in % of the mean inflow."""
+
+    found: list[list[float]]
+    noise: list[float]
+
+
+def slow_bound(inflow: Inflow, period: Period) -> SlowBound:
+    """Share of leaks that grow over ``GROWTH_D`` found within ``HORIZON_D`` days by a linear filter in
+    hindsight.
+
+    The filter is told the day on which a leak began. It compares the days from when the leak has grown to
+    the horizon with the three weeks before it began, in the lowest hour of the night and the means of three
+    hours of the area, and the nights and days of all others. Its weights leave the least variance on the
+    very period that is scored (one set for summer half-years and one for winters), its threshold gives each
+    DMA one false alarm in the measured time. With so many weights for so few months it is too good: a bound.
+    """
+    days_of = inflow.days() / inflow.mean
+    d, j, areas = days_of.shape
+    means = days_of.reshape(d, BINS, j // BINS, areas).mean(axis=2)
+    values = np.concatenate([lowest(days_of)[:, None], means], axis=1)
+    kind = np.maximum(inflow.weekdays() - 4, 0)
+    for k in range(3):
+        values[kind == k] -= _median(values[kind == k]) - _median(values)
+    now = _means(values, HORIZON_D - GROWTH_D)
+    before = np.full(values.shape, np.nan)
+    before[HORIZON_D:] = _means(values, LEVEL_D)[:-HORIZON_D]
+    change = now - before
+    days = np.arange(period.first + HORIZON_D, min(period.last, len(values)))
+    found, noise = [], []
+    for k in range(areas):
+        others = [i for i in range(areas) if i != k]
+        theirs = [change[:, 0][:, others], change[:, 1:].mean(axis=1)[:, others]]
+        y = np.concatenate([change[..., k], *theirs], axis=1)[days]
+        ok = np.isfinite(y).all(axis=1)
+        y, at = y[ok], days[ok]
+        summer = np.isin((inflow.first_day + at) % 365.2425 // 91.31, (1, 2))
+        g = (np.arange(y.shape[1]) < values.shape[1]).astype(np.float64)
+        z, sigma = np.full(len(y), np.nan), np.full(len(y), np.nan)
+        for part in (summer, ~summer):
+            if part.sum() < 2 * y.shape[1]:
+                continue
+            c = y[part].T @ y[part] / part.sum()
+            c = c + 0.1 * np.diag(np.diag(c))
+            weight = np.linalg.solve(c, g)
+            weight /= weight @ g
+            sigma[part] = float(np.sqrt(weight @ c @ weight))
+            z[part] = y[part] @ weight / sigma[part]
+        good = np.isfinite(z)
+        if not good.any():
+            found.append([float("nan")] * len(SIZES))
+            noise.append(float("nan"))
+            continue
+        limit = _limit(z[good], at[good] * 24.0, max(1.0, good.sum() / 365.25))
+        found.append([float((z[good] + size / sigma[good] > limit).mean()) for size in SIZES])
+        noise.append(float(100.0 * np.median(sigma[good])))
+    return SlowBound(found, noise)
+
+
+def _means(values: Floats, days: int) -> Floats:
+    """Mean of the last so many days at each (D, K, S), NaN where less than half is known."""
+    known = np.isfinite(values)
+    total, count = np.cumsum(np.where(known, values, 0.0), axis=0), np.cumsum(known, axis=0)
+    n = count.astype(np.float64)
+    n[days:] -= count[:-days]
+    part = total.copy()
+    part[days:] -= total[:-days]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(2 * n >= days, part / n, np.nan)
 
 
 def _limit(z: Floats, when: Floats, allowed: float) -> float:

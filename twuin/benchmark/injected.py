@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from analytics.options import Options
 from twuin.benchmark import own
-from twuin.benchmark.bound import Bound, bound
+from twuin.benchmark.bound import Bound, SlowBound, bound, slow_bound
 from twuin.benchmark.inflow import Inflow, read_inflow
+from twuin.benchmark.paired import compare
 from twuin.benchmark.rivals import Rival, rivals
 from twuin.benchmark.table import Table, plain
 from twuin.benchmark.trials import (
@@ -89,6 +90,7 @@ class Injected:
     ahead: list[Point]
     curves: dict[str, list[Point]]
     bound: Bound
+    slow_bound: SlowBound
     shown: own.Run
     seed: int
     fixed: list[Point] = field(default_factory=list)
@@ -96,10 +98,12 @@ class Injected:
     def tables(self) -> list[Table]:
         return [
             self._table("With hindsight: each method at its best at 1 false alarm a DMA-year", self.points),
+            self._paired(),
             self._table(
                 "Set in advance: rivals by the tuning period, Twuin as it comes", self.ahead + self.fixed
             ),
             self._by_dma(),
+            self._growing_by_dma(),
         ]
 
     def _table(self, title: str, points: Sequence[Point]) -> Table:
@@ -130,6 +134,21 @@ class Injected:
             ),
         )
 
+    def _paired(self) -> Table:
+        best = self.points[0]
+        compared = [(p, compare(best.delay, p.delay, self.trials, WITHIN_H)) for p in self.points[1:]]
+        columns = list(compared[0][1]) if compared else []
+        return Table(
+            f"{OWN} less each other method, leak by leak, with standard errors",
+            ["method", *columns],
+            [[p.method, *(d.text() for d in c.values())] for p, c in compared],
+            (
+                f"lost h: less is better. Then % found, more is better: abrupt leaks of all sizes within "
+                f"{WITHIN_H:.0f} h; of each size, abrupt and (~) growing, within {HORIZON_D} days.",
+                "Leaks of one day share its noise: the errors are those of the days' means.",
+            ),
+        )
+
     def _by_dma(self) -> Table:
         best = self.points[0]
         rows: list[list[str | float]] = []
@@ -153,6 +172,30 @@ class Injected:
             (
                 "best possible: a filter that was told the moment of the burst and fitted to these very "
                 "years, with the threshold that gives each DMA one false alarm a year. Above it, chance.",
+            ),
+        )
+
+    def _growing_by_dma(self) -> Table:
+        best, month = self.points[0], 24.0 * HORIZON_D
+        rows: list[list[str | float]] = []
+        for k, dma in enumerate(self.inflow.dmas):
+            mine = [(self.trials.dma == k) & self.trials.growing & (self.trials.size == s) for s in SIZES]
+            rows.append(
+                [
+                    dma,
+                    self.slow_bound.noise[k],
+                    *(percent(share) for share in self.slow_bound.found[k]),
+                    *(percent(best.found(which, month)) for which in mine),
+                ]
+            )
+        return Table(
+            f"Growing leaks within {HORIZON_D} days, DMA by DMA",
+            ["DMA", "noise %", *(f"best {s:.0%}" for s in SIZES), *(f"{OWN} {s:.0%}" for s in SIZES)],
+            rows,
+            (
+                "best: a filter that was told the day on which the leak began and fitted to these very "
+                "years, with the threshold that gives each DMA one false alarm a year. noise: of what it "
+                "measures, in % of mean inflow.",
             ),
         )
 
@@ -193,7 +236,18 @@ class Injected:
                 "with_hindsight": [point(p) for p in self.points],
                 "set_in_advance": [point(p) for p in self.ahead + self.fixed],
                 "curves": {m: [point(p) for p in c] for m, c in self.curves.items()},
+                "paired": {
+                    p.method: {
+                        k: {"mean": d.mean, "standard_error": d.error}
+                        for k, d in compare(self.points[0].delay, p.delay, self.trials, WITHIN_H).items()
+                    }
+                    for p in self.points[1:]
+                },
                 "bound": {"found": self.bound.found, "noise_percent": self.bound.noise},
+                "slow_bound": {
+                    "found": self.slow_bound.found,
+                    "noise_percent": self.slow_bound.noise,
+                },
             }
         )
         return out
@@ -321,7 +375,7 @@ def run(
     progress(1.0)
     return Injected(
         inflow, tuned, scored, trials, points, ahead, curves, bound(inflow, scored, 0.1, WITHIN_H),
-        mine[best_years], seed, fixed,
+        slow_bound(inflow, scored), mine[best_years], seed, fixed,
     )  # fmt: skip
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from twuin.benchmark.bound import slow_bound
 from twuin.benchmark.inflow import Inflow
+from twuin.benchmark.paired import compare, difference
 from twuin.benchmark.rivals import (
     Readings,
     above,
@@ -89,6 +91,33 @@ def test_charts_do_as_their_sources_say() -> None:
     assert alarms(western_electric(readings(2.1, 0, 2.1), one, runs=False)) == [False, False, True]
     assert alarms(western_electric(readings(1.1, 1.1, 0, 1.1, 1.1), one, runs=False)) == [False] * 4 + [True]
     assert alarms(western_electric(readings(*[0.1] * 9), one, runs=True)) == [False] * 7 + [True, True]
+
+
+def test_methods_are_compared_leak_by_leak_and_days_are_what_is_independent() -> None:
+    day = np.repeat([100, 101, 102], 2)
+    one, other = np.array([1.0, 1, 2, 2, 3, 3]), np.array([3.0, 3, 3, 3, 3, 3])
+    d = difference(one, other, day)
+    assert d.mean == pytest.approx(-1.0)
+    assert d.error == pytest.approx(1.0 / 3**0.5)  # three days, not six leaks
+    assert d.text() == "-1 ± 1"
+    trials = Trials(np.zeros(6, int), day * 24.0, np.full(6, 0.02), np.arange(6) % 2 == 1)
+    delay = np.where(trials.growing, 500.0, 20.0)
+    got = compare(delay, np.full(6, np.inf), trials, 36.0)
+    assert got["lost h"].mean == pytest.approx(260.0 - 720.0)
+    assert (got["36h"].mean, got["2%"].mean, got["~2%"].mean) == (100.0, 100.0, 100.0)
+
+
+def test_a_growing_leak_is_beyond_the_bound_only_where_noise_is_larger() -> None:
+    inflow = made(320, 3)
+    rng = np.random.default_rng(6)
+    wander = np.cumsum(rng.standard_normal(320)) * 0.1
+    inflow.flow[:, 2] += np.repeat(wander, 24)
+    got = slow_bound(inflow, Period(90, 320))
+    assert np.shape(got.found) == (3, 6)
+    assert got.noise[0] < 1.0 < got.noise[2]
+    assert got.found[0][1] > 0.95
+    assert got.found[2][1] < got.found[0][1]
+    assert all((np.diff(f) >= 0).all() for f in got.found)  # larger leaks are found as surely
 
 
 def test_leakdb_rule_keeps_suspicious_days_out_of_its_window() -> None:
