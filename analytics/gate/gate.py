@@ -177,7 +177,7 @@ class Gate:
             values, inflow, tape.slots(first, last), j, self.layout, self.options, self.learnt
         )
         state.learnt_at = rows
-        biased = np.flatnonzero(state.bias)
+        biased = np.flatnonzero((state.bias != 0) & ~state.faulty())  # a fault must not be learnt as water
         if len(biased):
             a = max(tape.base, rows - 3 * j)
             answer = self.answer(a, rows)[0]
