@@ -30,13 +30,24 @@ def robust_scale(values: Floats, *, tail: bool = False) -> Floats:
     With ``tail`` never smaller than what the 99 % quantile of its size says: noise with heavy tails is
     then judged by its tails. NaN where nothing is finite.
     """
-    size = np.abs(values)
-    scale = MAD_TO_SIGMA * nanmedian(size)
-    if tail:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            scale = np.fmax(scale, Q99_TO_SIGMA * np.nanquantile(size, 0.99, axis=0))
-    return scale
+    ordered = np.sort(np.abs(values), axis=0)  # NaN come last
+    count = np.isfinite(ordered).sum(axis=0)
+    scale = MAD_TO_SIGMA * _quantile(ordered, count, 0.5)
+    return np.fmax(scale, Q99_TO_SIGMA * _quantile(ordered, count, 0.99)) if tail else scale
+
+
+def _quantile(ordered: Floats, count: NDArray[np.int64], q: float) -> Floats:
+    """Of values (T, ...) in order along the first axis, of which ``count`` (...) are finite, straight between
+    neighbours; NaN where none is. Many times faster than NumPy's, which goes column by column."""
+    if not len(ordered):
+        return np.full(ordered.shape[1:], np.nan)
+    at = q * np.maximum(count - 1, 0)
+    low = np.floor(at).astype(np.int64)
+    high = np.minimum(low + 1, np.maximum(count - 1, 0))
+    a = np.take_along_axis(ordered, low[None], axis=0)[0]
+    b = np.take_along_axis(ordered, high[None], axis=0)[0]
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(count > 0, a + (at - low) * (b - a), np.nan))
 
 
 def lag_one(values: Floats, *, most: float = 0.95) -> Floats:

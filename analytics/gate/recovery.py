@@ -77,6 +77,17 @@ def _steps_to_tell(gate: Gate, f: Fault) -> int:
     return int(min(np.ceil(steps), LONGEST_DAYS * gate.slots))
 
 
+def _back_where_it_was(gate: Gate, s: int, first: int, row: int) -> bool:
+    """Whether a sensor that was known to stand shifted reads what its neighbours say without that."""
+    assert gate.learnt is not None
+    error = gate.tape.floats("error", first, row + 1)[:, s]
+    error = error[np.isfinite(error)]
+    scale = float(np.nanmean(gate.learnt.relation.scale[:, s])) * gate.learnt.caution
+    if gate.state.bias[s] == 0 or 4 * len(error) < 3 * (row + 1 - first):
+        return False
+    return bool(abs(np.mean(error)) < SHIFTED * scale and np.std(error) < WELL * scale)
+
+
 def recovered(gate: Gate, f: Fault, row: int) -> bool:
     """Whether the sensor has been well long enough at the end of ``row``; then the fault is ended."""
     need = max(2, round(HOURS[f.kind] * 3600 / gate.step_s))
@@ -97,6 +108,10 @@ def recovered(gate: Gate, f: Fault, row: int) -> bool:
             return False
     if f.kind is FaultKind.REVERSED and (np.asarray(value, np.float64)[known] < 0).any():
         return False
+    if f.kind in (FaultKind.OFFSET, FaultKind.DRIFT) and _back_where_it_was(gate, s, first, row):
+        gate.state.bias[s] = 0.0
+        f.end, f.closed = first, row
+        return True
     if f.kind in RELATED and not _fits(gate, f, first, row):
         return False
     z = gate.tape.floats("z", first, row + 1)[:, s]

@@ -13,6 +13,7 @@ from analytics.detector import Detector
 from analytics.gate.fault import Fault, FaultKind
 from analytics.gate.gate import Gate
 from analytics.gate.layout import INLET, PRESSURE, Layout
+from analytics.gate.options import Options
 from analytics.gate.watch import Watch
 
 Floats = NDArray[np.float64]
@@ -140,6 +141,36 @@ def test_each_fault_is_named_on_its_sensor_and_over_when_it_is(
     assert 0 < found[0].detected + 1 - BEGIN <= hours * 4
     assert found[0].onset >= BEGIN - PER_DAY / 2
     assert found[-1].end is not None and abs(found[-1].end - end) <= 12
+
+
+def test_a_shift_that_was_taken_as_it_is_may_go_again(quiet: Town) -> None:
+    values = quiet.values.copy()
+    end = 20 * PER_DAY + 40
+    values[BEGIN:end, 4] += 2.0
+    gate = Gate(quiet.layout, 900, Options(adopt_days=2))
+    gate.advance(values, np.zeros(values.shape, bool), *times())
+    first, back = gate.faults
+    assert (first.sensor, first.kind) == (back.sensor, back.kind) == (4, FaultKind.OFFSET)
+    assert first.end is not None and first.end < end  # taken as it is
+    assert 0 <= back.onset - end <= 4
+    assert back.closed is not None and back.closed - back.detected <= 1  # the moment that is understood
+    assert gate.state.bias[4] == 0
+
+
+def test_a_meter_that_rests_at_times_is_not_stuck_when_it_does(quiet: Town) -> None:
+    values = quiet.values.copy()
+    values[np.arange(ROWS) % PER_DAY < 4, 0] = 0.0  # an hour each night
+    values[BEGIN : BEGIN + 40, 0] = 0.0
+    assert FaultKind.STUCK not in {f.kind for f in run(quiet._replace(values=values)).faults}
+
+
+def test_a_pressure_is_put_back_while_another_is_out_for_weeks(quiet: Town) -> None:
+    values = quiet.values.copy()
+    values[8 * PER_DAY :, 2] = values[8 * PER_DAY, 2]
+    values[BEGIN : BEGIN + 60, 4] = values[BEGIN, 4]
+    faults = run(quiet._replace(values=values)).faults
+    assert [(f.sensor, f.end is None) for f in faults] == [(2, True), (4, False)]
+    assert faults[1].end is not None and abs(faults[1].end - BEGIN - 60) <= 4
 
 
 def test_a_clock_that_is_off_is_told_with_its_offset(quiet: Town) -> None:
