@@ -39,8 +39,7 @@ class Course:
     def evening(self, today: int) -> Work[None]:
         """The next day is over: the gate looks at it, and the tracker goes on from the first day of which the
         gate has changed its mind. In pieces, as ``Tracker.advancing``."""
-        changed = self.gate.advance(self.days[today].rows, int(self._starts[today]) + 86400)
-        yield
+        changed = yield from self.gate.advance(self.days[today].rows, int(self._starts[today]) + 86400)
         begin = today
         if changed is not None and changed < self._starts[today]:
             begin = self._back(int(np.searchsorted(self._starts, changed, side="right")) - 2) + 1

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from analytics.gate.fault import Fault
 from analytics.gate.gate import Gate
+from analytics.model.filter import Work
 from twuin.monitor.distrust import Distrust, layout_of
 from twuin.monitor.plant import Plant, Rows, hourly
 from waterworks.gating import gating
@@ -76,15 +77,18 @@ class BattleGate:
     def faults(self) -> list[Fault]:
         return self._gate.faults
 
-    def advance(self, rows: Rows, until: int) -> int | None:
-        """Take what was measured up to ``until`` [s since 1970], a midnight. Returns the first second of
-        which it now says other than before, None where it says nothing new."""
+    def advance(self, rows: Rows, until: int) -> Work[int | None]:
+        """Take what was measured up to ``until`` [s since 1970], a midnight, hour by hour. Returns the first
+        second of which it now says other than before, None where it says nothing new."""
         gate, step = self._gate, self.step_s
-        first = self.origin + gate.rows * step
         values = np.hstack([rows.pressure, rows.flow, rows.level])
-        at = np.arange(first, until, step)
+        at = np.arange(self.origin + gate.rows * step, until, step)
         x = hourly(values, np.searchsorted(rows.seconds, np.append(at, until)).astype(np.int64))
-        gate.advance(x, np.zeros(x.shape, bool), at // 86400, at % 86400 // step)
+        for first in range(0, len(x), 3600 // step):
+            hour = slice(first, first + 3600 // step)
+            day, second = np.divmod(at[hour], 86400)
+            gate.advance(x[hour], np.zeros(x[hour].shape, bool), day, second // step)
+            yield
         gate.forget(1)  # nobody takes it back
         row = self._distrust.changed(gate)
         return None if row is None else self.origin + row * step
