@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal, norm
 
 from analytics.model.belief import MODES, WIDTH, Belief, innovation, updated
 from analytics.model.demand import allocate
-from analytics.model.evidence import Window, bayes_factors, place
+from analytics.model.evidence import Window, astray, bayes_factors, place
 from analytics.model.layout import Hours, Layout
 from analytics.model.leak import Leak
 from analytics.model.options import M3H
@@ -98,6 +98,22 @@ def test_an_hour_without_inflow_has_no_demand_and_a_zone_never_measured_follows_
 def test_a_pump_s_measured_flow_leaves_here_and_arrives_there() -> None:
     got = allocate(layout(4, [-1, 0, 1, 1], [], [1]), hours([0, 1, 1, 1], [5.0, 4.0], [], [2.0]), np.zeros(4))
     np.testing.assert_allclose(got.demand[0], [0, 5 + 2, 2 - 2, 2])
+
+
+def test_a_sensor_that_reads_what_it_likes_is_a_wider_normal_of_its_rows() -> None:
+    rng = np.random.default_rng(5)
+    root = rng.standard_normal((6, 6))
+    covariance, mean = root @ root.T + np.eye(6), 3 * rng.standard_normal(6)
+    sensor, sd = np.array([0, 1, 0, 1, -1, 2]), 4.0
+    got = astray(Window(mean, covariance, np.zeros((6, 0))), sensor, 3, sd)
+    usual = multivariate_normal(np.zeros(6), covariance).logpdf(mean)
+    for k in range(3):
+        wide = covariance + np.diag(np.where(sensor == k, sd**2, 0.0))
+        assert got.log[k] == pytest.approx(multivariate_normal(np.zeros(6), wide).logpdf(mean) - usual)
+    # Of one row: what is left of its residual by the others, drawn to nothing by its prior.
+    own = 1 / np.linalg.inv(covariance)[5, 5]
+    left = (np.linalg.inv(covariance) @ mean)[5] * own
+    assert got.flow[2] == pytest.approx(left * sd**2 / (sd**2 + own))
 
 
 def test_bayes_factors_are_the_integral_over_the_flow() -> None:
