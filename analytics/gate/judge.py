@@ -192,6 +192,12 @@ class Judge:
             if lag.sure or (told and self._worst(onset, row, s, noise=True, device=True)):
                 return self._device(max(lag.onset, base), row, s, lag.steps)
             return self._later(row, s, n)
+        lately = _mean(error[-(gate.slots // 4) :]) + state.bias[s]
+        if abs(lately) < 0.5 * abs(state.bias[s]):
+            # What was known to shift it is over: a leak was repaired, or a sensor set right.
+            state.bias[s] = 0.0
+            state.rest(s, row + 1)
+            return NOTHING
         noise = found.kind in (FaultKind.NOISE, FaultKind.SPIKE)
         if not self._worst(onset, row, s, noise=noise):
             return self._later(row, s, n)
