@@ -218,8 +218,8 @@ class Judge:
             odds = max(odds, gate.options.odds)
         if odds < 1 / gate.options.odds and n >= gate.slots:
             # Water: what it does to this sensor is no news any more.
-            recent = error[max(start, len(error) - gate.slots) :] + state.bias[s]
-            state.bias[s] = float(np.nanmean(recent))
+            recent = _mean(error[max(start, len(error) - gate.slots) :])
+            state.bias[s] += recent if np.isfinite(recent) else 0.0
             state.rest(s, row + 1)
             return NOTHING
         if odds < gate.options.odds:
