@@ -49,15 +49,18 @@ class Group(NamedTuple):
     inverse: Floats
     strain: float = 1.0
 
+    @classmethod
+    def of(cls, members: Ints, mean: Floats, cov: Floats) -> Group:
+        """That of members (M,) with mean (M,) and covariance (M, M)."""
+        inverse: Floats = np.asarray(np.linalg.inv(cov), np.float64)
+        return cls(members, mean, cov, 1 / np.diag(inverse), inverse)
+
     def only(self, members: Bools) -> Group:
         """That of some of its members (M,)."""
         if members.all():
             return self
         cov = self.cov[np.ix_(members, members)]
-        inverse: Floats = np.asarray(np.linalg.inv(cov), np.float64)
-        return Group(
-            self.members[members], self.mean[members], cov, 1 / np.diag(inverse), inverse, self.strain
-        )
+        return Group.of(self.members[members], self.mean[members], cov)._replace(strain=self.strain)
 
     def with_absent(self, before: Group) -> Group:
         """This one with the members that only an earlier one knew.
@@ -77,9 +80,8 @@ class Group(NamedTuple):
         across = slope @ self.cov
         cov = np.block([[self.cov, across.T], [across, across @ slope.T + rest]])
         order = np.argsort(members)
-        cov = cov[np.ix_(order, order)]
-        inverse: Floats = np.asarray(np.linalg.inv(cov), np.float64)
-        return Group(members[order], mean[order], cov, 1 / np.diag(inverse), inverse, self.strain)
+        found = Group.of(members[order], mean[order], cov[np.ix_(order, order)])
+        return found._replace(strain=self.strain)
 
 
 class Relation(NamedTuple):
@@ -205,8 +207,7 @@ def _fit(x: Floats, members: Ints, flow: Bools, common_m: float) -> tuple[Group 
         mean = used.mean(axis=0)
         cov = np.cov(used, rowvar=False) + np.diag(floor)
         cov = cov + common_m**2 * np.outer(heads, heads)
-        inverse: Floats = np.asarray(np.linalg.inv(cov), np.float64)
-        group = Group(members, mean, cov, 1 / np.diag(inverse), inverse)
+        group = Group.of(members, mean, cov)
         if again:
             deviation, _ = _given_others(used, group, np.ones(len(members), bool))
             spread = robust_scale(deviation)

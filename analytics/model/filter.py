@@ -219,7 +219,7 @@ class Filter:
         settled = np.array([self.leaks[k].steady(d - 1) for k in before.ids], bool)
         flows = np.maximum(before.flows(), 0.0)
         return before.predicted(
-            wander + self._unsure(d),
+            wander + self._unsure(d, d),
             np.where(settled, 0.0, self.options.calm),
             np.where(settled, 0.0, self.options.pace),
             np.where(settled, SETTLED * flows, 0.5 * self.options.calm),
@@ -258,11 +258,12 @@ class Filter:
         each[self._bases] = 0.05**2 * usual
         return np.diag(each)
 
-    def _unsure(self, d: int) -> Floats:
-        """What more is not known of offsets, (biases, biases), from the day on that a sensor is off."""
+    def _unsure(self, first: int, last: int) -> Floats:
+        """What more is not known of offsets, (biases, biases), of sensors that are off from one of these days
+        on."""
         more = np.zeros(self._biases)
         for o in self._out:
-            if o.first == d:
+            if first <= o.first <= last:
                 more[self._offsets.start + o.sensor] += (OFF_FACTOR * o.offset) ** 2
         return np.diag(more)
 

@@ -68,9 +68,7 @@ class Search(Filter):
         w = np.where(ok, weight, 1.0)
         mean, shown = total / w, shown / w[:, None]
         doubt = before.covariance.copy()
-        doubt[:biases, :biases] += self._wander() * (length / 3 + 0.5)
-        for j in days:
-            doubt[:biases, :biases] += self._unsure(j)
+        doubt[:biases, :biases] += self._wander() * (length / 3 + 0.5) + self._unsure(first + 1, d)
         observing = np.zeros((r, len(doubt)))
         observing[:, :biases] = shown
         for k in before.ids:

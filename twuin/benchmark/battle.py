@@ -33,6 +33,9 @@ Floats = NDArray[np.float64]
 CURVE = ("visits", "found", "false_alarms", "median_delay_days", "share")
 """Columns of ``Battle.curve``: price of a false alarm [visits] and what comes of it."""
 
+LEFT_OUT = ("column", "fault", "since", "until")
+"""What is told of a sensor that was left out."""
+
 
 @dataclass
 class Battle:
@@ -96,11 +99,8 @@ class Battle:
             out.append(
                 Table(
                     "Sensors that were left out",
-                    ("column", "fault", "since", "until"),
-                    [
-                        (name, kind, since, until or "the end")
-                        for name, kind, since, until in self._left_out()
-                    ],
+                    LEFT_OUT,
+                    [(*said, until or "the end") for *said, until in self._left_out()],
                 )
             )
         out.append(
@@ -120,7 +120,7 @@ class Battle:
         return out
 
     def _left_out(self) -> list[tuple[str, str, str, str | None]]:
-        """Faults that the gate found: column of the measurements, kind, since and until when."""
+        """Faults that the gate found, as ``LEFT_OUT``; until None: to the end."""
 
         def at(row: int) -> str:
             return str(np.datetime64(self.gate.origin + row * self.gate.step_s, "s")).replace("T", " ")[:16]
@@ -173,9 +173,7 @@ class Battle:
                     "missed": s.missed,
                 }
             ),
-            "left_out": [
-                dict(zip(("column", "fault", "since", "until"), x, strict=True)) for x in self._left_out()
-            ],
+            "left_out": [dict(zip(LEFT_OUT, x, strict=True)) for x in self._left_out()],
             "curve": [dict(zip(CURVE, plain(c), strict=True)) for c in self.curve],
             "seconds": self.seconds,
             "peak_mb": self.peak_mb,
@@ -315,6 +313,7 @@ def run(folder: Path, *, progress: Callable[[float], None] | None = None) -> Bat
         if progress is not None:
             progress((today + 1) / len(days))
     plant.solver.close()
+    when = [day.when for day in days]
     main = next(r for r in reporters if r.price == PRICE)
     judged, curve = None, []
     if has_truth(folder, year):
@@ -328,7 +327,7 @@ def run(folder: Path, *, progress: Callable[[float], None] | None = None) -> Bat
         folder,
         year,
         main.reports,
-        _found(tracker, plant, [d.when for d in days]),
+        _found(tracker, plant, when),
         steps,
         longest,
         per_day,
@@ -336,8 +335,8 @@ def run(folder: Path, *, progress: Callable[[float], None] | None = None) -> Bat
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         judged,
         curve,
-        [d.when for d in days],
-        _flows(tracker, plant, len(days)),
+        when,
+        _flows(tracker, plant, len(when)),
         course.residual,
         plant,
         course.gate,
