@@ -37,7 +37,7 @@ def with_tracked(
         if cause is None:
             left.append(leak)
         else:
-            parts.setdefault(cause, []).append(leak)
+            parts.setdefault(cause, []).append(_lasting(leak, cause, tracked, zone))
     return [
         *left,
         *(
@@ -49,20 +49,48 @@ def with_tracked(
 
 
 def _cause(leak: Finding, tracked: Sequence[Tracked], zone: ZoneInfo) -> int | None:
-    """Index of the tracked leak that has grown most since the excess began, if together they explain it."""
-    since = (min(leak.onset, leak.onset_low or leak.onset) - SLACK).astimezone(zone).toordinal()
+    """Index of the tracked leak that made the excess, if all that have grown since explain it.
+
+    It is the one that grew most until the excess was seen: what came later, however large, was not what was
+    seen. (An excess may stay open for months, over one leak after the other.)
+    """
+    since = _since(leak, zone)
     until = (leak.ended or leak.as_of).astimezone(zone).toordinal()
-    growth = [
-        _growth(t.flow, since, until) if t.told.share.get(leak.dma, 0.0) >= INSIDE else 0.0 for t in tracked
-    ]
+    seen = (leak.detected + SLACK).astimezone(zone).toordinal()
+    inside = [t.told.share.get(leak.dma, 0.0) >= INSIDE for t in tracked]
+    growth, early = (
+        [_growth(t.flow, since, last) if here else 0.0 for t, here in zip(tracked, inside, strict=True)]
+        for last in (until, min(until, seen))
+    )
     if sum(growth) < EXPLAINED * abs(leak.flow) or not any(growth):
         return None
-    return max(range(len(growth)), key=lambda k: growth[k])
+    made = early if any(early) else growth
+    return max(range(len(made)), key=lambda k: made[k])
 
 
-def _growth(flow: dict[int, float], since: int, until: int) -> float:
+def _lasting(leak: Finding, cause: int, tracked: Sequence[Tracked], zone: ZoneInfo) -> Finding:
+    """The excess, over with the leak that made it where other tracked leaks explain what is left of it."""
+    ended = tracked[cause].finding.ended
+    if leak.ended is not None or ended is None:
+        return leak
+    since, today = _since(leak, zone), leak.as_of.astimezone(zone).toordinal()
+    others = sum(
+        _growth(t.flow, since, today, after=today - SLACK.days)
+        for k, t in enumerate(tracked)
+        if k != cause and t.finding.ended is None and t.told.share.get(leak.dma, 0.0) >= INSIDE
+    )
+    return replace(leak, ended=ended) if others >= EXPLAINED * abs(leak.flow) else leak
+
+
+def _since(leak: Finding, zone: ZoneInfo) -> int:
+    return (min(leak.onset, leak.onset_low or leak.onset) - SLACK).astimezone(zone).toordinal()
+
+
+def _growth(flow: dict[int, float], since: int, until: int, after: int = 0) -> float:
+    """Most by which a flow [m3/s] by day was above that before ``since``, from then (and ``after``) on."""
     before = flow.get(since - 1, 0.0)
-    return max([0.0, *(f - before for day, f in flow.items() if since <= day <= until)])
+    first = max(since, after)
+    return max([0.0, *(f - before for day, f in flow.items() if first <= day <= until)])
 
 
 def _one(t: Tracked, inflow: Sequence[Finding], options: MonitorOptions) -> Finding:

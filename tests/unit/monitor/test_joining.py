@@ -99,6 +99,26 @@ def test_it_lasts_as_long_as_either_says_so() -> None:
     assert both.gain is None
 
 
+def test_an_excess_belongs_to_the_leak_that_made_it_however_large_a_later_one_is() -> None:
+    inflow = finding(100, 130, flow=0.008)
+    first, later = tracked(4, 0.003), tracked(12, 0.009)
+    made, second = join([inflow], [first, later])
+    assert made.onset == inflow.onset and made.flow == 0.003
+    assert second == later.finding
+
+
+def test_an_excess_that_other_leaks_keep_up_is_over_with_the_leak_that_made_it() -> None:
+    inflow = finding(100, 130, flow=0.008)
+    mended = tracked(4, 0.003, 10, ended_day=11)
+    assert join([inflow], [mended, tracked(8, 0.007)])[0].ended == mended.finding.ended
+    for other in (
+        tracked(8, 0.002),
+        tracked(8, 0.007, share={"D2": 1.0}),
+        tracked(8, 0.007, 15, ended_day=16),
+    ):
+        assert join([inflow], [mended, other])[0].ended is None, "something runs that nobody tracks"
+
+
 def test_a_leak_that_only_the_model_shows_is_told_when_it_is_proven() -> None:
     leak = tracked(4, 0.0005)
     early = leak._replace(told=leak.told._replace(proven=None))
