@@ -74,4 +74,4 @@ def best_pipe(leak: Leak, distance: Floats) -> tuple[int, float]:
     near = (metres <= REACH_M) @ p
     expected = np.minimum(metres, 2 * REACH_M) @ p
     pipe = int(np.argmax(near - expected / (10 * REACH_M)))
-    return pipe, float(near[pipe])
+    return pipe, min(float(near[pipe]), 1.0)  # sums of shares may exceed it in the last digit

@@ -20,9 +20,9 @@ from analytics.model.tracker import Tracker
 from twuin.benchmark.battle_course import Course
 from twuin.benchmark.battle_data import Repair, points, read_repairs, read_scada, years
 from twuin.benchmark.battle_gate import BattleGate
+from twuin.benchmark.battle_plots import Priced, plot_curve, plot_map, plot_time
 from twuin.benchmark.battle_report import PRICE, PRICES, Reporter
 from twuin.benchmark.battle_score import Report, Score, has_truth, read_truth, score
-from twuin.benchmark.plots import COLOURS, figure, save
 from twuin.benchmark.table import Table, plain
 from twuin.monitor.plant import Plant
 from waterworks.epanet_file import read_network
@@ -40,7 +40,7 @@ LEFT_OUT = ("column", "fault", "since", "until")
 @dataclass
 class Battle:
     """What a run gives. steps_s: time of each day's work [s]; longest_s: of the longest piece of it, of the
-    processor."""
+    processor; unscored: why there is no score."""
 
     folder: Path
     year: int
@@ -52,6 +52,7 @@ class Battle:
     seconds: float
     peak_mb: float
     score: Score | None
+    unscored: str
     curve: list[tuple[float, int, int, float, float]]
     days: list[datetime]
     flows: dict[str, list[float]]
@@ -136,7 +137,7 @@ class Battle:
         ]
 
     def _notes(self) -> list[str]:
-        out = [] if self.score else ["No truth beside the measurements: nothing is scored."]
+        out = [] if self.score else [self.unscored]
         if self.plant.unmetered_pumps:
             out.append(
                 f"Nothing tells when {', '.join(self.plant.unmetered_pumps)} runs: pressures that rest on it "
@@ -196,83 +197,22 @@ class Battle:
             ) from None
 
     def plot(self, folder: Path) -> list[Path]:
-        out = [self._plot_time(folder), self._plot_map(folder)]
+        out = [
+            plot_time(
+                folder,
+                self.year,
+                self.days,
+                self.residual,
+                self.flows,
+                self.reports,
+                self.score,
+                self.steps_a_day,
+            ),
+            plot_map(folder, self.plant.network, self.reports, self.score),
+        ]
         if self.curve:
-            out.append(self._plot_curve(folder))
+            out.append(plot_curve(folder, [Priced(c[0], c[1], c[2], c[3]) for c in self.curve]))
         return out
-
-    def _plot_time(self, folder: Path) -> Path:
-        fig, (top, bottom) = figure(2, 1, width=11, height=7, sharex=True)
-        days: Any = np.array(self.days, "datetime64[s]")  # Matplotlib's types know nothing of dates
-        top.plot(days, self.residual, color=COLOURS[0], linewidth=0.8)
-        top.set_ylabel("unexplained pressure [mm], root mean square")
-        for r in self.reports:
-            when: Any = np.datetime64(r.when)
-            top.axvline(when, color=COLOURS[1], linewidth=0.8, alpha=0.7)
-        top.set_title("What the model leaves unexplained, and reports (vertical)")
-        total = np.zeros(len(days))
-        for i, (pipe, flow) in enumerate(self.flows.items()):
-            v = np.array(flow) / M3H
-            colour = COLOURS[i % len(COLOURS)]
-            bottom.fill_between(days, total, total + v, color=colour, alpha=0.6, linewidth=0)
-            if v.max() > 4:
-                at = int(np.argmax(v))
-                bottom.text(days[at], float(total[at] + v[at] / 2), pipe, fontsize=6)
-            total += v
-        if self.score is not None and self.score.leaks:
-            per_day = self.steps_a_day
-            truth = np.sum([leak.flow for leak in self.score.leaks], axis=0)
-            daily = truth[: len(truth) // per_day * per_day].reshape(-1, per_day).mean(1) / M3H
-            begin: Any = np.datetime64(f"{self.year}-01-01") + np.arange(len(daily))
-            bottom.plot(begin, daily, color="black", linewidth=1.2, label="true, all leaks")
-            bottom.legend(loc="upper left")
-        bottom.set_ylabel("flow of tracked leaks [m3/h]")
-        return save(fig, folder, "battle_time")
-
-    def _plot_map(self, folder: Path) -> Path:
-        n = self.plant.network
-        fig, (ax,) = figure(1, 1, width=9, height=8)
-        for i in range(len(n.link_ids)):
-            a, b = n.xy[n.start[i]], n.xy[n.end[i]]
-            ax.plot([a[0], b[0]], [a[1], b[1]], color="#bbbbbb", linewidth=0.6, zorder=1)
-
-        def middle(pipe: str) -> Floats:
-            i = n.link_index[pipe]
-            return np.asarray((n.xy[n.start[i]] + n.xy[n.end[i]]) / 2)
-
-        if self.score is not None:
-            for leak in self.score.leaks:
-                x, y = middle(leak.pipe)
-                ax.plot(x, y, "o", markerfacecolor="none", markeredgecolor="black", markersize=9, zorder=3)
-            for row in self.score.rows:
-                x, y = middle(row.report.pipe)
-                hit = row.leak not in (None, "repeat")
-                ax.plot(x, y, "x", color=COLOURS[2] if hit else COLOURS[1], markersize=7, zorder=4)
-                if hit and row.leak:
-                    u, v = middle(row.leak)
-                    ax.plot([x, u], [y, v], color=COLOURS[2], linewidth=1.0, zorder=2)
-        else:
-            for r in self.reports:
-                x, y = middle(r.pipe)
-                ax.plot(x, y, "x", color=COLOURS[1], markersize=7, zorder=4)
-        ax.set_aspect("equal")
-        ax.grid(False)
-        ax.set_axis_off()
-        ax.set_title("True leaks (circles), reports (crosses: green hit, orange none)")
-        return save(fig, folder, "battle_map")
-
-    def _plot_curve(self, folder: Path) -> Path:
-        fig, (ax,) = figure(1, 1)
-        false = [c[2] for c in self.curve]
-        ax.plot(false, [c[3] for c in self.curve], "o-", color=COLOURS[0])
-        for c in self.curve:
-            ax.annotate(
-                f"{c[0]:g}: {c[1]} found", (c[2], c[3]), fontsize=7, xytext=(3, 3), textcoords="offset points"
-            )
-        ax.set_xlabel("false alarms in the year")
-        ax.set_ylabel("median delay of hits [d]")
-        ax.set_title("Price of a false alarm [visits] and leaks found: delay against false alarms")
-        return save(fig, folder, "battle_curve")
 
 
 def _median(values: Sequence[float]) -> float:
@@ -316,8 +256,15 @@ def run(folder: Path, *, progress: Callable[[float], None] | None = None) -> Bat
     when = [day.when for day in days]
     main = next(r for r in reporters if r.price == PRICE)
     judged, curve = None, []
+    unscored = "No truth beside the measurements: nothing is scored."
+    truth = []
     if has_truth(folder, year):
-        truth = read_truth(folder, year)
+        try:
+            truth = read_truth(folder, year)
+            unscored = f"No leak ran in {year}: nothing is scored."
+        except BenchmarkError as e:  # what was found is worth having all the same
+            unscored = f"Nothing is scored: {e}"
+    if truth:
         for reporter in reporters:
             s = score(reporter.reports, truth, plant.pipe_index, plant.layout.distance, year)
             curve.append((reporter.price, len(s.hits), s.false, _median(s.delays), s.total / s.perfect))
@@ -334,6 +281,7 @@ def run(folder: Path, *, progress: Callable[[float], None] | None = None) -> Bat
         time.perf_counter() - begun,
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         judged,
+        unscored,
         curve,
         when,
         _flows(tracker, plant, len(when)),
@@ -371,5 +319,9 @@ def _flows(tracker: Tracker, plant: Plant, count: int) -> dict[str, list[float]]
         if leak.known:
             continue
         pipe, _ = best_pipe(leak, plant.layout.distance)
-        out[f"{plant.pipe_ids[pipe]} ({leak.id})"] = [leak.flow.get(d, 0.0) for d in range(count)]
+        # Two leaks may have been tracked in one pipe: a blank more keeps them apart and is not seen.
+        name = plant.pipe_ids[pipe]
+        while name in out:
+            name += " "
+        out[name] = [leak.flow.get(d, 0.0) for d in range(count)]
     return out

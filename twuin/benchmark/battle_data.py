@@ -16,15 +16,28 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from analytics.model.layout import Hours
+from ingest.validate import BELIEVABLE
 from twuin.monitor.plant import Plant, Points, Rows
 from waterworks.errors import BenchmarkError
 from waterworks.network import Network
+from waterworks.units import Quantity
 
 Floats = NDArray[np.float64]
 
 M3H = 1 / 3600
 LITRES_H = 1e-3 / 3600
+DIALECT = pacsv.ParseOptions(delimiter=";")
+MISSING = ["", "NaN", "nan", "-9999", "-9999,0", "-99999", "-99999,0"]
+"""How systems write that nothing was measured."""
+
 KINDS = ("Pressures", "Flows", "Levels", "Demands")
+QUANTITY = {
+    "Pressures": (Quantity.PRESSURE, 1.0),
+    "Flows": (Quantity.FLOW, M3H),
+    "Levels": (Quantity.LEVEL, 1.0),
+    "Demands": (Quantity.FLOW, LITRES_H),
+}
+"""What each kind of file measures, and its unit in SI."""
 
 
 class Repair(NamedTuple):
@@ -34,7 +47,8 @@ class Repair(NamedTuple):
 
 class Scada(NamedTuple):
     """Measurements of one year, 5-minute or other even steps. times (T,) datetime64[s]; pressure (T, M) [m],
-    flow (T, F), consumption (T, C) [m3/s], level (T, K) [m]; names of the columns."""
+    flow (T, F), consumption (T, C) [m3/s], level (T, K) [m], NaN where nothing was measured that can be
+    believed; names of the columns."""
 
     times: NDArray[np.datetime64]
     pressure: Floats
@@ -66,24 +80,33 @@ def _table(
         return None
     try:
         with pa.input_stream(path, compression="detect") as stream:
-            table = pacsv.read_csv(
-                stream,
-                parse_options=pacsv.ParseOptions(delimiter=";"),
-                convert_options=pacsv.ConvertOptions(decimal_point=",", null_values=["", "NaN", "nan"]),
-            )
-    except (pa.ArrowException, OSError) as e:
-        raise BenchmarkError(f"{path.name}: cannot be read: {e}") from None
-    try:
-        times = table.column(0).cast(pa.timestamp("s")).to_numpy().astype("datetime64[s]")
-        values = np.column_stack(
-            [c.cast(pa.float64()).to_numpy(zero_copy_only=False) for c in table.columns[1:]]
+            content = stream.read()
+        heading = content.split(b"\n", 1)[0] + b"\n"
+        names = pacsv.read_csv(pa.BufferReader(heading), parse_options=DIALECT).column_names
+        types = {name: pa.float64() for name in names[1:]} | {names[0]: pa.timestamp("s")}
+        table = pacsv.read_csv(
+            pa.BufferReader(content),
+            parse_options=DIALECT,
+            convert_options=pacsv.ConvertOptions(decimal_point=",", null_values=MISSING, column_types=types),
         )
-    except (pa.ArrowException, ValueError) as e:
+    except (pa.ArrowException, OSError) as e:
+        why = str(e).splitlines()[0]
         raise BenchmarkError(
-            f"{path.name}: times in the first column and numbers in the others: {e}"
+            f"{path.name}: cannot be read: {why} (';' between columns, times in the first, "
+            "numbers with a decimal comma in the others)"
         ) from None
-    if len(times) < 2 or not (np.diff(times) > np.timedelta64(0)).all():
+    times = table.column(0).to_numpy().astype("datetime64[s]")
+    columns = [c.to_numpy() for c in table.columns[1:]]
+    if len(times) < 2 or not columns:
+        raise BenchmarkError(
+            f"{path.name}: holds {len(times)} rows of {len(columns)} columns: nothing to use"
+        )
+    if not (np.diff(times) > np.timedelta64(0)).all():
         raise BenchmarkError(f"{path.name}: times must rise from line to line")
+    quantity, unit = QUANTITY[kind]
+    values = np.column_stack(columns) * unit
+    low, high = BELIEVABLE[quantity]
+    values[(values < low) | (values > high)] = np.nan
     return times, values, tuple(table.column_names[1:])
 
 
@@ -103,14 +126,17 @@ def read_scada(folder: Path, year: int) -> Scada:
         if len(table[0]) != len(times) or (table[0] != times).any():
             raise BenchmarkError(f"{year}_SCADA_{kind}: its times are not those of {year}_SCADA_Pressures")
         out[kind], names[kind] = table[1], table[2]
-    return Scada(
-        times,
-        out["Pressures"],
-        out["Flows"] * M3H,
-        out["Levels"],
-        out["Demands"] * LITRES_H,
-        names,
-    )
+    return Scada(times, out["Pressures"], out["Flows"], out["Levels"], out["Demands"], names)
+
+
+def read_text(path: Path) -> str:
+    """The text of a small file. Raises BenchmarkError where it is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as e:
+        raise BenchmarkError(f"{path.name}: cannot be read: {e.strerror or e}") from None
+    except UnicodeDecodeError:
+        raise BenchmarkError(f"{path.name}: is no text (UTF-8)") from None
 
 
 def read_repairs(folder: Path, year: int) -> list[Repair]:
@@ -118,7 +144,7 @@ def read_repairs(folder: Path, year: int) -> list[Repair]:
     if not path.is_file():
         return []
     out = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         text = line.split("#")[0].strip()
         if not text:
             continue

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from twuin.benchmark.battle_data import local_instant
+from twuin.benchmark.battle_data import DIALECT, local_instant, read_text
 from waterworks.errors import BenchmarkError
 
 Floats = NDArray[np.float64]
@@ -92,20 +92,26 @@ def read_truth(folder: Path, year: int) -> list[TrueLeak]:
     try:
         with pa.input_stream(path, compression="detect") as stream:
             table = pacsv.read_csv(
-                stream,
-                parse_options=pacsv.ParseOptions(delimiter=";"),
-                convert_options=pacsv.ConvertOptions(decimal_point=","),
+                stream, parse_options=DIALECT, convert_options=pacsv.ConvertOptions(decimal_point=",")
             )
+        flows = {
+            name: table.column(name).cast(pa.float64()).to_numpy() / 3600 for name in table.column_names[1:]
+        }
     except (pa.ArrowException, OSError) as e:
-        raise BenchmarkError(f"{path.name}: cannot be read: {e}") from None
-    flows = {name: table.column(name).cast(pa.float64()).to_numpy() / 3600 for name in table.column_names[1:]}
+        raise BenchmarkError(f"{path.name}: cannot be read: {str(e).splitlines()[0]}") from None
     first = datetime(year, 1, 1)  # noqa: DTZ001 - local time, no zone
     out = []
-    for line in (folder / "leaks_truth.txt").read_text(encoding="utf-8").splitlines():
+    for number, line in enumerate(read_text(folder / "leaks_truth.txt").splitlines(), 1):
         if not line.startswith("- "):
             continue
-        pipe, start, end = (x.strip() for x in line[2:].split(",")[:3])
-        began, ended = local_instant(start), local_instant(end)
+        try:
+            pipe, start, end = (x.strip() for x in line[2:].split(",")[:3])
+            began, ended = local_instant(start), local_instant(end)
+        except ValueError:
+            raise BenchmarkError(
+                f"leaks_truth.txt, line {number}: '{line}' is not '- pipe, start, end, ...' with times as in "
+                "2019-01-31 23:55"
+            ) from None
         if ended > first and pipe in flows:
             out.append(TrueLeak(pipe, max(began, first), ended, np.asarray(flows[pipe])))
     return out

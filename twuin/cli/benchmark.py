@@ -36,12 +36,16 @@ def cases() -> None:
 app.command()(years)
 
 
-def before(plots: Path | None) -> None:
+def before(plots: Path | None, to: Path | None = None) -> None:
     """To be called first by each case: says at once what would fail at the end."""
+    from twuin.benchmark.outputs import check_file, check_folder
     from twuin.benchmark.plots import require
 
     if plots is not None:
         require()
+        check_folder(plots, "--plots")
+    if to is not None:
+        check_file(to, "--out")
 
 
 def present(result: Result, *, as_json: bool, plots: Path | None) -> None:
@@ -78,7 +82,7 @@ def battle(
     """
     from twuin.benchmark import battle as case
 
-    before(plots)
+    before(plots, to)
     with progress("Two years, day by day", quiet=as_json) as told:
         result = case.run(folder, progress=told)
     if to is not None:
@@ -98,9 +102,9 @@ def injected(
         ),
     ] = None,
     starts: Annotated[
-        int, typer.Option("--starts", min=2, help="Days in each period on which leaks are put in.")
+        int, typer.Option("--starts", min=2, max=366, help="Days in each period on which leaks are put in.")
     ] = 12,
-    seed: Annotated[int, typer.Option("--seed", help="Of the leaks' times.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the leaks' times.")] = 1,
     score_from: Annotated[
         datetime | None,
         typer.Option(
@@ -172,7 +176,9 @@ def _seeds(text: str) -> list[int]:
 def scale(
     dmas: Annotated[
         list[int] | None,
-        typer.Argument(metavar="[DMAS]...", min=1, help="Numbers of DMAs. Default: 10 100 1000 10000."),
+        typer.Argument(
+            metavar="[DMAS]...", min=1, max=1_000_000, help="Numbers of DMAs. Default: 10 100 1000 10000."
+        ),
     ] = None,
     as_json: JsonOption = False,
     plots: PlotsOption = None,

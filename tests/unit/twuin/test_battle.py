@@ -162,9 +162,70 @@ def test_mistakes_in_the_folder_are_named(folder: Path, tmp_path: Path) -> None:
         f.write("Timestamp;n2\n2017-01-02 00:00:00;1,0\n2017-01-01 00:00:00;1,0\n")
     with pytest.raises(BenchmarkError, match="times must rise"):
         read_scada(tmp_path, 2017)
-    (tmp_path / "2016_SCADA_Pressures.csv.gz").write_bytes(b"\x1f\x8b broken")
+    (tmp_path / "2018_repairs.txt").write_bytes(b"\x89PNG")
+    with pytest.raises(BenchmarkError, match=r"2018_repairs.txt: is no text"):
+        read_repairs(tmp_path, 2018)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "Empty CSV file"),
+        (b"Timestamp;n2\n", "holds 0 rows of 1 columns"),
+        (b"Timestamp\n2016-01-01 00:00:00\n2016-01-01 01:00:00\n", "holds 2 rows of 0 columns"),
+        (b"Timestamp;n2\n2016-01-01 00:00:00;much\n", "invalid value 'much'"),
+        (b"Timestamp,n2\n2016-01-01 00:00:00,1.5\n", "';' between columns"),
+        (b"Timestamp;n2\nyesterday;1,5\n", "invalid value 'yesterday'"),
+    ],
+)
+def test_a_file_that_is_no_table_of_measurements_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "2016_SCADA_Pressures.csv").write_bytes(content)
+    with pytest.raises(BenchmarkError, match=r"2016_SCADA_Pressures\.csv: ") as failed:
+        read_scada(tmp_path, 2016)
+    assert said in str(failed.value)
+
+
+@pytest.mark.parametrize("content", [b"\x1f\x8b broken", gzip.compress(b"Timestamp;n2\n" * 99)[:-9]])
+def test_a_file_that_is_cut_off_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "2016_SCADA_Pressures.csv.gz").write_bytes(content)
     with pytest.raises(BenchmarkError, match=r"2016_SCADA_Pressures\.csv\.gz: cannot be read"):
         read_scada(tmp_path, 2016)
+
+
+def test_values_that_cannot_be_are_missing_ones(tmp_path: Path) -> None:
+    (tmp_path / "2016_SCADA_Pressures.csv").write_bytes(
+        b"Timestamp;n2;n4;n8\n2016-01-01 00:00:00;-300;1e30;40,5\n2016-01-01 01:00:00;;NaN;inf\n"
+    )
+    (tmp_path / "2016_SCADA_Flows.csv").write_bytes(
+        b"Timestamp;p0\n2016-01-01 00:00:00;-9999\n2016-01-01 01:00:00;36,0\n"
+    )
+    read = read_scada(tmp_path, 2016)
+    nan = float("nan")
+    np.testing.assert_array_equal(read.pressure, [[nan, nan, 40.5], [nan, nan, nan]])
+    np.testing.assert_allclose(read.flow, [[nan], [0.01]])
+
+
+def test_a_truth_that_cannot_be_read_costs_the_score_only(folder: Path, tmp_path: Path) -> None:
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "leaks_truth.txt").write_text("- p23, yesterday, today\n")
+    battle = run(tmp_path)
+    assert battle.score is None and battle.reports
+    assert "leaks_truth.txt, line 1: '- p23, yesterday, today'" in battle.tables()[0].notes[0]
+
+
+def test_what_cannot_be_written_is_said_before_anything_is_computed(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for options in (["--out", str(tmp_path / "no" / "x.txt")], ["--plots", str(tmp_path / "file")]):
+        result = CliRunner().invoke(app, ["benchmark", "battle", str(tmp_path / "missing"), *options])
+        assert isinstance(result.exception, BenchmarkError)
+        assert f"with {options[0]}" in str(result.exception)
+    kept = tmp_path / "kept.txt"
+    kept.write_text("as it was")
+    new = tmp_path / "new.txt"
+    for to in (kept, new):
+        CliRunner().invoke(app, ["benchmark", "battle", str(tmp_path / "missing"), "--out", str(to)])
+    assert kept.read_text() == "as it was" and not new.exists()
 
 
 def test_a_column_that_the_network_does_not_have_is_named(folder: Path, tmp_path: Path) -> None:
