@@ -157,22 +157,21 @@ def run_simulation_to_files(
     progress: Moved,
 ) -> dict[str, Any]:
     """Write the readings and the truth of ``days`` to files in ``folder``."""
+    length = _days(days)
     site = _site(settings)
     if start is None:
         midnight = datetime.now(site.timezone).replace(hour=0, minute=0, second=0, microsecond=0)
         start = midnight - timedelta(days=math.ceil(days))
     begin = instant(start)
     plan = _scenario(scenario, seed)
-    report = write_files(
-        site, plan, folder, begin, begin + _days(days), format=_layout(layout), progress=progress
-    )
+    report = write_files(site, plan, folder, begin, begin + length, format=_layout(layout), progress=progress)
     return {
         "readings": report.readings,
         "leaks": len(plan.leaks),
         "files": [str(path) for path in report.paths],
         "not_simulated": list(report.unsimulated),
         "start": _iso(begin),
-        "end": _iso(begin + _days(days)),
+        "end": _iso(begin + length),
     }
 
 
@@ -194,7 +193,14 @@ def _layout(name: str) -> Format:
     raise SettingsError(f"--format {name!r} is none of {', '.join(known)}")
 
 
+MAX_DAYS = 36_525
+"""A hundred years: more is a slip of the hand."""
+
+
 def _days(days: float) -> np.timedelta64:
+    """SettingsError for what is no length of a simulation."""
+    if not 0 < days <= MAX_DAYS:  # NaN is neither
+        raise SettingsError(f"--days {days:g} is not a number above 0, {MAX_DAYS:,} at most")
     return np.timedelta64(round(days * 86_400e6), "us")
 
 

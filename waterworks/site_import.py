@@ -65,7 +65,10 @@ def import_site(
         raise NetworkError([Problem(inp.name, None, "has no junction: there is nothing to watch in it")])
     _refuse(out, crs)
     notes: list[str] = []
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise SiteError([Problem(str(out), None, f"cannot be made: {e.strerror or e}")]) from None
     copied = _copy(inp, out / NETWORK_FILE, notes)
     network = read_network(copied)
     divided = areas.guess(network, epanet_text.tags(copied))

@@ -27,7 +27,9 @@ def years(
     variant: Annotated[
         str, typer.Option("--variant", help="plain, noisy, missing, faults or holidays.")
     ] = "plain",
-    first: Annotated[int, typer.Option("--first-year", help="The year of history.")] = 2018,
+    first: Annotated[
+        int, typer.Option("--first-year", min=1970, max=2100, help="The year of history.")
+    ] = 2018,
     as_json: JsonOption = False,
 ) -> None:
     """Make two labelled years in the format of BattLeDIM 2020, from a network and a seed.

@@ -100,7 +100,7 @@ def wrong_days(start: date | None, end: date | None) -> tuple[str, str] | None:
             return name, f"use a day between {YEARS[0]} and {YEARS[1]}"
     if start is not None and end is not None:
         if start > end:
-            return "start", "must not lie after end"
+            return "start", "must not lie after the last day"
         if (end - start).days >= MAX_DAYS:
             return "start", f"at most {MAX_DAYS} days are reported on at once"
     return None

@@ -20,7 +20,7 @@ def test_losses_come_with_limits_and_reasons(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("start=2026-03-09&end=2026-03-08", "must not lie after end"),
+        ("start=2026-03-09&end=2026-03-08", "must not lie after the last day"),
         ("start=2020-01-01&end=2026-03-08", "at most 731 days"),
         ("start=0001-01-01", "use a day between 1900 and 2200"),
         ("end=9999-12-31", "use a day between 1900 and 2200"),

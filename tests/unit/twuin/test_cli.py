@@ -35,6 +35,10 @@ COMMANDS = [
     ["site", "check"],
     ["site", "import"],
     ["benchmark", "years"],
+    ["benchmark", "battle"],
+    ["benchmark", "injected"],
+    ["benchmark", "faults"],
+    ["benchmark", "scale"],
 ]
 
 
@@ -75,6 +79,8 @@ def test_every_command_explains_itself(twuin: Run, command: list[str]) -> None:
         (["replay", "x.csv", "--mapping", "none.toml", "--speed", "fast"], "--speed 'fast'"),
         (["simulate", "--out", "here"], "--out needs --days"),
         (["simulate", "--out", "here", "--days", "1", "--format", "xml"], "--format 'xml'"),
+        (["simulate", "--out", "here", "--days", "nan"], "--days nan is not a number above 0"),
+        (["simulate", "--out", "here", "--days", "-1"], "--days -1 is not a number above 0"),
         (["simulate", "--start", "yesterday"], "--start 'yesterday'"),
         (["simulate", "--speed", "300"], "--speed above 1 needs --days"),
         (["simulate", "--scenario", "nothing.toml"], "nothing.toml"),

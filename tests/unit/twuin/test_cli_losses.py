@@ -56,7 +56,7 @@ def test_the_same_as_json(losses: Run) -> None:
     ("flags", "message"),
     [
         (["--to", "28.9.2022"], "--to '28.9.2022' is not a day, as in 2026-10-31"),
-        (["--from", "2022-09-02", "--to", "2022-09-01"], "--from: must not lie after end"),
+        (["--from", "2022-09-02", "--to", "2022-09-01"], "--from: must not lie after the last day"),
     ],
 )
 def test_a_wrong_day_is_one_clear_line(losses: Run, flags: list[str], message: str) -> None:

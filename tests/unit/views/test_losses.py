@@ -66,7 +66,7 @@ def test_the_night_day_factor_of_the_week_is_in_a_dmas_excess(small_town: Any) -
 def test_wrong_days_are_told() -> None:
     day = date(2026, 3, 9)
     assert wrong_days(None, None) is wrong_days(day, day) is None
-    assert wrong_days(day, day - timedelta(days=1)) == ("start", "must not lie after end")
+    assert wrong_days(day, day - timedelta(days=1)) == ("start", "must not lie after the last day")
     assert wrong_days(day - timedelta(days=MAX_DAYS), day) is not None
     assert wrong_days(day - timedelta(days=MAX_DAYS - 1), day) is None
     assert wrong_days(date(1, 1, 1), None) is not None
