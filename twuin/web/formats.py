@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -83,7 +84,12 @@ class Formats:
         """A unit as it is written on pages."""
         _ = self.gettext
         shown = _UNITS.get(unit, unit)
-        return {"m³/h": _("m³/h"), "m³/day": _("m³/day")}.get(shown, shown)
+        return {
+            "m³/h": _("m³/h"),
+            "m³/day": _("m³/day"),
+            "L/h": _("L/h"),
+            "h/day": _("h/day"),
+        }.get(shown, shown)
 
     def quantity(self, value: float | None, unit: str, digits: int | None = None) -> str:
         """A number and its unit, held together."""
@@ -137,14 +143,17 @@ class Formats:
         return self.duration(timedelta(seconds=seconds))
 
     def duration(self, span: timedelta) -> str:
-        """A span in its largest fitting unit: minutes, hours, days."""
+        """A span in its largest fitting unit: minutes, hours (to the half below ten), days."""
         minutes = max(0, round(span.total_seconds() / 60))
         if minutes < 1:
             return self.gettext("less than a minute")
         if minutes < 120:
             return self.ngettext("%(n)s minute", "%(n)s minutes", minutes) % {"n": self.number(minutes, 0)}
-        hours = round(minutes / 60)
+        hours = round(minutes / 30) / 2
+        if hours >= 10 or hours.is_integer():
+            hours = round(minutes / 60)
         if hours < 48:
-            return self.ngettext("%(n)s hour", "%(n)s hours", hours) % {"n": self.number(hours, 0)}
+            shown = self.number(hours, 0 if isinstance(hours, int) else 1)
+            return self.ngettext("%(n)s hour", "%(n)s hours", math.ceil(hours)) % {"n": shown}
         days = round(hours / 24)
         return self.ngettext("%(n)s day", "%(n)s days", days) % {"n": self.number(days, 0)}
