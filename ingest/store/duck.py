@@ -89,6 +89,7 @@ class DuckStore:
         self._readers = 0
         self._closed = False
         self._con: duckdb.DuckDBPyConnection | None = None
+        self._file = (0, 0)
         try:
             self._open()
         except BaseException:
@@ -108,8 +109,9 @@ class DuckStore:
         except BaseException:
             con.close()
             raise
+        found = self.path.stat()
         with self._state:
-            self._con = con
+            self._con, self._file = con, (found.st_dev, found.st_ino)
 
     def _load(self, con: duckdb.DuckDBPyConnection) -> None:
         try:
@@ -189,6 +191,16 @@ class DuckStore:
         if self._con is None:  # given up after a failure: start again from what is on the disk
             self._open()
         assert self._con is not None
+        try:
+            found = self.path.stat()
+        except OSError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != self._file:
+            # It would go on into a file without a name, and be gone with this process.
+            raise StoreUnavailable(
+                f"{self.path} was taken away while it was open, nothing is stored: put it back, or start "
+                "Twuin anew to begin an empty one"
+            )
         return self._con
 
     def _give_up(self, con: duckdb.DuckDBPyConnection) -> None:

@@ -57,6 +57,25 @@ class TestFile:
         path.unlink()
         DuckStore(path).close()  # nothing of the failure is left behind
 
+    def test_nothing_is_acknowledged_that_would_go_into_a_file_that_was_taken_away(
+        self, tmp_path: Path
+    ) -> None:
+        store = DuckStore(tmp_path / FILE)
+        store.append(rows(0, 3))
+        away = tmp_path / "away"
+        store.path.rename(away)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="taken away while it was open"):
+                store.append(rows(3, 3))
+            store.path.write_bytes(b"another file")
+        store.path.unlink()
+        away.rename(store.path)
+        assert store.append(rows(3, 3)).stored == 3
+        store.close()
+        store = DuckStore(tmp_path / FILE)
+        assert len(store.window(["a"], T0, FAR).times) == 6
+        store.close()
+
     def test_a_damaged_file_is_named(self, tmp_path: Path) -> None:
         path = tmp_path / FILE
         store = DuckStore(path)
