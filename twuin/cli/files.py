@@ -21,6 +21,7 @@ from twuin.cli.options import (
     settings_from,
 )
 from waterworks.errors import SettingsError
+from waterworks.wording import counted
 
 FilesArgument = Annotated[list[Path], typer.Argument(help="Files of readings (CSV, CSV.gz, Excel, Parquet).")]
 MappingOption = Annotated[
@@ -134,7 +135,8 @@ def simulate(
         if as_json:
             print_json(report)
         else:
-            out.print(f"{report['readings']:,} readings and {report['leaks']} leaks written to {folder}")
+            leaks = counted(report["leaks"], "leak")
+            out.print(f"{report['readings']:,} readings and {leaks} written to {folder}", markup=False)
         return
     report = run_simulation(
         settings, scenario, start=begin, days=days, speed=_speed(speed), seed=seed, say=err.print
