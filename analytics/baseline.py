@@ -26,7 +26,8 @@ DAY_OFF = 0.25
 
 
 def day_class(weekday: Ints) -> Ints:
-    """0 for Monday (0) to Friday (4), 1 for Saturday, 2 for Sunday; holidays count as Sundays."""
+    """Class of each day of the week (T,): 0 for Monday (0) to Friday (4), 1 for Saturday, 2 for Sunday.
+    Holidays come as Sundays."""
     return np.maximum(weekday - 4, 0)
 
 

@@ -67,4 +67,5 @@ class Drop:
         return np.asarray(np.sum([change for _, change in self.steps], axis=0))
 
     def copy(self) -> Drop:
+        """A drop that can be followed on without changing this one."""
         return replace(self, steps=list(self.steps), grown=list(self.grown))

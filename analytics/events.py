@@ -62,6 +62,7 @@ class Event:
         return self.track[-1][1] if self.track else 0.0
 
     def copy(self) -> Event:
+        """An event that can be followed on without changing this one."""
         return replace(self, track=list(self.track))
 
     def course(self, first: int, last: int) -> Floats:
@@ -89,7 +90,8 @@ class Event:
 
 
 def interpolate_spread(lengths: NDArray[np.int64], spread: Floats, blocks: int) -> float:
-    """Deviation of a mean over ``blocks`` values from those over ``lengths``; NaN where none is known."""
+    """Deviation of a mean over ``blocks`` values from those (L,) over ``lengths`` (L,) values, straight
+    between them on logarithmic scales; NaN where none is known."""
     known = np.isfinite(spread)
     if not known.any():
         return float("nan")

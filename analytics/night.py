@@ -92,12 +92,12 @@ def usual_night_flow(nights: Ints, lowest: Floats, share: float = 0.20) -> Float
 
 
 def legitimate_use(connections: Floats, per_connection: Floats) -> Floats:
-    """Night use that customers explain [m3/s]: connections [-] times use [m3/s a connection]."""
+    """Night use that customers explain (S,) [m3/s]: connections (S,) times use (S,) [m3/s a connection]."""
     return connections * per_connection
 
 
 def excess(flow: Floats, legitimate: Floats) -> Floats:
-    """Night flow beyond legitimate use [m3/s], never below 0; NaN stays NaN."""
+    """Night flow beyond legitimate use (.., S) [m3/s], never below 0; NaN stays NaN."""
     return np.maximum(flow - legitimate, 0.0)
 
 

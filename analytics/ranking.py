@@ -95,7 +95,7 @@ def pipe_probabilities(
 
 
 def nearest_sensors(residual: Floats, covariance: Floats) -> tuple[Ints, Floats]:
-    """Sensors by how far their pressure fell, in its own standard deviations, deepest fall first."""
+    """Sensors (M,) by how far their pressure fell, in its own standard deviations, deepest fall first."""
     drop = np.where(np.isfinite(residual), -residual / np.sqrt(np.diag(covariance)), -np.inf)
     order = np.argsort(-drop, kind="stable")
     return order, drop[order]

@@ -165,6 +165,7 @@ class Law(NamedTuple):
     exponent: float
 
     def loss(self, flow: Floats) -> Floats:
+        """Head loss (.., L) [m] at flows (.., L) [m3/s], with the sign of the flow; NaN: no pipe."""
         size = np.abs(flow)
         result: Floats = np.sign(flow) * (self.friction * size**self.exponent + self.local * size**2)
         return result

@@ -45,6 +45,7 @@ class Fault:
             self.called = self.kind
 
     def copy(self) -> Fault:
+        """A fault that can be followed on without changing this one."""
         return replace(self, evidence=dict(self.evidence))
 
     def covers(self, row: int) -> bool:
@@ -67,4 +68,5 @@ class Dry:
     closed: int | None = None
 
     def copy(self) -> Dry:
+        """The same, for another gate to follow."""
         return replace(self)

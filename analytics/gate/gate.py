@@ -82,14 +82,17 @@ class Gate:
 
     @property
     def rows(self) -> int:
+        """Rows taken so far."""
         return self.tape.rows
 
     @property
     def faults(self) -> list[Fault]:
+        """All faults found, those that are over too, in the order in which they were found."""
         return self.state.faults
 
     @property
     def dry(self) -> list[Dry]:
+        """All times without water, those that are over too."""
         return self.state.dry
 
     def unusable(self, first: int, count: int, known: int | None = None) -> Bools:

@@ -126,7 +126,7 @@ def transformed(values: Floats, what: Ints, usual: Floats) -> Floats:
 
 
 def untransformed(values: Floats, flow: bool, usual: float) -> Floats:
-    """Back to the sensor's own unit."""
+    """The inverse of ``transformed`` for one sensor, values of any shape: its own unit [m3/s or m]."""
     if not flow:
         return values
     return np.asarray(np.sign(values) * np.abs(values) ** (1 / POWER) * usual)

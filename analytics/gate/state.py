@@ -41,6 +41,8 @@ class State:
 
     @classmethod
     def fresh(cls, sensors: int) -> State:
+        """Of a gate that has seen nothing yet."""
+
         def none(*shape: int) -> Ints:
             return np.zeros(shape, np.int64)
 

@@ -67,6 +67,7 @@ class Watch:
 
     @property
     def rows(self) -> int:
+        """Rows taken so far."""
         return self._rows
 
     def advance(

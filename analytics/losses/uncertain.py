@@ -30,14 +30,17 @@ class Uncertain:
 
     @property
     def low(self) -> float:
+        """Lower 95 % limit; NaN where the value is not known."""
         return self.value - self.half
 
     @property
     def high(self) -> float:
+        """Upper 95 % limit; NaN where the value is not known."""
         return self.value + self.half
 
     @property
     def known(self) -> bool:
+        """Whether there is a value at all."""
         return not math.isnan(self.value)
 
     def __add__(self, other: Uncertain) -> Uncertain:

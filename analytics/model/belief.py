@@ -37,6 +37,7 @@ class Belief:
     biases: int
 
     def copy(self) -> Belief:
+        """Nothing shared with this one."""
         return Belief(self.mean.copy(), self.covariance.copy(), self.ids, self.biases)
 
     def at(self, leak: int) -> int:
@@ -44,6 +45,7 @@ class Belief:
         return self.biases + WIDTH * self.ids.index(leak)
 
     def flow(self, leak: int) -> float:
+        """Flow of a leak [m3/s], 0 for one that is not in it."""
         return float(self.mean[self.at(leak)]) if leak in self.ids else 0.0
 
     def growth(self, leak: int) -> tuple[float, float]:
@@ -52,13 +54,17 @@ class Belief:
         return float(self.mean[i]), float(np.sqrt(max(self.covariance[i, i], 0.0)))
 
     def flow_sd(self, leak: int) -> float:
+        """Standard deviation of a leak's flow [m3/s]."""
         i = self.at(leak)
         return float(np.sqrt(max(self.covariance[i, i], 0.0)))
 
     def flows(self) -> Floats:
+        """Flow of all leaks (K,) [m3/s], in the order of ``ids``."""
         return self.mean[self.biases :: WIDTH]
 
     def added(self, leak: int, flow: float, flow_sd: float, growth_sd: float) -> Belief:
+        """With one more leak of ``flow`` and its deviation [m3/s], which grows by 0 give or take
+        ``growth_sd`` [m3/s a day]."""
         n = len(self.mean)
         mean = np.concatenate([self.mean, [flow], np.zeros(WIDTH - 1)])
         covariance = np.zeros((n + WIDTH, n + WIDTH))
@@ -68,6 +74,7 @@ class Belief:
         return Belief(mean, covariance, (*self.ids, leak), self.biases)
 
     def dropped(self, leak: int) -> Belief:
+        """Without a leak; what was learnt with it of the others stays."""
         i = self.at(leak)
         keep = np.delete(np.arange(len(self.mean)), np.arange(i, i + WIDTH))
         ids = tuple(k for k in self.ids if k != leak)
@@ -146,6 +153,7 @@ class Belief:
         return Belief(self.mean.copy(), part @ part.T, self.ids, self.biases)
 
     def widened(self, leak: int, flow_variance: float, growth_variance: float) -> Belief:
+        """A leak's flow [(m3/s)2] and growth [(m3/s a day)2] are less sure by so much."""
         out = self.copy()
         i = out.at(leak)
         out.covariance[i, i] += flow_variance

@@ -61,6 +61,8 @@ class Leak:
             self.settled = day
 
     def copied(self) -> Leak:
+        """A leak that can be followed on without changing this one. ``probability``, ``weight`` and ``modes``
+        are shared: they are replaced, never changed."""
         return replace(self, flow=dict(self.flow), flow_sd=dict(self.flow_sd))
 
 

@@ -60,6 +60,7 @@ class Reference:
 
 
 def blocks_of(options: Options, hour: NDArray[np.int64]) -> list[Bools]:
+    """Which of the hours of the day (H,) fall into each block of the day: (H,) a block."""
     return [(hour >= a) & (hour < b) for a, b in options.blocks]
 
 
