@@ -177,7 +177,7 @@ def learn(
         complete = group if old is None or np.isin(old.members, members).all() else group.with_absent(old)
         groups.append(complete)
         days = max(days, len(rows) / per_day)
-        deviation, _ = _given_others(x[rows][:, members], group, np.ones(len(members), bool))
+        deviation, _ = _departures(x[rows][:, members], group, np.arange(len(members)))
         own = np.flatnonzero(layout.area[members] == area)
         mine = members[own]
         error = np.empty((len(rows), len(mine)))
@@ -209,7 +209,7 @@ def _fit(x: Floats, members: Ints, flow: Bools, common_m: float) -> tuple[Group 
         cov = cov + common_m**2 * np.outer(heads, heads)
         group = Group.of(members, mean, cov)
         if again:
-            deviation, _ = _given_others(used, group, np.ones(len(members), bool))
+            deviation, _ = _departures(used, group, np.arange(len(members)))
             spread = robust_scale(deviation)
             kept = (np.abs(deviation) <= 5 * np.maximum(spread, np.sqrt(floor))).all(axis=1)
             if kept.sum() >= 0.5 * len(rows):
@@ -254,8 +254,7 @@ def powers(values: Floats, trusted: Bools, relation: Relation, layout: Layout, a
     rows = known[:, use].all(axis=1)
     if use.sum() < LEAST_MEMBERS or not rows.any():
         return None
-    deviation, variance = _given_others(x[rows], group, use)
-    deviation, variance = deviation[:, use], variance[use]
+    deviation, variance = _departures(x[rows], group, np.flatnonzero(use))
     n = len(deviation)
     return Powers(
         group.members[use],
@@ -284,6 +283,14 @@ def _response(pressure: Floats, inflow: Floats, layout: Layout, area: int) -> fl
     q, p = inflow[ok] - inflow[ok].mean(), pressure[ok] - pressure[ok].mean()
     power = float((q * q).sum())
     return abs(float((q * p).sum()) / power) if power > 0 else 0.0
+
+
+def _departures(x: Floats, group: Group, inside: Ints) -> tuple[Floats, Floats]:
+    """Difference of each member in ``inside`` (K,) from what the others of these say (T, K), and its variance
+    (K,), in one product: for steps that are always looked at together."""
+    inverse = np.linalg.inv(group.cov[np.ix_(inside, inside)])
+    own = np.diag(inverse)
+    return np.asarray((x[:, inside] - group.mean[inside]) @ inverse / own), 1 / own
 
 
 def _given_others(x: Floats, group: Group, use: Bools) -> tuple[Floats, Floats]:
