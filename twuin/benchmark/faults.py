@@ -114,7 +114,7 @@ class FaultsResult:
                     kind,
                     s.count,
                     s.found / s.count if kind not in _SILENT_IS_RIGHT else None,
-                    s.named / s.found if s.found and kind not in _SILENT_IS_RIGHT else None,
+                    s.named / s.found if s.found and kind not in _SILENT_IS_RIGHT | {"leak"} else None,
                     float(np.median(delays)) if len(delays) else None,
                     float(np.quantile(delays, 0.9)) if len(delays) else None,
                     s.leak_alarms,
@@ -190,17 +190,32 @@ class FaultsResult:
 
     def plot(self, folder: Path) -> list[Path]:
         """Delays to detection by kind, and where faults ended."""
-        from twuin.benchmark.plots import figure, save
+        from twuin.benchmark.plots import COLOURS, figure, save
 
-        drawn, (axes,) = figure()
-        kinds = [k for k, s in sorted(self.scores.items()) if s.delays_h]
-        axes.boxplot([self.scores[k].delays_h for k in kinds], orientation="horizontal", tick_labels=kinds)
+        kinds = sorted(
+            (k for k, s in self.scores.items() if s.delays_h),
+            key=lambda k: float(np.median(self.scores[k].delays_h)),
+            reverse=True,
+        )
+        drawn, (axes,) = figure(height=0.4 * len(kinds) + 1.8)
+        names = [f"{k.replace('_', ' ')} ({len(self.scores[k].delays_h)})" for k in kinds]
+        delays = [self.scores[k].delays_h for k in kinds]
+        axes.boxplot(delays, orientation="horizontal", tick_labels=names, showfliers=False)
+        for row, hours in enumerate(delays, 1):
+            axes.plot(hours, np.full(len(hours), row), "o", color=COLOURS[0], markersize=4, alpha=0.6)
         axes.set_xscale("symlog", linthresh=1)
-        axes.set_xlabel("hours from onset to finding")
+        ticks = [h for h in _TICKS_H if min(map(min, delays)) <= h <= max(map(max, delays)) or h in (0, 1)]
+        axes.set_xticks(ticks, [f"{h:g}" for h in ticks])
+        axes.set_title("How soon each kind of fault is found (number found)")
+        axes.set_xlabel(
+            "hours from the fault's onset to its finding, by the times of the readings\n"
+            "(below 0: a clock that is behind stamps them before the onset)"
+        )
         return [save(drawn, folder, "faults-delay")]
 
 
 NO_FAULT = {"leak", "no_supply", *(k.value for k in TRANSPORT)}
+_TICKS_H = (-30, -10, -3, -1, 0, 1, 3, 10, 30, 100, 300)
 _SILENT_IS_RIGHT = {k.value for k in TRANSPORT}
 
 

@@ -97,8 +97,10 @@ class Scale:
         ax.loglog(x, [c.total_s for c in self.cycles], "o-", color=COLOURS[0], label="one cycle")
         last = self.cycles[-1]
         ax.loglog(x, [last.total_s * n / last.dmas for n in x], ":", color="#777777", label="in proportion")
+        ax.set_xticks(x, [f"{n:,}" for n in x], minor=False)
+        ax.set_title("One monitor cycle: 10 sensors a DMA, 60 days of 5-minute readings", fontsize=9)
         ax.set_xlabel("DMAs")
-        ax.set_ylabel("seconds")
+        ax.set_ylabel("processor time of one core [s]")
         ax.legend(frameon=False)
         return [save(fig, folder, "scale")]
 

@@ -69,9 +69,10 @@ def times() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return row // PER_DAY + 1000, row % PER_DAY
 
 
-def run(t: Town, piece: int = ROWS, rows: int = ROWS) -> Gate:
+def run(t: Town, piece: int = ROWS, rows: int = ROWS, later: int = 0) -> Gate:
     gate = Gate(t.layout, 900, per_block=2)
     day, slot = times()
+    day = day + later
     for a in range(0, rows, piece):
         part = slice(a, min(rows, a + piece))
         gate.advance(t.values[part], np.zeros(t.values[part].shape, bool), day[part], slot[part])
@@ -272,6 +273,16 @@ def test_the_order_of_sensors_and_the_unit_of_flow_do_not_matter(quiet: Town) ->
     (scaled,) = run(Town(large, quiet.layout)).faults
     assert (scaled.kind, scaled.onset, scaled.detected) == (found.kind, found.onset, found.detected)
     assert scaled.size == pytest.approx(1024 * found.size, rel=1e-3)
+
+
+@pytest.mark.parametrize("later", [-3, 7 * 52, 5000])
+def test_the_date_does_not_matter(quiet: Town, later: int) -> None:
+    values = quiet.values.copy()
+    values[BEGIN:, 2] += np.linspace(0, 3, ROWS - BEGIN)
+    t = quiet._replace(values=values)
+    found = run(t).faults
+    assert found
+    assert run(t, later=later).faults == found
 
 
 def watched(t: Town) -> Watch:
