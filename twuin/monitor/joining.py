@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from twuin.alerts.model import Finding, Kind
@@ -14,6 +14,8 @@ from waterworks.site import MonitorOptions
 
 EXPLAINED = 0.5
 """An excess of inflow is that of tracked leaks where these have grown since by this share of it."""
+
+HALF_DAY_S = 43_200.0
 
 SLACK = timedelta(days=2)
 """A start may be later than it was: of a leak that grows, inflow and pressures see it at different sizes."""
@@ -41,7 +43,7 @@ def with_tracked(
     return [
         *left,
         *(
-            _one(t, sorted(parts.get(k, []), key=lambda f: f.onset), options)
+            _one(t, sorted(parts.get(k, []), key=lambda f: f.onset), zone, options)
             for k, t in enumerate(tracked)
             if k in parts or t.told.proven is not None
         ),
@@ -93,7 +95,7 @@ def _growth(flow: dict[int, float], since: int, until: int, after: int = 0) -> f
     return max([0.0, *(f - before for day, f in flow.items() if first <= day <= until)])
 
 
-def _one(t: Tracked, inflow: Sequence[Finding], options: MonitorOptions) -> Finding:
+def _one(t: Tracked, inflow: Sequence[Finding], zone: ZoneInfo, options: MonitorOptions) -> Finding:
     """Size and place of the tracked leak, with the hours of the inflow."""
     leak = t.finding
     if not inflow:
@@ -111,10 +113,10 @@ def _one(t: Tracked, inflow: Sequence[Finding], options: MonitorOptions) -> Find
         ended = max(ends)
     elif ended is not None:
         ended = max(ended, *ends)
-    volume = leak.volume
+    near_start = abs(first.onset - leak.onset) <= SLACK
+    volume = leak.volume + (_at_first(t, first.onset, zone) if near_start else 0.0)
     if ended is None and as_of > leak.as_of:
         volume += leak.flow * (as_of - leak.as_of).total_seconds()
-    near_start = abs(first.onset - leak.onset) <= SLACK
     return replace(
         leak,
         subject=first.subject if first.detected <= leak.detected else leak.subject,
@@ -132,6 +134,15 @@ def _one(t: Tracked, inflow: Sequence[Finding], options: MonitorOptions) -> Find
         if ended is not None
         else visit_gain(options, leak.flow, leak.flow_low, leak.flow_high, confidence, t.told.found),
     )
+
+
+def _at_first(t: Tracked, onset: datetime, zone: ZoneInfo) -> float:
+    """What is to be added to a tracked leak's volume [m3] when its ``onset`` is known to the hour: by itself
+    it is taken to have run for half of its first day."""
+    begin = t.finding.onset
+    flow = t.flow.get(begin.astimezone(zone).toordinal(), 0.0)
+    ran_s = max((begin + timedelta(days=1) - onset).total_seconds(), 0.0)
+    return flow * (ran_s - HALF_DAY_S)
 
 
 def joined(leaks: Sequence[Finding], drops: Sequence[Finding]) -> list[Finding]:

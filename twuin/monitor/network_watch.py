@@ -267,7 +267,8 @@ class NetworkWatch:
             elif before is not None and over:
                 self._told[leak.id] = before._replace(finding=self._over(leak, before.finding), fallen=True)
             elif before is not None and fallen:
-                self._told[leak.id] = before._replace(fallen=True)
+                ran = _as_it_ran(leak, before.finding, day - 1)
+                self._told[leak.id] = before._replace(finding=ran, fallen=True)
             elif before is not None:
                 self._told[leak.id] = self._running(leak, before)
             elif not fallen and day - leak.found >= WAIT_DAYS and ripe(leak, day):
@@ -345,14 +346,10 @@ class NetworkWatch:
         last = day
         while last > leak.onset + 1 and leak.flow.get(last, 0.0) < OVER * _top(leak):
             last -= 1
-        flow, sd = leak.flow.get(last, 0.0), leak.flow_sd.get(last, 0.0)
         return replace(
-            before,
+            _as_it_ran(leak, before, last),
             as_of=self._moment(day + 1),
             ended=self._moment(last + 1),
-            flow=flow,
-            flow_low=max(flow - NORMAL_90 * sd, 0.0),
-            flow_high=flow + NORMAL_90 * sd,
             volume=self._volume(leak, last + 1),
             gain=None,
         )
@@ -368,6 +365,17 @@ class NetworkWatch:
 
     def _moment(self, day: int) -> datetime:
         return moment(self._begin(day))
+
+
+def _as_it_ran(leak: Leak, finding: Finding, last: int) -> Finding:
+    """With its flow on day ``last``, or on the day before: on the day of its repair it ran for some hours
+    only, and the mean of that day is less than it was."""
+    whole = max(
+        (d for d in (last, last - 1) if d > leak.onset), key=lambda d: leak.flow.get(d, 0.0), default=last
+    )
+    flow, sd = leak.flow.get(whole, 0.0), leak.flow_sd.get(whole, 0.0)
+    low, high = max(flow - NORMAL_90 * sd, 0.0), flow + NORMAL_90 * sd
+    return replace(finding, flow=flow, flow_low=low, flow_high=high)
 
 
 def _top(leak: Leak) -> float:

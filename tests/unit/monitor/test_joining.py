@@ -119,6 +119,19 @@ def test_an_excess_that_other_leaks_keep_up_is_over_with_the_leak_that_made_it()
         assert join([inflow], [mended, other])[0].ended is None, "something runs that nobody tracks"
 
 
+def test_what_was_lost_counts_from_the_hour_that_the_inflow_knows() -> None:
+    # The model: from a day's start, half of that day; so far (0.5 + 16) days.
+    leak = tracked(4, 0.003, volume=0.003 * 86_400 * 16.5)
+    for onset_h in (90, 100, 125):
+        (one,) = join([finding(onset_h, onset_h + 4, 21 * 24, flow=0.004)], [leak])
+        lasted_h = 24 * 21 - min(onset_h, 24 * 5)
+        assert abs(one.volume - 0.003 * 3600 * lasted_h) < 1e-6
+    (far,) = join([finding(30, 120, 21 * 24, flow=0.004)], [leak])
+    assert far.volume == leak.finding.volume, (
+        "what it lost while it was smaller than the model sees is not known"
+    )
+
+
 def test_a_leak_that_only_the_model_shows_is_told_when_it_is_proven() -> None:
     leak = tracked(4, 0.0005)
     early = leak._replace(told=leak.told._replace(proven=None))

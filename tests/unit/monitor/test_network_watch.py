@@ -147,6 +147,16 @@ def test_a_burst_is_one_finding_with_its_place_size_and_hours(
     assert leak.gain is not None and leak.gain > 0
 
 
+def test_the_day_of_its_repair_makes_a_leak_no_smaller_than_it_was(
+    town: tuple[Site, Network], tmp_path: Path, recorder: Any, clock: Any
+) -> None:
+    batch = readings(town, lambda day: {"A3-2": 4.0} if 24.0 <= day < 27.6 else {})
+    (leak,) = found(town, tmp_path, [batch], recorder, clock)
+    assert leak.ended is not None
+    assert leak.flow == pytest.approx(4.0 * M3H, rel=0.15)
+    assert leak.flow_low < leak.flow < leak.flow_high
+
+
 def test_a_quiet_town_has_no_leak(
     town: tuple[Site, Network], tmp_path: Path, recorder: Any, clock: Any
 ) -> None:
