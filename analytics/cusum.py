@@ -38,13 +38,13 @@ class Change(NamedTuple):
     growing: bool
 
 
-def change_point(z: Floats, earliest: int, side: int) -> Change:
+def change_point(z: Floats, earliest: int, side: int, least_ramp: int = 24) -> Change:
     """Most likely start of a change in a standardised series (n,) that lasts to its end.
 
     Before the change the mean is 0. Compared are steps (mean m from tau on) and ramps (slope b from tau
     on), each with its best size: log likelihood ratio (sum z w)^2 / (2 sum w^2), w = 1 or i - tau + 1.
-    A ramp must beat the step by 3 and rise over at least 24 values to be taken. NaN carries no weight.
-    side: +1 for a rise, -1 for a fall. Candidates from ``earliest`` on.
+    A ramp must beat the step by 3 and rise over at least ``least_ramp`` values to be taken. NaN carries no
+    weight. side: +1 for a rise, -1 for a fall. Candidates from ``earliest`` on.
     """
     n = len(z)
     ok = np.isfinite(z)
@@ -66,5 +66,5 @@ def change_point(z: Floats, earliest: int, side: int) -> Change:
     candidates = slice(max(0, min(earliest, n - 1)), n)
     best_step = int(np.argmax(step[candidates])) + candidates.start
     best_ramp = int(np.argmax(ramp[candidates])) + candidates.start
-    growing = bool(ramp[best_ramp] > step[best_step] + 3.0 and n - best_ramp >= 24)
+    growing = bool(ramp[best_ramp] > step[best_step] + 3.0 and n - best_ramp >= least_ramp)
     return Change(best_ramp if growing else best_step, growing)

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics import slow
 from analytics.baseline import fit_day, left_out_residuals, other_kind, profile, slot_scale
 from analytics.events import Event
 from analytics.ledger import Ledger, Verdict
+from analytics.limits import caution
 from analytics.noise import nanmedian
 from analytics.options import Options
 from analytics.record import BLOCK_S, Record, mean_of_most
 from analytics.scan import GROUPS, Scan, State
-from analytics.slow import DAYS, NIGHTS
 from analytics.windows import geometry
 
 Floats = NDArray[np.float64]
@@ -80,8 +81,8 @@ class Detector:
     @staticmethod
     def _record(areas: int, step_s: int) -> Record:
         block_s = step_s * max(1, BLOCK_S // step_s)
-        lengths = len(geometry(block_s).windows) + len(DAYS) + len(NIGHTS)
-        return Record(areas, step_s, lengths, GROUPS)
+        windows, readings = len(geometry(block_s).windows), 1 + slow.layout(86400 // step_s).bins
+        return Record(areas, step_s, windows, GROUPS, readings, len(slow.LENGTHS))
 
     def _begin_anew(self, record: Record) -> None:
         areas = record.areas
@@ -280,12 +281,14 @@ class Detector:
                 statistic=alarm.share,
                 limit=1.0,
                 level=alarm.level,
+                size=alarm.size,
+                growing=alarm.growing,
             )
             if verdict is Verdict.NEW:
                 self._alarmed[alarm.area] = alarm.share
             if verdict is not Verdict.DOUBTFUL:
                 self.scan.see_level()
-        self.ledger.go_on(day.typical)
+        self.ledger.go_on(day.typical, self.scan.remaining)
         share = np.minimum(self.scan.share.max(axis=0), 0.99)
         shown = np.where(np.isnan(self._alarmed), share, self._alarmed)
         block["statistic"][b] = np.where(self.armed, shown, np.nan)
@@ -375,8 +378,3 @@ class Detector:
                 weekly.append(r)
         stay = {*rows[:keep], *weekly[:keep]}
         self.snapshots = {r: x for r, x in self.snapshots.items() if r in stay}
-
-
-def caution(days: Ints) -> Floats:
-    """By how much limits are wider while only so many days are known [-]."""
-    return np.asarray(1.0 + 4000.0 / np.maximum(days, 7) ** 3)

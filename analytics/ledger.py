@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from analytics.cusum import change_point
 from analytics.events import Event
+from analytics.limits import FREEDOM, PARTS
 from analytics.noise import day_level, robust_scale, scale_of_means
 from analytics.options import Options
 from analytics.record import CALMEST, CUT, Record
+from analytics.slow import LENGTHS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -24,6 +26,11 @@ NORMAL_90 = 1.6449
 SETTLE_DAYS = 3
 """An event's size follows the excess for so long [d], and while it grows; then it stands, so that what comes
 later is a leak of its own and is not taken for part of it."""
+
+
+DAYS_GAIN = 0.5
+"""Of what the last days show beyond an event's size so much is added to it each day: the mean of three days
+lags one and a half behind."""
 
 
 class Verdict(Enum):
@@ -63,38 +70,49 @@ class Ledger:
         statistic: float,
         limit: float,
         level: float = 0.0,
+        size: float | None = None,
+        growing: bool = False,
     ) -> Verdict:
         """A test has alarmed at the end of the last block: since when, how much, and what is it?
 
         side: +1 too much, -1 too little; earliest: block before which the change is not looked for; level: of
-        the residual before it [m3/s], as the expectation lags behind what is usual.
+        the residual before it [m3/s], as the expectation lags behind what is usual. size: where days have
+        told it, the excess [m3/s]; then it began in block ``earliest``, ``growing`` or not.
         """
         record = self.record
         b = record.blocks
         mine = [e for e in self.events if e.area == area]
         last = max((max(e.start, e.end or 0) for e in mine), default=0)
         earliest = min(max(earliest, last + 1, 0, b - self.window_blocks), b - 1)
-        above = record.standard(area, earliest, b, level)
-        change = change_point(above, 0, side)
-        start = earliest + change.start
+        start = earliest
+        if size is None:
+            change = change_point(record.standard(area, earliest, b, level), 0, side)
+            start, growing = earliest + change.start, change.growing
         n = b - start
         clean = record.clean(area, start, b) - level
         if n < self.confirm or not np.isfinite(clean).any():
             return Verdict.DOUBTFUL
-        size = float(np.nanmean(clean))
+        size = float(np.nanmean(clean)) if size is None else size
         if side * size <= 0:
             return Verdict.DOUBTFUL
         cut_off = -size >= self.options.low_share * abs(record.expected_since(area, start))
         active = [e for e in mine if e.end is None]
         opposite = [e for e in active if e.side != side]
         if opposite:
-            nearest = min(opposite, key=lambda e: abs(abs(e.now) - abs(size)))
+            # What only days have shown only days can take back.
+            own = [e for e in opposite if e.fast or not fast or cut_off]
+            nearest = min(own or opposite, key=lambda e: abs(abs(e.now) - abs(size)))
             # Far more than the event itself is another matter (supply cut while a leak runs).
             if abs(size) <= 2 * nearest.peak or (side < 0 and not cut_off):
-                nearest.doubt = start if nearest.doubt is None else nearest.doubt
+                if not fast and not nearest.fast:
+                    self._lessen(nearest, start, size)
+                elif own:
+                    nearest.doubt = start if nearest.doubt is None else nearest.doubt
                 return Verdict.SETTLED
         same = [e for e in active if e.side == side]
-        if same and self._grows(same[-1], start, size):
+        if same and (
+            self._grows(same[-1], start, size) or (not fast and self._creeps(same[-1], start, size))
+        ):
             self._set(same[-1], start, same[-1].now + size)
             return Verdict.SETTLED
         if side < 0 and not cut_off:  # people using less
@@ -105,7 +123,7 @@ class Ledger:
             side=side,
             start=start,
             detected=b - 1,
-            growing=change.growing,
+            growing=growing,
             fast=fast,
             statistic=statistic,
             limit=limit,
@@ -116,7 +134,7 @@ class Ledger:
             single=single,
             base=level,
             weight=float(np.isfinite(clean).sum()),
-            track=_ramp(start, b, size, max(1, self._day_blocks)) if change.growing else [(start, size)],
+            track=_ramp(start, b, size, max(1, self._day_blocks)) if growing else [(start, size)],
         )
         event.peak = abs(event.now)
         self.events.append(event)
@@ -154,6 +172,14 @@ class Ledger:
             return True
         return abs(by) < 0.5 * abs(e.now) and (at < e.revised or self._growing(e, at))
 
+    def _creeps(self, e: Event, at: int, by: float) -> bool:
+        """Whether a rise that days show is the event's own: it began within the longest length of when the
+        event's size was last set, or is no larger than the event has been and comes before the baseline
+        knows it."""
+        if at - e.track[-1][0] <= max(LENGTHS) * self._day_blocks:
+            return True
+        return not e.fast and abs(by) <= e.peak and at - e.detected <= self.window_blocks
+
     def _growing(self, e: Event, at: int) -> bool:
         """Whether an event has grown by a quarter within the five days before a block."""
         then = max(e.start, at - 5 * self._day_blocks)
@@ -188,17 +214,31 @@ class Ledger:
                 out[e.area] += e.now
         return out
 
-    def go_on(self, typical: Floats) -> None:
-        """Take the block that has just ended into account. typical (S,): usual noise of a slot [m3/s]."""
+    def go_on(self, typical: Floats, remaining: Floats) -> None:
+        """Take the block that has just ended into account.
+
+        typical (S,): usual noise of a slot [m3/s]; remaining (S,): what days show beyond what is known
+        [m3/s], NaN but once a day.
+        """
         active = [e for e in self.events if e.end is None]
         youngest = {e.area: e for e in active}
         for e in active:
             if e.doubt is not None:
                 self._weigh(e, e.doubt)
             elif e.detected < self.record.blocks - 1 and e is youngest[e.area]:
-                self._follow(e, float(typical[e.area]))
+                if e.fast:
+                    self._follow(e, float(typical[e.area]))
+                elif math.isfinite(remaining[e.area]):
+                    self._follow_days(e, float(remaining[e.area]))
             if e.end is None and e.doubt is None:
                 self._note(e)
+
+    def _lessen(self, e: Event, since: int, by: float) -> None:
+        """An event is smaller by so much [m3/s], or over."""
+        if (e.now + by) / e.now < 0.3:
+            self._end(e, since)
+        else:
+            self._set(e, since, e.now + by)
 
     def _weigh(self, e: Event, since: int) -> None:
         """An event whose excess has fallen is over, smaller, or after all still there.
@@ -245,6 +285,16 @@ class Ledger:
             scales = record.block["scale"][a:b, e.area]
             self._end(e, a + change_point(fall / scales, 0, -e.side).start)
 
+    def _follow_days(self, e: Event, remaining: float) -> None:
+        """The same of an event that days have shown, which single hours do not show as well."""
+        b = self.record.blocks
+        if b - e.detected > SETTLE_DAYS * self._day_blocks and not self._growing(e, b):
+            return
+        bound = 0.5 * abs(e.now)
+        flow = e.now + DAYS_GAIN * min(max(remaining, -bound), bound)
+        e.track.append((b, flow))
+        e.peak = max(e.peak, abs(flow))
+
     def _set(self, e: Event, start: int, flow: float) -> None:
         """The event has another size from ``start`` on."""
         b, start = self.record.blocks, max(start, e.start)
@@ -280,7 +330,7 @@ class Ledger:
             return
         w = min(n, max(1, int(self.options.window_s / record.block_s)))
         recent = excess[-w:] if finite[-w:].any() else excess[finite][-w:]
-        e.flow = float(np.nanmean(recent))
+        e.flow = float(np.nanmean(recent)) if e.fast else e.now
         # The baseline itself is known only as well as the days it is made of allow.
         widen = np.sqrt(1.0 + 2.0 / max(e.days_known, 1))
         scale = record.block["scale"][e.start : last, e.area]
@@ -292,6 +342,9 @@ class Ledger:
         e.confidence = confidence(
             mean, widen * e.spread_of(n) / min(1.0, e.single / CALMEST), n * record.block_s
         )
+        if not e.fast:  # days have shown more than hours do: so rare was that, by heavy tails
+            chance = e.statistic**-FREEDOM / (self.options.years * PARTS[-1])
+            e.confidence = max(e.confidence, 1.0 - min(1.0, chance))
 
     def _note(self, e: Event) -> None:
         """Keep the size for working out the place: hourly for a day from detection, then daily.

@@ -33,8 +33,9 @@ TESTS, SLOW_TESTS = 150, 4
 """Windows overlap and are of several lengths: so many times the tests that windows of one length, end to end,
 would be, tested at each block, or once a day."""
 
-PARTS = 3
-"""Bursts, excesses of up to two days, and longer ones share the false alarms that are allowed."""
+PARTS = (4.0, 4.0, 2.0)
+"""Bursts, excesses of up to two days, and longer ones share the false alarms that are allowed: one in so many
+is of each. Half is for the longer ones, as what they find would run unseen for longest."""
 
 CELL_DAYS = 5
 """How wild an area is in the tail is told by the highest of its tests in each so many days; what is further
@@ -50,27 +51,26 @@ WILDEST = 1.5
 """No disturbance counts for more than so many times the limit of its time."""
 
 
-def normal_limits(seconds: Floats, years: float) -> Floats:
-    """Deviations that windows of (L,) seconds exceed once in ``PARTS`` times ``years`` by normal noise
-    [-]."""
-    return np.asarray(norm.isf(np.minimum(0.4, seconds / (YEAR_S * years * PARTS * TESTS))))
+def normal_limits(seconds: Floats, years: Floats) -> Floats:
+    """Deviations that windows of (L,) seconds exceed once in so many years by normal noise [-]."""
+    return np.asarray(norm.isf(np.minimum(0.4, seconds / (YEAR_S * years * TESTS))))
 
 
 def heavy_limits(seconds: Floats, years: float) -> Floats:
     """The same by noise with the tails of Student's distribution, in units of its ``TAIL`` quantile by which
     ``deviation`` judges."""
     unit = t.isf(0.5 - 0.5 * TAIL, FREEDOM) / norm.isf(0.5 - 0.5 * TAIL)
-    return np.asarray(t.isf(np.minimum(0.4, seconds / (YEAR_S * years * PARTS * SLOW_TESTS)), FREEDOM) / unit)
+    return np.asarray(t.isf(np.minimum(0.4, seconds / (YEAR_S * years * SLOW_TESTS)), FREEDOM) / unit)
 
 
-def own_margin(peak: NDArray[np.floating[Any]], years: float) -> Floats:
+def own_margin(peak: NDArray[np.floating[Any]], years: Floats) -> Floats:
     """By how much limits must exceed those for normal noise, (G, S), from the tail of the tests in a past.
 
     peak (n, c, G, S): tests in n cells of c blocks, as shares of the limits for normal noise; NaN where
     nothing was tested. Peaks over threshold with an exponential tail (Pickands 1975, Annals of Statistics 3;
     Coles 2001, An Introduction to Statistical Modeling of Extreme Values, ch. 4): of n cells' maxima, those
     of both sides, the K highest exceed u by b on average, so that k exceed u + b log(K / k). Wanted is k of
-    one side in ``PARTS`` times ``years`` years. Never below 1.
+    one side in ``years``, (G,) of each group. Never below 1.
     """
     if not len(peak):
         return np.ones(peak.shape[2:])
@@ -79,13 +79,18 @@ def own_margin(peak: NDArray[np.floating[Any]], years: float) -> Floats:
     n = known.any(axis=1).sum(axis=0)
     high = np.maximum(3, n // 6)
     u = np.take_along_axis(top, np.minimum(high, len(top) - 1)[None], axis=0)[0]
-    wanted = 2.0 * n * CELL_DAYS * 86400 / YEAR_S / (years * PARTS)
+    wanted = 2.0 * n * CELL_DAYS * 86400 / YEAR_S / years[:, None]
     with np.errstate(invalid="ignore", divide="ignore"):
         counted = np.arange(len(top))[:, None, None] < high
         above = np.where(counted, top - u, 0.0).sum(axis=0) / high
         own = u + above * np.log(high / wanted)
         mixed = (n * own + PRIOR_CELLS) / (n + PRIOR_CELLS)
     return np.where((n >= 6) & np.isfinite(mixed), np.maximum(1.0, mixed), 1.0)
+
+
+def caution(days: Ints) -> Floats:
+    """By how much limits are wider while only so many days are known [-]."""
+    return np.asarray(1.0 + 4000.0 / np.maximum(days, 7) ** 3)
 
 
 def deviation(values: Floats) -> tuple[Floats, Ints]:

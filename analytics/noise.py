@@ -24,6 +24,15 @@ def nanmedian(values: Floats, axis: int = 0) -> Floats:
     return result
 
 
+def median_known(values: Floats, axis: int = 0) -> Floats:
+    """Median along ``axis`` without NaN, NaN where there is nothing; by sorting, which is faster."""
+    ordered = np.sort(values, axis=axis)
+    n = np.expand_dims(np.isfinite(values).sum(axis=axis), axis)
+    low = np.take_along_axis(ordered, np.maximum(n - 1, 0) // 2, axis=axis)
+    high = np.take_along_axis(ordered, np.minimum(n // 2, values.shape[axis] - 1), axis=axis)
+    return np.asarray(np.squeeze(0.5 * (low + np.where(n % 2 == 1, low, high)), axis))
+
+
 def robust_scale(values: Floats, *, tail: bool = False) -> Floats:
     """Standard deviation of zero-mean noise, (T, ...) -> (...), from the median of its size.
 

@@ -30,11 +30,14 @@ class Record:
     row: per step (T, S) [m3/s] inflow, expected, scale, residual. block: per block (H, S) residual, scale
     [m3/s], known (flow of known events) [m3/s], common (what areas have in common), level (of the rest, the
     week before) [m3/s], peak and statistic (of tests) [-]. measured (H, L, S): excess of each of L lengths,
-    as ``scan`` says. row_of (D, J): row of each slot of each day, -1 where there is none; number, weekday
-    (D,); levels (D + 1, S) [-], offsets (D, S) [m3/s].
+    as ``scan`` says. readings (D, K, S): of each day, and shown (D, 2, L', S): excess over each of L' lengths
+    at its dawn, with and without what is known, as ``slow`` says [m3/s]. row_of (D, J): row of each slot of
+    each day, -1 where there is none; number, weekday (D,); levels (D + 1, S) [-], offsets (D, S) [m3/s].
     """
 
-    def __init__(self, areas: int, step_s: int, lengths: int = 0, groups: int = 0) -> None:
+    def __init__(
+        self, areas: int, step_s: int, lengths: int = 0, groups: int = 0, readings: int = 0, shown: int = 0
+    ) -> None:
         self.areas, self.step_s = areas, step_s
         self.slots = 86400 // step_s
         self.per_block = max(1, BLOCK_S // step_s)
@@ -47,6 +50,8 @@ class Record:
         self.row_of = np.full((0, self.slots), -1, np.int64)
         self.number = np.zeros(0, np.int64)
         self.weekday = np.zeros(0, np.int64)
+        self.readings = np.full((0, readings, areas), np.nan)
+        self.shown = np.full((0, 2, shown, areas), np.nan)
         self.levels = np.ones((1, areas))
         self.offsets = np.full((0, areas), np.nan)
 
@@ -67,16 +72,21 @@ class Record:
             self.row_of = np.concatenate([self.row_of, np.full((more, self.slots), -1, np.int64)])
             self.number = np.concatenate([self.number, np.zeros(more, np.int64)])
             self.weekday = np.concatenate([self.weekday, np.zeros(more, np.int64)])
+            nothing = np.full((more, *self.readings.shape[1:]), np.nan)
+            self.readings = np.concatenate([self.readings, nothing])
+            nothing = np.full((more, *self.shown.shape[1:]), np.nan)
+            self.shown = np.concatenate([self.shown, nothing])
             self.levels = np.concatenate([self.levels, np.ones((more, self.areas))])
             self.offsets = np.concatenate([self.offsets, np.full((more, self.areas), np.nan)])
         self.row_of[d] = -1
         self.number[d], self.weekday[d] = number, weekday
-        self.offsets[d] = np.nan
+        self.offsets[d] = self.readings[d] = self.shown[d] = np.nan
         self.days = d + 1
 
     def columns(self, which: Ints) -> Record:
         """A copy with areas ``which`` (n,), in that order; an area may occur more than once."""
-        out = Record(len(which), self.step_s, self.measured.shape[1], self.peak.shape[1])
+        kept = (self.measured, self.peak, self.readings, self.shown)
+        out = Record(len(which), self.step_s, *(a.shape[-2] for a in kept))
         out.rows, out.blocks, out.days = self.rows, self.blocks, self.days
         out.row = {name: a[: self.rows, which] for name, a in self.row.items()}
         out.block = {name: a[: self.blocks, which] for name, a in self.block.items()}
@@ -85,6 +95,7 @@ class Record:
         out.row_of = self.row_of.copy()
         out.number, out.weekday = self.number.copy(), self.weekday.copy()
         out.levels, out.offsets = self.levels[:, which], self.offsets[:, which]
+        out.readings, out.shown = self.readings[..., which], self.shown[..., which]
         return out
 
     def past(self, name: str, first: int, last: int, *, clean: bool = False) -> Floats:

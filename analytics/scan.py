@@ -12,10 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics import slow
 from analytics.limits import (
     CELL_DAYS,
     CELLS,
+    PARTS,
     WILDEST,
+    caution,
     deviation,
     heavy_limits,
     normal_limits,
@@ -24,7 +27,6 @@ from analytics.limits import (
 from analytics.neighbours import Common, candidates_of, choose_peers, common_part, learn_common
 from analytics.options import Options
 from analytics.record import Record, mean_or_zero
-from analytics.slow import BEFORE, DAYS, NIGHTS, dawn_slot, excess_of, lowest_hours
 from analytics.windows import BIN_S, Bank, Sums, bins_of, geometry, learn, level_of, measure, put, running
 
 Floats = NDArray[np.float64]
@@ -61,6 +63,7 @@ class State(NamedTuple):
     bank: Bank | None
     common: Common | None
     spread: Floats
+    falls: Floats
     level: Floats
     margin: Floats
     share: Floats
@@ -71,7 +74,9 @@ class State(NamedTuple):
 
 class Alarm(NamedTuple):
     """A test that has alarmed: area, side (+1, -1), share of its limit, earliest block of the change to look
-    at, whether within two days (``fast``), and the level that it was compared with [m3/s]."""
+    at, whether within two days (``fast``), and the level that it was compared with [m3/s]. What longer ones
+    have found is told by days, as single hours do not show it as well: it began in block ``earliest`` and is
+    of this ``size`` [m3/s], ``growing`` or not."""
 
     area: int
     side: int
@@ -79,6 +84,8 @@ class Alarm(NamedTuple):
     earliest: int
     fast: bool
     level: float
+    size: float | None = None
+    growing: bool = False
 
 
 class Scan:
@@ -92,17 +99,20 @@ class Scan:
         self.real = record.areas if real is None else real
         self.stands_for = np.arange(record.areas) if stands_for is None else stands_for
         geo = self.geo
-        self.lengths = np.concatenate([geo.blocks, np.array(DAYS + NIGHTS) * geo.per_day])
-        self.short, self.nights = len(geo.windows), len(geo.windows) + len(DAYS)
+        self.lengths = np.concatenate([geo.blocks, np.array(slow.LENGTHS) * geo.per_day])
+        self.short = len(geo.windows)
         seconds = np.asarray(self.lengths * record.block_s, np.float64)
         fast = np.arange(len(self.lengths)) < self.short
-        self.limits = np.where(
-            fast, normal_limits(seconds, options.years), heavy_limits(seconds, options.years)
-        )
         self.burst = fast & (seconds <= BURST_S)
         self.group = np.where(self.burst[: self.short], 0, 1)
-        self._quarter = max(1, geo.per_day // 4)
-        self._dawn = dawn_slot(record.slots)
+        self.years = options.years * np.array(PARTS)  # between false alarms of each kind
+        self.limits = np.concatenate(
+            [
+                normal_limits(seconds[: self.short], self.years[self.group]),
+                heavy_limits(seconds[self.short :], self.years[-1]),
+            ]
+        )
+        self._day = slow.layout(record.slots)
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -110,9 +120,11 @@ class Scan:
         self.bank: Bank | None = None
         self.common: Common | None = None
         self.spread = np.full((self.windows, areas), np.nan)
+        self.falls = np.full((len(slow.LENGTHS), areas), np.nan)  # of falls that days show
         self.level = np.full(areas, np.nan)
         self.margin = np.ones((GROUPS, areas))
         self.share = np.zeros((2, areas))
+        self.dawn: slow.Dawn | None = None
         self.told = np.full((2, areas), -(10**9), np.int64)
         self.since = np.full(areas, -1, np.int64)  # day of an area's first weights
         self.anew = np.full((self.short, areas), np.nan)
@@ -122,6 +134,14 @@ class Scan:
         """Number of lengths."""
         return len(self.lengths)
 
+    @property
+    def remaining(self) -> Floats:
+        """What the last days show beyond what is known (S,) [m3/s], NaN but at a dawn."""
+        if self.dawn is None:
+            return np.full(self.record.areas, np.nan)
+        remaining: Floats = self.dawn.excess[slow.LENGTHS.index(slow.CHANGE_D)]
+        return remaining
+
     # -- keeping and going back --------------------------------------------------------------------
 
     def state(self) -> State:
@@ -129,6 +149,7 @@ class Scan:
             self.bank,
             self.common,
             self.spread,
+            self.falls,
             self.level,
             self.margin,
             self.share.copy(),
@@ -138,7 +159,7 @@ class Scan:
         )
 
     def go_back(self, s: State) -> None:
-        self.bank, self.common, self.spread = s.bank, s.common, s.spread
+        self.bank, self.common, self.spread, self.falls = s.bank, s.common, s.spread, s.falls
         self.since, self.anew = s.since, s.anew
         self.level, self.margin = s.level, s.margin
         self.share, self.told = s.share.copy(), s.told.copy()
@@ -152,6 +173,7 @@ class Scan:
             out.common = Common(self.common.peers[which], self.common.factor[:, which])
         out.spread, out.since, out.anew = self.spread[:, which], self.since[which], self.anew[:, which]
         out.level, out.margin = self.level[which], self.margin[:, which]
+        out.falls = self.falls[:, which]
         out.share, out.told = self.share[:, which], self.told[:, which]
         return out
 
@@ -206,6 +228,7 @@ class Scan:
             self.anew = self.anew.copy()
             self.anew[:, columns] = self._measured_anew(past, part)
         self.spread = self._spread()
+        self.falls = self._slow_spread(-1)
         self.margin = self._margin()
         self.see_level()
 
@@ -271,27 +294,36 @@ class Scan:
         out = np.full((self.windows, record.areas), np.nan)
         begun = a + geo.per_phase - 1 - a % geo.per_phase
         hourly = np.arange(begun, b, geo.per_phase)
-        short, count = deviation(self._unmasked(hourly, slice(None, self.short)))
+        short, count = deviation(self._unmasked(hourly))
         few = count < FEW_DAYS * geo.phases * 3 // 4
         out[: self.short] = np.fmax(np.where(few, np.fmax(short, self.anew), short), LEAST)
-        begun = a + self._quarter - 1 - a % self._quarter
-        quarters = np.arange(begun, b, self._quarter)
-        days, count = deviation(self._unmasked(quarters, slice(self.short, self.nights)))
-        out[self.short : self.nights] = np.where(count >= 3 * FEW_DAYS, days, np.nan)
-        dawns = self._dawns(max(0, record.days - 1 - self.options.weeks * 7), record.days - 1)
-        out[self.nights :] = deviation(self._unmasked(dawns, slice(self.nights, None)))[0]
+        out[self.short :] = self._slow_spread(1)
         return out
 
-    def _dawns(self, first: int, last: int) -> Ints:
-        """Blocks that end the nights of days [first, last), of those that have one."""
-        row = self.record.row_of[first:last, self._dawn]
-        return np.asarray(row[row >= 0] // self.record.per_block)
+    def _slow_spread(self, side: int) -> Floats:
+        """The same of long ones alone, as rises (side 1) or falls (-1) are judged by, (L, S) [m3/s].
 
-    def _unmasked(self, block: Ints, lengths: slice) -> Floats:
-        """Estimates of some lengths in blocks (N,), (N, L, S), without those above zero in the last days that
-        no alarm has told of."""
+        Rises by what days showed with what was known: who has been surprised is to be more careful. Falls
+        by what they showed without, or a leak that ends would hide behind itself. Where there are few dawns
+        yet, they are taken wider, as all limits are.
+        """
+        record = self.record
+        last = record.days - 1
+        first = max(0, last - self.options.weeks * 7)
+        out = record.shown[first:last, 0 if side > 0 else 1].copy()
+        dawn = record.row_of[first:last, self._day.dawn] // record.per_block
+        untold = dawn[:, None] > self.told[0 if side > 0 else 1]
+        untold[: max(0, len(untold) - MASKED_DAYS)] = False
+        out[(side * out > 0) & untold[:, None, :]] = np.nan
+        spread, count = deviation(out)
+        usual = np.array(self.options.weeks * 7 - MASKED_DAYS)
+        return np.asarray(spread * np.maximum(1.0, caution(count) / caution(usual)))
+
+    def _unmasked(self, block: Ints) -> Floats:
+        """Short estimates in blocks (N,), (N, L, S), without those above zero in the last days that no alarm
+        has told of."""
         recent = np.flatnonzero(block >= self.record.blocks - MASKED_DAYS * self.geo.per_day)
-        out = self.record.measured[block, lengths].astype(np.float64)
+        out = self.record.measured[block].astype(np.float64)
         untold = block[recent, None] > self.told[0]
         part = out[recent]
         part[(part > 0) & untold[:, None, :]] = np.nan
@@ -304,7 +336,7 @@ class Scan:
         last = self.record.blocks // cell
         first = max(0, last - CELLS)
         peak = self.record.peak[first * cell : last * cell]
-        return own_margin(peak.reshape(last - first, cell, *peak.shape[1:]), self.options.years)
+        return own_margin(peak.reshape(last - first, cell, *peak.shape[1:]), self.years[:GROUPS])
 
     # -- each block --------------------------------------------------------------------------------
 
@@ -324,39 +356,47 @@ class Scan:
     def _phase(self, slot: int) -> int:
         return slot * self.geo.phases // self.record.slots
 
-    def look(self, slot: int, caution: Floats, runs: Ints, confirm: int) -> list[Alarm]:
-        """Test the block that has just been closed. slot: its last of the day; caution (S,): by how much
+    def look(self, slot: int, widened: Floats, runs: Ints, confirm: int) -> list[Alarm]:
+        """Test the block that has just been closed. slot: its last of the day; widened (S,): by how much
         limits are wider; runs (2, S): blocks in a row beyond one deviation, of which short windows need
         ``confirm``."""
-        record, geo, bank = self.record, self.geo, self.bank
+        record, bank = self.record, self.bank
         b = record.blocks
         if bank is None:
             return []
-        q, before = self._estimates(slot, bank)
-        limit = self.spread * self.limits[:, None] * caution
+        q = self._estimates(slot, bank)
+        limit = self.spread * self.limits[:, None] * widened
         limit[: self.short] *= self.margin[self.group]
         most = np.where(np.isfinite(limit), limit, np.inf)
-        record.measured[b - 1] = np.clip(q, -most, most)
+        record.measured[b - 1] = np.clip(q, -most, most)[: self.short]
+        if self.dawn is not None:
+            shown, far = np.stack([self.dawn.all, self.dawn.excess]), most[self.short :]
+            record.shown[record.days - 1] = np.clip(shown, -far, far)
         with np.errstate(invalid="ignore", divide="ignore"):
             z = q / limit
+            fallen = -z
+            fallen[self.short :] *= self.spread[self.short :] / self.falls
         z, tested = np.where(np.isfinite(z), z, 0.0), np.isfinite(z)
+        fallen = np.where(np.isfinite(fallen), fallen, 0.0)
         alarms: list[Alarm] = []
         peak = np.zeros((self.short, record.areas))
         for side in (0, 1):
-            z_side = z if side == 0 else -z
+            z_side = z if side == 0 else fallen
             lasting = np.where(self.burst[:, None] & (runs[side] < confirm), 0.0, z_side)
             peak = np.maximum(peak, lasting[: self.short])
             z_side = np.maximum(lasting, np.minimum(z_side, 0.99))
             best = z_side.argmax(axis=0)
             share = z_side.max(axis=0)
             self.share[side] = share
-            for s in np.flatnonzero((share >= 1.0) & (b - self.told[side] >= confirm)):
+            due = (share >= 1.0) & (b - self.told[side] >= confirm)
+            if side == 1:  # a fall that days show may be the end of what only days have shown
+                shown = z_side[self.short :].max(axis=0) >= 1.0
+                best = np.where(shown, self.short + z_side[self.short :].argmax(axis=0), best)
+                due |= shown
+            for s in np.flatnonzero(due):
                 w = int(best[s])
-                length, fast = int(self.lengths[w]), w < self.short
-                against = float(before[w, s]) if w < self.nights else self._level_before(int(s), length)
-                earliest = b - (2 * length if fast else length + geo.per_day) - confirm
                 self.told[side, s] = b
-                alarms.append(Alarm(int(s), 1 - 2 * side, float(share[s]), earliest, fast, against))
+                alarms.append(self._alarm(int(s), side, float(share[s]), w, confirm))
         peak = np.minimum(peak, WILDEST) * self.margin[self.group]
         for g in range(GROUPS):
             mine = np.flatnonzero(self.group == g)
@@ -365,38 +405,37 @@ class Scan:
                 record.peak[b - 1, g] = np.where(known, peak[mine].max(axis=0), np.nan)
         return alarms
 
-    def _estimates(self, slot: int, bank: Bank) -> tuple[Floats, Floats]:
-        """Excess over each length at the end of the last block, short ones by what the weights expect it to
-        stray, and the level that it is compared with (L, S) [m3/s], NaN for nights."""
+    def _alarm(self, area: int, side: int, share: float, w: int, confirm: int) -> Alarm:
+        """What is known of a change that the w-th length has shown."""
+        b, sign, length = self.record.blocks, 1 - 2 * side, int(self.lengths[w])
+        if w < self.short:
+            return Alarm(area, sign, share, b - 2 * length - confirm, True, float(self.level[area]))
+        assert self.dawn is not None
+        change = slow.change_of(self.dawn, area, sign)
+        if change is None:
+            earliest = b - length - self.geo.per_day - confirm
+            return Alarm(area, sign, share, earliest, False, self._level_before(area, length))
+        blocks = change.days * self.geo.per_day
+        level = self._level_before(area, blocks)
+        return Alarm(area, sign, share, b - blocks, False, level, change.size, change.growing)
+
+    def _estimates(self, slot: int, bank: Bank) -> Floats:
+        """Excess over each length at the end of the last block (L, S), short ones by what the weights expect
+        it to stray [-], long ones [m3/s] at dawn only."""
         record, geo, b = self.record, self.geo, self.record.blocks
         q = np.full((self.windows, record.areas), np.nan)
-        before = np.full((self.windows, record.areas), np.nan)
         phase = self._phase(slot)
+        self.dawn = None
         base = max(0, b - geo.span)
         y = bins_of(self._sums(base, b), np.array([b - base]), geo.edges)[0] - self.level
         q[: self.short] = measure(y, bank.weight[phase], geo) / bank.sigma[phase]
-        before[: self.short] = self.level
-        if b % self._quarter == 0:
-            days = slice(self.short, self.nights)
-            q[days], before[days] = excess_of(self._days(bank.day[phase]), DAYS)
-        if slot == self._dawn:
-            q[self.nights :] = excess_of(lowest_hours(record), NIGHTS)[0]
-        return q, before
-
-    def _days(self, weight: Floats) -> Floats:
-        """Excess of whole days up to now, newest first (N, S) [m3/s]. weight (B, S): of a day's bins."""
-        geo, b = self.geo, self.record.blocks
-        days = max(DAYS) + BEFORE
-        ends = b - geo.per_day * np.arange(days)
-        base = max(0, b - geo.per_day * (days + 1))
-        y = bins_of(self._sums(base, b), np.maximum(ends - base, 0), geo.edges[-len(weight) - 1 :])
-        known = np.isfinite(y)
-        have = np.where(known, weight, 0.0).sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            o = np.where(known, y * weight, 0.0).sum(axis=1) / have
-        return np.where(have > 0.6, o, np.nan)
+        if slot == self._day.dawn:
+            peers = None if self.common is None else self.common.peers
+            self.dawn = slow.at_dawn(record, peers, self.options.weeks * 7)
+            q[self.short :] = self.dawn.excess
+        return q
 
     def _level_before(self, area: int, length: int) -> float:
         """Mean residual of an area [m3/s] in the days before the last ``length`` blocks."""
-        b, days = self.record.blocks, BEFORE * self.geo.per_day
+        b, days = self.record.blocks, slow.BEFORE * self.geo.per_day
         return mean_or_zero(self.record.clean(area, max(0, b - length - days), max(0, b - length)))

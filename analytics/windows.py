@@ -17,6 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.noise import median_known
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -48,14 +50,12 @@ NUGGET = 0.05
 
 class Geometry(NamedTuple):
     """edges (B + 1,): blocks before now at which bins begin, oldest first, 0 last; windows: lengths in bins
-    from the last, ascending; per_day: blocks of a day; per_phase: blocks of one time of day (phase);
-    day_bins: bins of the last day."""
+    from the last, ascending; per_day: blocks of a day; per_phase: blocks of one time of day (phase)."""
 
     edges: Ints
     windows: tuple[int, ...]
     per_day: int
     per_phase: int
-    day_bins: int
 
     @property
     def phases(self) -> int:
@@ -94,8 +94,7 @@ def geometry(block_s: int) -> Geometry:
     per_day = 86400 // block_s
     wanted = [max(1, h * 3600 // block_s) for h in WINDOWS_H]
     windows = sorted({int(np.searchsorted(edges, w)) for w in wanted if w <= edges[-1]} | {1})
-    day_bins = int(np.searchsorted(edges, per_day))
-    return Geometry(np.array(edges[::-1]), tuple(windows), per_day, max(1, 3600 // block_s), day_bins)
+    return Geometry(np.array(edges[::-1]), tuple(windows), per_day, max(1, 3600 // block_s))
 
 
 class Sums(NamedTuple):
@@ -142,21 +141,19 @@ def level_of(sums: Sums, ends: Ints, geo: Geometry) -> Floats:
 
 class Bank(NamedTuple):
     """Weights of all times of day. weight (P, L, B, S): of bins for each window; sigma (P, L, S) [m3/s]:
-    deviation of the estimate by the model, NaN where nothing is known; day (P, B', S): of the last day's
-    bins, for the day's excess without regard to the days before."""
+    deviation of the estimate by the model, NaN where nothing is known."""
 
     weight: Floats
     sigma: Floats
-    day: Floats
 
 
 def learn(past: Floats, geo: Geometry) -> Bank:
     """Weights from bins of past days (D, P, B, S), levels taken off; NaN where unknown."""
-    _, phases, bins, areas = past.shape
+    bins = past.shape[2]
     z = np.ascontiguousarray(past.transpose(1, 3, 0, 2))  # P, S, D, B
     known = np.isfinite(z)
     n = known.sum(2)  # P, S, B
-    size = 1.4826 * _median(np.where(known, np.abs(z), np.nan), axis=2)
+    size = 1.4826 * median_known(np.where(known, np.abs(z), np.nan), axis=2)
     own = np.where(n > 0, size, 0.0) ** 2
     pooled = (n * own).sum((0, 2)) / np.maximum(n.sum((0, 2)), 1)  # S
     nothing = ~(pooled > 0)
@@ -183,12 +180,8 @@ def learn(past: Floats, geo: Geometry) -> Bank:
     front = np.matmul(inside, inverse)  # P, S, L, B
     power_of = np.einsum("pslb,lb->psl", front, inside)
     weight = (front / power_of[..., None]).transpose(0, 2, 3, 1)
-    k = geo.day_bins
-    last = (correlation * sd[..., :, None] * sd[..., None, :])[..., -k:, -k:]
-    day = np.linalg.solve(last, np.ones((phases, areas, k, 1)))[..., 0]
-    day = (day / day.sum(-1, keepdims=True)).transpose(0, 2, 1)
     sigma = (1.0 / np.sqrt(power_of)).transpose(0, 2, 1)
-    return Bank(weight, np.where(nothing, np.nan, sigma), day)
+    return Bank(weight, np.where(nothing, np.nan, sigma))
 
 
 def put(bank: Bank | None, part: Bank, columns: Ints, areas: int) -> Bank:
@@ -229,14 +222,3 @@ def measure(y: Floats, weight: Floats, geo: Geometry) -> Floats:
         with np.errstate(invalid="ignore", divide="ignore"):
             q[i] = np.where(enough, q[i] / have, np.nan)
     return q
-
-
-def _median(values: Floats, axis: int) -> Floats:
-    """Median without NaN along an axis, NaN where there is nothing; by sorting, faster than nanmedian."""
-    ordered = np.sort(values, axis=axis)
-    n = np.isfinite(values).sum(axis=axis)
-    low = np.take_along_axis(ordered, np.expand_dims(np.maximum(n - 1, 0) // 2, axis), axis)
-    high = np.take_along_axis(ordered, np.expand_dims(n // 2, axis).clip(max=values.shape[axis] - 1), axis)
-    middle = 0.5 * (low + np.where(np.expand_dims(n, axis) % 2 == 1, low, high))
-    out: Floats = np.squeeze(middle, axis)
-    return out

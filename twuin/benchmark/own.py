@@ -17,7 +17,7 @@ from twuin.benchmark.trials import HORIZON_D, QUIET_H, Period, Trials
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-KNOB = (1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
+KNOB = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0, 5.0)
 """Values of ``Options.years`` that are swept, from keen to calm."""
 
 LOOK_D = (1, 2, 3, 5, 8, 12, 20, HORIZON_D + 2)

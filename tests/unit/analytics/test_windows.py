@@ -16,7 +16,6 @@ def test_bins_and_windows_fit_each_other_for_any_block(block_s: int) -> None:
     assert geo.edges[0] * block_s >= 48 * 3600
     assert len(set(geo.windows)) == len(geo.windows)
     assert list(geo.blocks) == [geo.lengths[-n:].sum() for n in geo.windows]
-    assert geo.lengths[-geo.day_bins :].sum() * block_s == 86400
 
 
 def test_running_sums_give_the_means_that_a_loop_gives() -> None:
