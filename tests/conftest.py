@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
-from collections.abc import Callable
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -78,3 +82,113 @@ def free_port() -> Callable[[], int]:
         return port
 
     return take
+
+
+class Server:
+    """A server on loopback in a folder of its own, which can be killed, stopped and started again.
+
+    command: what to run. url: where it answers. ready: the path that answers 2xx once it is up.
+    """
+
+    def __init__(self, command: list[str], url: str, ready: str, log: Path) -> None:
+        self.command, self.url, self._ready, self._log = command, url, ready, log
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Run it, and wait until it answers."""
+        assert self.process is None
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        give_up = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(self.url + self._ready, timeout=5):
+                    return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > give_up:
+                    said = self._log.read_text(errors="replace")[-2000:]
+                    pytest.fail(f"{self.command[0]} does not answer at {self.url}: {said}", pytrace=False)
+                time.sleep(0.02)
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """Send it a signal that ends it (SIGKILL: at once), and wait."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        process.send_signal(number)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _take_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port: int = s.getsockname()[1]
+        return port
+
+
+INFLUXDB_CONF = """
+reporting-disabled = true
+bind-address = "127.0.0.1:{rpc}"
+[meta]
+  dir = "{folder}/meta"
+[data]
+  dir = "{folder}/data"
+  wal-dir = "{folder}/wal"
+  query-log-enabled = false
+[monitor]
+  store-enabled = false
+[http]
+  bind-address = "127.0.0.1:{port}"
+  log-enabled = false
+  auth-enabled = {auth}
+"""
+
+
+@pytest.fixture(scope="session")
+def new_influxdb() -> Iterator[Callable[..., Server]]:
+    """Starts Debian's InfluxDB 1.6 in a folder; ``auth=True``: with users and passwords."""
+    binary = _program("influxd")
+    started: list[Server] = []
+
+    def start(folder: Path, *, auth: bool = False) -> Server:
+        port, rpc = _take_port(), _take_port()
+        conf = folder / "influxdb.conf"
+        conf.write_text(
+            INFLUXDB_CONF.format(folder=folder, port=port, rpc=rpc, auth="true" if auth else "false")
+        )
+        command = [binary, "-config", str(conf)]
+        server = Server(command, f"http://127.0.0.1:{port}", "/ping", folder / "influxd.log")
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.end()
+
+
+@pytest.fixture(scope="session")
+def influxdb(new_influxdb: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """One InfluxDB 1.6 for all tests that do not harm it: each takes a database of its own."""
+    return new_influxdb(tmp_path_factory.mktemp("influxdb"))
+
+
+@pytest.fixture(scope="session")
+def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Debian's VictoriaMetrics, for the write path of InfluxDB 2."""
+    folder, port = tmp_path_factory.mktemp("victoria"), _take_port()
+    command = [
+        _program("victoria-metrics"),
+        f"-storageDataPath={folder / 'data'}",
+        f"-httpListenAddr=127.0.0.1:{port}",
+        "-retentionPeriod=100y",
+        "-search.latencyOffset=0s",
+    ]
+    server = Server(command, f"http://127.0.0.1:{port}", "/health", folder / "victoria.log")
+    server.start()
+    yield server
+    server.end(signal.SIGINT)

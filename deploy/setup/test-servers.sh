@@ -13,6 +13,8 @@ command -v chromium >/dev/null 2>&1 || missing="$missing chromium fonts-dejavu-c
 # Playwright's own driver needs it.
 ldconfig -p | grep -q libatomic.so.1 || missing="$missing libatomic1"
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
+command -v influxd >/dev/null 2>&1 || missing="$missing influxdb"
+command -v victoria-metrics >/dev/null 2>&1 || missing="$missing victoria-metrics"
 command -v docker-compose >/dev/null 2>&1 || missing="$missing docker-compose"
 # shellcheck disable=SC2086
 [ -z "$missing" ] || apt_install $missing
