@@ -13,6 +13,7 @@ from ingest.mapping import Mapping
 from ingest.order import in_time_order, pieces
 from ingest.reasons import Reason
 from ingest.rejected import Rejected, RejectedLog
+from ingest.stats import plus
 from waterworks.clocks import WallClock
 from waterworks.ports import ReadingStore
 from waterworks.reading import Quality
@@ -30,8 +31,10 @@ Progress = Callable[[float], None]
 
 @dataclass
 class BackfillReport:
-    """What became of the files' cells: read = stored + duplicates + replaced + empty + rejected.
+    """What became of the files' cells: read = stored + duplicates + replaced + expired + empty + rejected.
 
+    duplicates, replaced: None where the store does not tell (``stored`` counts them too). expired: readings
+    older than what the store keeps.
     flagged: stored, but outside of the sensor's believable range. out_of_order: rows with an earlier time
     than a row above them (stored all the same). first, last: times of the readings [UTC].
     """
@@ -39,8 +42,9 @@ class BackfillReport:
     files: list[Path]
     read: int = 0
     stored: int = 0
-    duplicates: int = 0
-    replaced: int = 0
+    duplicates: int | None = 0
+    replaced: int | None = 0
+    expired: int = 0
     empty: int = 0
     flagged: int = 0
     out_of_order: int = 0
@@ -81,8 +85,9 @@ def backfill(
             for batch in pieces(merged, COMMIT_READINGS):
                 result = store.append(batch)
                 report.stored += result.stored
-                report.duplicates += result.duplicates
-                report.replaced += result.replaced
+                report.duplicates = plus(report.duplicates, result.duplicates)
+                report.replaced = plus(report.replaced, result.replaced)
+                report.expired += result.expired
                 report.flagged += int(np.count_nonzero(batch.quality & int(Quality.OUT_OF_RANGE)))
             report.first = merged.time[0] if report.first is None else min(report.first, merged.time[0])
             report.last = merged.time[-1] if report.last is None else max(report.last, merged.time[-1])

@@ -115,9 +115,9 @@ class Pipeline:
         if not group.batch_done:
             if len(group.batch):
                 result = self._store.append(group.batch)
-                stats.stored += result.stored
-                stats.duplicates += result.duplicates
-                stats.replaced += result.replaced
+                stats.add(result)
+                if result.expired:
+                    log.warning("%d readings are older than what the store keeps: not stored", result.expired)
             group.batch_done = True
         if not group.rejected_done:
             self._rejected.add(group.rejected)

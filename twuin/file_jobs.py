@@ -64,6 +64,7 @@ def run_backfill(
         "stored": report.stored,
         "duplicates": report.duplicates,
         "replaced": report.replaced,
+        "expired": report.expired,
         "out_of_range": report.flagged,
         **_of_files(report),
     }

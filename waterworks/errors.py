@@ -69,7 +69,7 @@ class StoreError(TwuinError):
 
 
 class StoreUnavailable(TwuinError):
-    """The reading store cannot answer now; nothing was stored, and asking again later may help."""
+    """The reading store cannot answer now; nothing was acknowledged, and asking again later may help."""
 
 
 class BrokerError(TwuinError):

@@ -30,7 +30,10 @@ class ReadingStore(Protocol):
     """
 
     def append(self, batch: ReadingBatch) -> AppendResult:
-        """Store a batch, whole or not at all; when this returns, it is durable.
+        """Store a batch; when this returns, it is durable, and what it changed shows in ``changes``.
+
+        When this raises, nothing was stored, or, in a store without transactions (InfluxDB), perhaps a
+        part of it: appending it again makes it whole.
 
         A reading that is there already changes nothing. One with the same key and another value or
         quality takes the old one's place (the last appended wins); in a batch, the later row wins.
@@ -74,8 +77,9 @@ class ReadingStore(Protocol):
     def changes(self, since: int) -> Changes:
         """What was stored after cursor ``since`` (0: from the beginning), and the cursor to ask from next.
 
-        A batch that changed nothing (all duplicates) does not show. Spans may be wider than what was
-        touched, never narrower.
+        A batch that changed nothing (all duplicates) does not show where the store tells duplicates from
+        new readings. Spans may be wider than what was touched, never narrower, and a change may be told
+        twice, never not at all. What a raised ``append`` left behind shows once that is repeated.
         """
         ...
 

@@ -179,11 +179,16 @@ class Gap(NamedTuple):
 
 
 class AppendResult(NamedTuple):
-    """What became of a batch: its rows are new, known already, or put in the place of a differing value."""
+    """What became of a batch: its rows are new, known already, or put in the place of a differing value.
+
+    duplicates, replaced: None where the store does not tell known rows from new ones; ``stored`` then
+    counts them all. expired: rows older than what the store keeps, which it did not take.
+    """
 
     stored: int
-    duplicates: int
-    replaced: int
+    duplicates: int | None
+    replaced: int | None
+    expired: int = 0
 
 
 class Changes(NamedTuple):

@@ -23,6 +23,9 @@ class Derived(StrEnum):
     NIGHT_FLOW_USUAL = "night_flow_usual"  # 20th percentile of the last seven nights [m3/s], likewise
 
 
+UNIT_OF: dict[Derived, str] = {what: "1" if what is Derived.CUSUM else "m3/s" for what in Derived}
+"""SI unit of each of them."""
+
 PREFIX = "dma:"
 
 

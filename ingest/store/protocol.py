@@ -301,7 +301,7 @@ def unpack_changes(message: SentChanges) -> Changes:
 
 
 def pack_result(result: AppendResult) -> Appended:
-    return Appended(*result)
+    return Appended(result.stored, result.duplicates or 0, result.replaced or 0)  # this store tells them
 
 
 def pack_error(error: StoreError | StoreUnavailable) -> Failed:

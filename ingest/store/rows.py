@@ -112,6 +112,28 @@ def fold(
     return Folded(order[heads], order[last_changed[ends]], n - len(heads) - replaced, replaced)
 
 
+def means(columns: Mapping[str, NDArray[Any]], step_us: int) -> dict[str, NDArray[Any]]:
+    """Means of N rows over bins [k*step, (k+1)*step) since 1970, labelled by their start; flags or-ed.
+
+    columns: as ``pivot`` takes them, and so is what comes back: one row for each sensor and bin.
+    """
+    time = columns["time"].astype(np.int64)
+    bin_ = time - time % step_us  # NumPy's remainder is not negative, before 1970 either
+    sensor = columns["sensor"]
+    order = np.lexsort((time, sensor))
+    s, b = sensor[order], bin_[order]
+    heads = np.flatnonzero(np.r_[True, (s[1:] != s[:-1]) | (b[1:] != b[:-1])]) if len(s) else order
+    if not len(heads):
+        return {name: column[:0] for name, column in columns.items()}
+    counts = np.diff(np.append(heads, len(s)))
+    return {
+        "sensor": s[heads],
+        "time": b[heads].view(TIME_DTYPE),
+        "value": np.add.reduceat(columns["value"][order], heads) / counts,
+        "quality": np.bitwise_or.reduceat(columns["quality"][order], heads),
+    }
+
+
 def pivot(columns: Mapping[str, NDArray[Any]], column_of: NDArray[np.int32], width: int) -> Window:
     """Lay N rows side by side.
 

@@ -99,14 +99,17 @@ class _Figures(Collector):
             rejected.add_metric([reason], count)
         yield rejected
         if stats.running:
-            for name, help, count in (
+            counts: tuple[tuple[str, str, int | None], ...] = (
                 ("twuin_messages", "MQTT messages received by this process", stats.messages),
                 ("twuin_readings_stored", "Readings stored by this process", stats.readings_stored),
                 ("twuin_readings_duplicate", "Readings that were known already", stats.readings_duplicate),
                 ("twuin_readings_replaced", "Readings that took another's place", stats.readings_replaced),
+                ("twuin_readings_expired", "Readings older than what is kept", stats.readings_expired),
                 ("twuin_mqtt_reconnects", "Connections to the broker after the first", stats.reconnects),
-            ):
-                yield CounterMetricFamily(name, help, value=count)
+            )
+            for name, help, number in counts:
+                if number is not None:
+                    yield CounterMetricFamily(name, help, value=number)
             yield GaugeMetricFamily(
                 "twuin_mqtt_connected", "1 while connected to the broker", value=float(stats.connected)
             )

@@ -55,12 +55,15 @@ def backfill(
     if as_json:
         print_json(report)
         return
-    out.print(
-        "{read:,} readings read: {stored:,} stored, {duplicates:,} there already, {replaced:,} corrected, "
-        "{rejected_total:,} rejected, {empty:,} empty cells".format(
-            **report, rejected_total=sum(report["rejected"].values())
-        )
-    )
+    told = [f"{report['stored']:,} stored"]
+    if report["duplicates"] is not None:
+        told.append(f"{report['duplicates']:,} there already")
+    if report["replaced"] is not None:
+        told.append(f"{report['replaced']:,} corrected")
+    if report["expired"]:
+        told.append(f"{report['expired']:,} older than what the store keeps")
+    told += [f"{sum(report['rejected'].values()):,} rejected", f"{report['empty']:,} empty cells"]
+    out.print(f"{report['read']:,} readings read: {', '.join(told)}")
     for reason, number in sorted(report["rejected"].items()):
         out.print(f"  rejected {reason}: {number:,}")
 

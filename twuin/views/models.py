@@ -212,8 +212,9 @@ class IngestStats(Model):
     connected: bool = False
     messages: int = 0
     readings_stored: int = 0
-    readings_duplicate: int = 0
-    readings_replaced: int = 0
+    readings_duplicate: int | None = Field(default=0, description="null: the store counts them as stored")
+    readings_replaced: int | None = Field(default=0, description="Likewise")
+    readings_expired: int = Field(default=0, description="Older than what the store keeps: not stored")
     rejected_here: dict[str, int] = Field(default_factory=dict, description="By reason, by this process")
     messages_unacknowledged: int = 0
     reconnects: int = 0

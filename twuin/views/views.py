@@ -379,6 +379,7 @@ class Views:
             readings_stored=stats.stored,
             readings_duplicate=stats.duplicates,
             readings_replaced=stats.replaced,
+            readings_expired=stats.expired,
             rejected_here=dict(stats.rejected),
             messages_unacknowledged=stats.unacked,
             reconnects=stats.reconnects,

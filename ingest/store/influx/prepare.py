@@ -1,0 +1,138 @@
+"""Makes the databases that Twuin needs in an InfluxDB, where they are missing and we may."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import urllib3
+from influxdb_client import BucketRetentionRules, DBRPCreate, DBRPsService
+from influxdb_client.client.exceptions import InfluxDBError
+from influxdb_client.rest import ApiException
+
+from ingest.store.influx.server import JOURNAL_POLICY, Server
+from ingest.store.influx.text import identifier
+from waterworks.errors import StoreError
+
+JOURNAL_DAYS = 7
+"""How long the journal of changes is kept [d]."""
+
+_DEFAULT_POLICY = "autogen"
+
+
+def prepare(server: Server) -> list[str]:
+    """See to it that database and journal are there; returns what was made, in words.
+
+    Does nothing where all is there. StoreError where something is missing that we may not make.
+    """
+    try:
+        return _prepare_two(server) if server.access.version == 2 else _prepare_one(server)
+    except (urllib3.exceptions.HTTPError, InfluxDBError) as error:
+        raise server.trouble("could not be made ready", error) from error
+
+
+def _prepare_one(server: Server) -> list[str]:
+    name, made = server.access.database, []
+    there = {row[0] for s in server.ask("SHOW DATABASES")[0].series for row in s.values}
+    if name not in there:
+        days = server.access.retention_days
+        keep = "" if days is None else f" WITH DURATION {_hours(days)}h"
+        _demand(server, f"CREATE DATABASE {identifier(name)}{keep}", f"there is no database {name!r}")
+        made.append(f"database {name}")
+    shown = server.ask(f"SHOW RETENTION POLICIES ON {identifier(name)}")[0].series
+    if JOURNAL_POLICY not in {row[0] for s in shown for row in s.values}:
+        _demand(
+            server,
+            f"CREATE RETENTION POLICY {identifier(JOURNAL_POLICY)} ON {identifier(name)} "
+            f"DURATION {JOURNAL_DAYS}d REPLICATION 1 SHARD DURATION 1d",
+            f"database {name!r} has no retention policy {JOURNAL_POLICY!r}",
+        )
+        made.append(f"retention policy {name}.{JOURNAL_POLICY}")
+    return made
+
+
+def _demand(server: Server, statement: str, missing: str) -> None:
+    try:
+        server.ask(statement)
+    except StoreError as error:
+        raise StoreError(
+            f"{missing}, and Twuin's user may not make it; let an administrator run: {statement} ({error})"
+        ) from error
+
+
+def _prepare_two(server: Server) -> list[str]:
+    made = []
+    wanted = (
+        (server.access.database, _DEFAULT_POLICY, server.access.retention_days),
+        (f"{server.access.database}/{JOURNAL_POLICY}", JOURNAL_POLICY, float(JOURNAL_DAYS)),
+    )
+    for name, policy, days in wanted:
+        bucket = _bucket(server, name)
+        if bucket is None:
+            bucket = _make_bucket(server, name, days)
+            made.append(f"bucket {name}")
+        if not _mapped(server, policy) and _map(server, bucket, policy):
+            made.append(f"DBRP mapping {server.access.database}/{policy} to bucket {name}")
+    return made
+
+
+def _bucket(server: Server, name: str) -> Any:
+    try:
+        found = server.client.buckets_api().find_buckets(name=name, org=server.access.org)
+    except ApiException as error:
+        if error.status == 404:
+            return None
+        raise
+    return next((bucket for bucket in found.buckets or () if bucket.name == name), None)
+
+
+def _make_bucket(server: Server, name: str, days: float | None) -> Any:
+    rules = [] if days is None else [BucketRetentionRules(type="expire", every_seconds=_hours(days) * 3600)]
+    try:
+        return server.client.buckets_api().create_bucket(
+            bucket_name=name, retention_rules=rules, org=server.access.org
+        )
+    except ApiException as error:
+        if error.status == 422:  # another process was faster
+            return _bucket(server, name)
+        if error.status in (401, 403):
+            keep = "" if days is None else f" --retention {_hours(days)}h"
+            raise StoreError(
+                f"there is no bucket {name!r} that store.token may see, and it may not make one; let an "
+                f"administrator run: influx bucket create --org '{server.access.org}' --name '{name}'{keep}, "
+                "and give the token read and write on it"
+            ) from error
+        raise
+
+
+def _mapped(server: Server, policy: str) -> bool:
+    """Whether InfluxQL finds the bucket. 2.x maps a bucket ``db/rp`` of itself since 2.2 or so."""
+    try:
+        found = DBRPsService(server.client.api_client).get_dbr_ps(
+            org=server.access.org, db=server.access.database
+        )
+    except ApiException as error:
+        if error.status in (401, 403, 404):  # a token for reading and writing alone: the queries will tell
+            return True
+        raise
+    return any(
+        m.retention_policy == policy or (policy == _DEFAULT_POLICY and m.default) for m in found.content
+    )
+
+
+def _map(server: Server, bucket: Any, policy: str) -> bool:
+    mapping = DBRPCreate(
+        bucket_id=bucket.id,
+        database=server.access.database,
+        retention_policy=policy,
+        default=policy == _DEFAULT_POLICY,
+        org_id=bucket.org_id,
+    )
+    with suppress(ApiException):  # the queries will tell
+        DBRPsService(server.client.api_client).post_dbrp(mapping)
+        return True
+    return False
+
+
+def _hours(days: float) -> int:
+    return max(1, round(days * 24))
