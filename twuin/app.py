@@ -21,7 +21,7 @@ from twuin.api import api_router, install_errors, install_guards
 from twuin.db import open_alert_store
 from twuin.instance import Instance, prepare_folder
 from twuin.process import Jobs, address, listen, serve_web, until_stopped
-from twuin.settings import ClockSettings, Settings
+from twuin.settings import ClockSettings, Settings, StoreSettings
 from twuin.views.loss_models import LossesOut
 from twuin.views.models import AlertOut
 from twuin.views.views import Views
@@ -36,6 +36,7 @@ from waterworks.site import Site
 from waterworks.site_folder import read_site
 
 if TYPE_CHECKING:
+    from ingest.store.influx.store import InfluxStore
     from twuin.monitor import Monitor
 
 Say = Callable[[str], None]
@@ -55,9 +56,67 @@ def read_settings_site(settings: Settings) -> Site:
     return read_site(settings.site)
 
 
-def open_readings(data_dir: Path) -> ReadingStore:
-    """The reading store of a data folder."""
+def open_embedded(data_dir: Path) -> ReadingStore:
+    """The embedded reading store of a data folder, whatever the settings say."""
     return open_store(data_dir)
+
+
+def open_readings(settings: Settings, site: Site) -> ReadingStore:
+    """The reading store that the settings ask for. An InfluxDB may be away: it is asked when it is used."""
+    if settings.store.kind == "influxdb":
+        return open_influx(settings.store, site)
+    return open_store(settings.data_dir)
+
+
+def open_influx(store: StoreSettings, site: Site) -> InfluxStore:
+    """The InfluxDB that ``store`` names. SettingsError where it is not named well."""
+    from ingest.store.influx.access import Access
+    from ingest.store.influx.store import InfluxStore  # half a second to import: only who needs it pays
+
+    token, password = store.secrets()
+    if store.version == "2":
+        for name, value in (("org", store.org), ("token", token)):
+            if not value:
+                raise SettingsError(
+                    f"setting store.{name} is missing: InfluxDB 2 needs organisation and token"
+                )
+    access = Access(
+        store.url,
+        store.database,
+        version=2 if store.version == "2" else 1,
+        org=store.org,
+        token=token,
+        username=store.username,
+        password=password,
+        ca_file=store.ca_file,
+        retention_days=store.retention_days,
+        timeout_s=store.timeout_s,
+    )
+    return InfluxStore(access, site)
+
+
+def init_store(settings: Settings) -> list[str]:
+    """Make what the store needs and see that it answers; what was made, and what there is, in lines."""
+    site = read_settings_site(settings)
+    said = []
+    if settings.store.kind == "influxdb":
+        with closing(open_influx(settings.store, site)) as influx:
+            said = [f"made: {what}" for what in influx.prepare()]
+            where = f"InfluxDB {influx.server_version()} at {settings.store.url}"
+            extent = influx.extent()
+            names = influx.names()
+    else:
+        prepare_folder(settings.data_dir)
+        with closing(open_store(settings.data_dir)) as store:
+            where, extent, names = f"the embedded store in {settings.data_dir}", store.extent(), store.names()
+    if extent is None:
+        return [*said, f"{where} is ready, and holds no readings of {site.name} yet"]
+    first, last = (as_datetime(when).astimezone(site.timezone) for when in extent)
+    return [
+        *said,
+        f"{where} is ready, and holds {len(names)} series of {site.name} "
+        f"from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}",
+    ]
 
 
 def make_clock(settings: ClockSettings, store: ReadingStore) -> Clock:
@@ -101,7 +160,7 @@ def build(settings: Settings, *, site: Site | None = None, clock: Clock | None =
     site = site or read_settings_site(settings)
     prepare_folder(settings.data_dir)
     network = None if site.network_file is None else read_network(site.network_file)
-    store = open_readings(settings.data_dir)
+    store = open_readings(settings, site)
     clock = clock or make_clock(settings.clock, store)
     alerts = AlertService(site.id, open_alert_store(settings.database_url), clock)
     return Parts(

@@ -28,7 +28,7 @@ from ingest.broker import start_broker
 from twuin.app import build, start_ingest, start_monitor, web_app
 from twuin.instance import Instance, prepare_folder
 from twuin.process import address, listen, serve_web, until_stopped
-from twuin.settings import MqttSettings, Settings
+from twuin.settings import MqttSettings, Settings, StoreSettings
 from waterworks.clocks import ScaledClock, WallClock
 from waterworks.errors import SettingsError
 from waterworks.reading import as_datetime, instant
@@ -122,7 +122,8 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
         broker = start_broker(folder / "broker", 0)
         stack.callback(broker.stop)
         mqtt = MqttSettings(host=broker.host, port=broker.port)  # type: ignore[call-arg]
-        parts = build(settings.model_copy(update={"mqtt": mqtt}), site=site, clock=clock)
+        own = {"mqtt": mqtt, "store": StoreSettings()}  # type: ignore[call-arg]
+        parts = build(settings.model_copy(update=own), site=site, clock=clock)
         stop = parts.jobs.stop
         stack.enter_context(until_stopped(stop))
         stack.callback(parts.close)

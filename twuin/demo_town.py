@@ -22,7 +22,7 @@ from firmware_sim.live import run_fleet
 from firmware_sim.scenario import load_scenario
 from firmware_sim.town import demo_site_folder
 from twuin import log
-from twuin.app import open_readings
+from twuin.app import open_embedded
 from waterworks.clocks import ScaledClock
 from waterworks.errors import TwuinError
 from waterworks.reading import instant
@@ -61,7 +61,7 @@ def main(job: Job) -> None:
     checkpoint = Path(job.data_dir) / "town.json"
     if job.what == "history":
         start = began - np.timedelta64(int(job.history_days * 86_400), "s")
-        store = open_readings(Path(job.data_dir))
+        store = open_embedded(Path(job.data_dir))
         try:
             for batch in readings(site, scenario, start, began, checkpoint=checkpoint):
                 store.append(batch)

@@ -57,7 +57,7 @@ def run_backfill(
     described = load_mapping(mapping)
     prepare_folder(settings.data_dir)
     rejected = RejectedLog(settings.data_dir / "rejected.sqlite")
-    with closing(open_readings(settings.data_dir)) as store:
+    with closing(open_readings(settings, site)) as store:
         report = backfill(store, site, files, described, rejected=rejected, progress=progress)
     return {
         "read": report.read,

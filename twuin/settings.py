@@ -65,18 +65,68 @@ class MqttSettings(Section):
 
     def secret(self) -> str:
         """The password, from the file where one is named. Raises SettingsError when it cannot be read."""
-        if self.password_file is None:
-            return self.password.get_secret_value()
-        try:
-            return self.password_file.read_text(encoding="utf-8").strip()
-        except OSError as e:
-            raise SettingsError(f"mqtt.password_file {self.password_file}: {e.strerror}") from e
-        except UnicodeDecodeError:
-            # "from None": what was read is not to be shown
-            raise SettingsError(
-                f"mqtt.password_file {self.password_file} is not UTF-8: write the password alone into a "
-                "text file"
-            ) from None
+        return _secret(self.password, self.password_file, "mqtt.password_file")
+
+
+class StoreSettings(Section):
+    """Where readings are kept: in a file of ``data_dir``, or in an InfluxDB."""
+
+    kind: Literal["embedded", "influxdb"] = Field(
+        "embedded", description="embedded: a file in data_dir; influxdb: an InfluxDB"
+    )
+    version: Literal["1", "2"] = Field("2", description="InfluxDB: 1 for 1.x, 2 for 2.x")
+    url: str = Field("http://127.0.0.1:8086", description="InfluxDB: its address")
+    database: str = Field("twuin", min_length=1, description="InfluxDB: database (1) or bucket (2)")
+    org: str = Field("", description="InfluxDB 2: organisation")
+    token: SecretStr = Field(SecretStr(""), description="InfluxDB 2: token that may read and write")
+    token_file: Path | None = Field(None, description="File that holds the token, instead of it")
+    username: str = Field("", description="InfluxDB 1: user name; empty: none")
+    password: SecretStr = Field(SecretStr(""), description="InfluxDB 1: password")
+    password_file: Path | None = Field(None, description="File that holds the password, instead of it")
+    ca_file: Path | None = Field(None, description="InfluxDB by https: certificate authority")
+    retention_days: float | None = Field(
+        None,
+        ge=30,
+        allow_inf_nan=False,
+        description="InfluxDB: how long a database that Twuin makes keeps readings [d]; empty: for ever",
+    )
+    timeout_s: float = Field(
+        30.0, gt=0, le=45, allow_inf_nan=False, description="InfluxDB: how long to wait for an answer [s]"
+    )
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _as_text(cls, version: Any) -> Any:
+        return str(version) if isinstance(version, int) else version
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
+            raise ValueError("give an address such as http://127.0.0.1:8086, without user and password")
+        return url.rstrip("/")
+
+    def secrets(self) -> tuple[str, str]:
+        """Token and password, from their files where those are named. SettingsError: one cannot be read."""
+        return (
+            _secret(self.token, self.token_file, "store.token_file"),
+            _secret(self.password, self.password_file, "store.password_file"),
+        )
+
+
+def _secret(value: SecretStr, file: Path | None, setting: str) -> str:
+    if file is None:
+        return value.get_secret_value()
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as e:
+        raise SettingsError(f"{setting} {file}: {e.strerror}") from e
+    except UnicodeDecodeError:
+        # "from None": what was read is not to be shown
+        what = setting.rpartition(".")[2].removesuffix("_file")
+        raise SettingsError(
+            f"{setting} {file} is not UTF-8: write the {what} alone into a text file"
+        ) from None
 
 
 class WebSettings(Section):
@@ -129,6 +179,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("twuin-data"), description="Folder of readings, alerts and rejected messages")
     database: str = Field("", description="Database URL of alerts; empty: SQLite in data_dir")
     mqtt: MqttSettings = MqttSettings()  # type: ignore[call-arg]
+    store: StoreSettings = StoreSettings()  # type: ignore[call-arg]
     web: WebSettings = WebSettings()  # type: ignore[call-arg]
     monitor: MonitorSettings = MonitorSettings()  # type: ignore[call-arg]
     clock: ClockSettings = ClockSettings()  # type: ignore[call-arg]

@@ -17,8 +17,8 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-SECRET = {"database"}
-"""Settings beside those of type SecretStr that are not repeated: a database's URL may hold a password."""
+SECRET = {"database", "store.url"}
+"""Settings beside those of type SecretStr that are not repeated: a URL may hold a password."""
 
 _LONGEST = 60  # characters of a value that are repeated
 

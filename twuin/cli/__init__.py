@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from twuin.cli import benchmark, files, ingest, losses, run, site
+from twuin.cli import benchmark, files, ingest, losses, run, site, store
 from twuin.cli.options import Common, err
 from waterworks.errors import TwuinError
 
@@ -54,6 +54,7 @@ files.add_to(app)
 losses.add_to(app)
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(site.app, name="site")
+app.add_typer(store.app, name="store")
 app.add_typer(benchmark.app, name="benchmark")
 
 

@@ -54,8 +54,7 @@ class Journal:
 
     def __init__(self, server: Server, site: str) -> None:
         self._server = server
-        self._writer = secrets.token_hex(4)
-        self._head = f"{JOURNAL},part={{part}},site={tag(site)},writer={self._writer} "
+        self._tags = f"site={tag(site)},writer={secrets.token_hex(4)}"
         self._where = f'"site" = {literal(site)}'
         self._writing, self._lock = threading.Lock(), threading.Lock()
         self._seen: dict[_Key, int] = {}
@@ -69,7 +68,7 @@ class Journal:
     def append(self, batch: ReadingBatch) -> None:
         """Tell of a batch whose readings are durable. When this returns, that is durable too."""
         parts = [
-            self._head.format(part=part) + f"spans={field_text(text)},size={len(text)}i"
+            f"{JOURNAL},part={part},{self._tags} spans={field_text(text)},size={len(text)}i"
             for part, text in enumerate(_texts(spans_of(batch)))
         ]
         # Entries of one writer must not fall into the same microsecond: they would be one.

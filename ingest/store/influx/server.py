@@ -90,6 +90,17 @@ class Server:
         """Hang up."""
         self.client.close()
 
+    def version(self) -> str:
+        """The version that the server says it is, "?" where it does not say."""
+        try:
+            response = self.client.api_client.call_api(
+                "/ping", "GET", _preload_content=False, _return_http_data_only=True
+            )
+        except (urllib3.exceptions.HTTPError, InfluxDBError) as error:
+            raise self.trouble("did not answer", error) from error
+        response.drain_conn()
+        return str(response.headers.get("X-Influxdb-Version") or "?")
+
     # -- writing ------------------------------------------------------------------------------------
 
     def write(self, lines: bytes, policy: str = "") -> int:

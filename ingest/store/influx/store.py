@@ -91,6 +91,11 @@ class InfluxStore:
             self._ready = True
             return made
 
+    def server_version(self) -> str:
+        """The version that InfluxDB says it is, "?" where it does not say."""
+        self._alive()
+        return self._server.version()
+
     def _call(self, ask: Callable[[], _T]) -> _T:
         """``ask``, once all is ready for it; after it was refused, see anew whether it is."""
         self._alive()
