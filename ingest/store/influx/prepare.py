@@ -26,9 +26,16 @@ def prepare(server: Server) -> list[str]:
     Does nothing where all is there. StoreError where something is missing that we may not make.
     """
     try:
-        return _prepare_two(server) if server.access.version == 2 else _prepare_one(server)
+        made = _prepare_two(server) if server.access.version == 2 else _prepare_one(server)
     except (urllib3.exceptions.HTTPError, InfluxDBError) as error:
         raise server.trouble("could not be made ready", error) from error
+    for policy in ("", JOURNAL_POLICY):
+        if any(result.series for result in server.ask('SELECT "none" FROM "none"', policy)):
+            raise StoreError(
+                f"{server.access.url} does not understand InfluxQL, as VictoriaMetrics does not: readings can "
+                "be written there but not read; name an InfluxDB"
+            )
+    return made
 
 
 def _prepare_one(server: Server) -> list[str]:
