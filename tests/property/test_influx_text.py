@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.store.influx.access import Access
+from ingest.store.influx.server import JOURNAL_POLICY, Server
 from ingest.store.influx.store import InfluxStore
 from ingest.store.influx.text import original, plain
 from waterworks.errors import StoreError
@@ -45,9 +46,23 @@ def test_a_name_that_is_no_line_of_text_is_refused(name: str) -> None:
         plain(name)
 
 
-@pytest.fixture(scope="module")
-def server(influxdb: Any) -> Iterator[Access]:
-    yield Access(influxdb.url, f"names-{uuid.uuid4().hex}", version=1)
+VERSIONS = [1, 2] if os.environ.get("TWUIN_TEST_INFLUX_URL") else [1]
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def server(request: pytest.FixtureRequest) -> Iterator[Access]:
+    """A database of an InfluxDB 1.6, and of a 2.x where one is named as for the contract suite."""
+    name = f"names-{uuid.uuid4().hex}"
+    if request.param == 1:
+        yield Access(request.getfixturevalue("influxdb").url, name, version=1)
+        return
+    url, token, org = (os.environ[f"TWUIN_TEST_INFLUX_{what}"] for what in ("URL", "TOKEN", "ORG"))
+    access = Access(url, name, org=org, token=token)
+    yield access
+    api = Server(access).client.buckets_api()
+    for made in (name, f"{name}/{JOURNAL_POLICY}"):
+        for bucket in api.find_buckets(name=made, org=org).buckets:
+            api.delete_bucket(bucket)
 
 
 def site_of(site: str, names: list[str], dma: str) -> Site:

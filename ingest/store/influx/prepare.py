@@ -32,8 +32,8 @@ def prepare(server: Server) -> list[str]:
     for policy in ("", JOURNAL_POLICY):
         if any(result.series for result in server.ask('SELECT "none" FROM "none"', policy)):
             raise StoreError(
-                f"{server.access.url} does not understand InfluxQL, as VictoriaMetrics does not: readings can "
-                "be written there but not read; name an InfluxDB"
+                f"{server.access.url} does not understand InfluxQL, as VictoriaMetrics does not: readings "
+                "can be written there but not read; name an InfluxDB"
             )
     return made
 
@@ -102,14 +102,18 @@ def _make_bucket(server: Server, name: str, days: float | None) -> Any:
     except ApiException as error:
         if error.status == 422:  # another process was faster
             return _bucket(server, name)
-        if error.status in (401, 403):
-            keep = "" if days is None else f" --retention {_hours(days)}h"
-            raise StoreError(
-                f"there is no bucket {name!r} that store.token may see, and it may not make one; let an "
-                f"administrator run: influx bucket create --org '{server.access.org}' --name '{name}'{keep}, "
-                "and give the token read and write on it"
-            ) from error
-        raise
+        if error.status not in (401, 403):
+            raise
+        refused: Exception = error
+    except InfluxDBError as error:  # the client may not even look up the organisation
+        refused = error
+    keep = "" if days is None else f" --retention {_hours(days)}h"
+    org = server.access.org
+    raise StoreError(
+        f"store.token sees no bucket {name!r} in an organisation {org!r}, and may not make one; let an "
+        f"administrator run: influx bucket create --org '{org}' --name '{name}'{keep}, and give the token "
+        "read and write on it"
+    ) from refused
 
 
 def _mapped(server: Server, policy: str) -> bool:

@@ -186,6 +186,8 @@ class Server:
         if not isinstance(error, ApiException):
             if isinstance(error, urllib3.exceptions.LocationValueError | urllib3.exceptions.URLSchemeUnknown):
                 return StoreError(f"store.url {self.access.url!r} is no address of an InfluxDB: {error}")
+            if isinstance(error, InfluxDBError):  # the client itself does not go on
+                return StoreError(f"{where} {what}: {_reason(error)}")
             return StoreUnavailable(f"{where} does not answer: {_reason(error)}")
         status, said = error.status, _said(error)
         if not status:
