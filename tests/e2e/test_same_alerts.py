@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from firmware_sim.broker_address import BrokerAddress
 from firmware_sim.files import write_files
@@ -22,7 +24,16 @@ from ingest.broker import start_broker
 from ingest.link import BrokerOptions
 from ingest.mapping import load_mapping
 from ingest.replay import replay
-from twuin.app import Parts, build, every_alert, make_monitor, make_views, start_ingest, start_monitor
+from twuin.app import (
+    Parts,
+    build,
+    every_alert,
+    health_parts,
+    make_monitor,
+    make_views,
+    start_ingest,
+    start_monitor,
+)
 from twuin.file_jobs import run_backfill
 from twuin.settings import Settings, load
 from waterworks.site import Site
@@ -90,13 +101,15 @@ def recorded(town: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def settings(folder: Path, port: int = 1883) -> Settings:
+def settings(folder: Path, port: int = 1883, influx: str = "") -> Settings:
+    """influx: address of an InfluxDB 1.x to keep the readings in; "": the embedded store."""
     return load(
         None,
         {
             "site": demo_site_folder(),
             "data_dir": folder,
             "mqtt": {"port": port},
+            "store": {"kind": "influxdb", "version": "1", "url": influx} if influx else {},
             "clock": {"kind": "data"},
             "monitor": {"poll_s": 0.2},
         },
@@ -104,11 +117,11 @@ def settings(folder: Path, port: int = 1883) -> Settings:
 
 
 @contextmanager
-def watching(folder: Path) -> Iterator[tuple[Parts, int]]:
+def watching(folder: Path, influx: str = "") -> Iterator[tuple[Parts, int]]:
     """Broker, ingest and monitor at work, as ``twuin serve`` runs them; and the broker's port."""
     broker = start_broker(folder / "broker", 0)
     try:
-        parts = build(settings(folder, broker.port))
+        parts = build(settings(folder, broker.port, influx))
         with closing(parts):
             start_ingest(parts)
             start_monitor(parts)
@@ -131,7 +144,7 @@ def settle(parts: Parts, readings: int) -> None:
     """Wait until ``readings`` have come and the monitor has seen them all."""
     consumer = parts.consumer
     assert consumer is not None
-    wait(lambda: consumer.stats.stored + consumer.stats.duplicates >= readings)
+    wait(lambda: consumer.stats.stored + (consumer.stats.duplicates or 0) >= readings)
 
 
 def alerts_after_all(parts: Parts) -> list[dict[str, Any]]:
@@ -182,16 +195,26 @@ def stored(parts: Parts) -> int:
     return int(np.isfinite(window.values).sum())
 
 
-def test_live_replay_and_backfill_end_in_the_same_alerts(town: Site, recorded: Path, tmp_path: Path) -> None:
-    files = [recorded / "readings.parquet"]
-    mapping = recorded / "mapping.toml"
-
-    backfilled = settings(tmp_path / "backfill")
-    report = run_backfill(backfilled, files, mapping, progress=lambda share: None)
-    with closing(build(backfilled)) as parts:
+@pytest.fixture(scope="module")
+def backfilled(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], int]:
+    """The alerts of a backfill into the embedded store, and how many readings it stored."""
+    chosen = settings(tmp_path_factory.mktemp("backfill"))
+    report = run_backfill(
+        chosen, [recorded / "readings.parquet"], recorded / "mapping.toml", progress=lambda share: None
+    )
+    with closing(build(chosen)) as parts:
         expected = alerts_after_all(parts)
         readings = stored(parts)
     assert report["stored"] == readings > 100_000
+    return expected, readings
+
+
+def test_live_replay_and_backfill_end_in_the_same_alerts(
+    town: Site, recorded: Path, tmp_path: Path, backfilled: tuple[list[dict[str, Any]], int]
+) -> None:
+    files = [recorded / "readings.parquet"]
+    mapping = recorded / "mapping.toml"
+    expected, readings = backfilled
     leaks = [a for a in expected if a["kind"] == "leak"]
     assert [a["dma"] for a in leaks] == ["D2"], "the burst, the whole burst and nothing but the burst"
     assert leaks[0]["ended"] is not None
@@ -243,3 +266,50 @@ def test_the_same_file_twice_adds_no_reading_and_no_alert(town: Site, recorded: 
     with closing(build(chosen)) as parts:
         assert_same(alerts_after_all(parts), before)
         assert stored(parts) == readings
+
+
+def test_on_influxdb_late_readings_of_another_process_end_in_the_same_alerts(
+    town: Site,
+    recorded: Path,
+    tmp_path: Path,
+    new_influxdb: Any,
+    backfilled: tuple[list[dict[str, Any]], int],
+) -> None:
+    expected, readings = backfilled
+    mapping = recorded / "mapping.toml"
+    table = parquet.read_table(recorded / "readings.parquet")
+    burst = np.datetime64("2026-03-17T00:00", "us")
+    late = np.array([name.startswith("D2-") for name in table["sensor"].to_pylist()])
+    late &= table["time"].to_numpy() > burst
+    for name, rows in (("first", ~late), ("late", late)):
+        (tmp_path / name).mkdir()
+        parquet.write_table(table.filter(pa.array(rows)), tmp_path / name / "readings.parquet")
+    (tmp_path / "influxdb").mkdir()
+    server = new_influxdb(tmp_path / "influxdb")
+    chosen = settings(tmp_path / "live", influx=server.url)
+
+    with watching(tmp_path / "live", server.url) as (parts, port):
+        first = [tmp_path / "first" / "readings.parquet"]
+        sent = replay(first, load_mapping(mapping), town, BrokerOptions(port=port), speed=math.inf)
+        settle(parts, sent.readings)
+        assert sent.readings < readings
+        assert parts.consumer is not None and parts.consumer.stats.duplicates is None
+        # Another store in the same InfluxDB, as another process has it: what it stores the monitor hears of.
+        report = run_backfill(
+            chosen, [tmp_path / "late" / "readings.parquet"], mapping, progress=lambda share: None
+        )
+        assert report["stored"] == readings - sent.readings
+
+        def agreed() -> bool:
+            alerts = [comparable(a.model_dump(mode="json")) for a in every_alert(make_views(parts))]
+            return same([a for a in alerts if clockless(a)], expected)
+
+        wait(agreed)
+        assert stored(parts) == readings
+        assert health_parts(parts)["store"]["status"] == "ok"
+        server.end()
+        away = health_parts(parts)["store"]
+        assert away["status"] == "down" and "does not answer" in away["detail"]
+        server.start()
+        wait(lambda: health_parts(parts)["store"]["status"] == "ok")
+        wait(lambda: health_parts(parts)["monitor"]["status"] == "ok")
