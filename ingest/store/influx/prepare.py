@@ -25,6 +25,11 @@ def prepare(server: Server) -> list[str]:
 
     Does nothing where all is there. StoreError where something is missing that we may not make.
     """
+    if server.version().startswith("3"):
+        raise StoreError(
+            f"{server.access.url} is an InfluxDB 3, in whose answers a question that failed looks like one "
+            "without a result: name an InfluxDB 1.x or 2.x"
+        )
     try:
         made = _prepare_two(server) if server.access.version == 2 else _prepare_one(server)
     except (urllib3.exceptions.HTTPError, InfluxDBError) as error:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -274,6 +274,11 @@ class TestWhatGoesWrong:
         ):
             open_at(Access(url, "twuin", version=1)).names()
 
+    @pytest.mark.parametrize("version", [1, 2])
+    def test_an_influxdb_3_is_refused_by_name(self, open_at: Open, version: Literal[1, 2]) -> None:
+        with answering(b"{}", version="3.9.0") as url, pytest.raises(StoreError, match="is an InfluxDB 3"):
+            open_at(Access(url, "twuin", version=version, org="o", token="t")).names()
+
     def test_a_wrong_password_and_missing_rights_are_named(
         self, open_at: Open, new_influxdb: Any, tmp_path: Path
     ) -> None:
@@ -365,8 +370,15 @@ class TestWhatGoesWrong:
 class Answering(BaseHTTPRequestHandler):
     """Answers all requests alike, but takes those of up to ``limit`` bytes."""
 
-    body, status, wait, limit = b"", 200, 0.0, 0
+    body, status, wait, limit, version = b"", 200, 0.0, 0, ""
     taken: list[bytes] = []  # noqa: RUF012
+
+    def do_GET(self) -> None:
+        time.sleep(self.wait)
+        self.send_response(204)
+        if self.version:
+            self.send_header("X-Influxdb-Version", self.version)
+        self.end_headers()
 
     def do_POST(self) -> None:
         sent = self.rfile.read(int(self.headers["Content-Length"]))
@@ -387,8 +399,11 @@ class Answering(BaseHTTPRequestHandler):
 class answering:
     """A server on loopback that is no InfluxDB; gives its address."""
 
-    def __init__(self, body: bytes, *, status: int = 200, wait: float = 0.0, limit: int = 0) -> None:
+    def __init__(
+        self, body: bytes, *, status: int = 200, wait: float = 0.0, limit: int = 0, version: str = "1.6"
+    ) -> None:
         Answering.body, Answering.status, Answering.wait, Answering.limit = body, status, wait, limit
+        Answering.version = version
         Answering.taken = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
         self.server.daemon_threads = True
