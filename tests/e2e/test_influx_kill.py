@@ -107,6 +107,7 @@ def test_a_killed_influxdb_loses_nothing_that_it_acknowledged(
         cursor = found.cursor
         for name, span in found.spans.items():
             told.setdefault(name, []).append(span)
+    assert writer.is_alive()
     writer.stopping.set()
     writer.join()
     for name, span in reading.changes(cursor).spans.items():
