@@ -90,6 +90,7 @@ def open_influx(store: StoreSettings, site: Site) -> InfluxStore:
         password=password,
         ca_file=store.ca_file,
         retention_days=store.retention_days,
+        downsample=store.downsample,
         timeout_s=store.timeout_s,
     )
     return InfluxStore(access, site)
@@ -220,6 +221,17 @@ def start_monitor(parts: Parts) -> None:
     parts.jobs.start("monitor", lambda stop: monitor.run(stop, poll_s, settle_s=settle_s))
 
 
+def start_means(parts: Parts) -> None:
+    """Keep the means that the settings ask for, in a thread of its own."""
+    if parts.settings.store.kind == "influxdb" and parts.settings.store.downsample:
+        from ingest.store.influx.downsample import Downsampler
+        from ingest.store.influx.store import InfluxStore
+
+        assert isinstance(parts.store, InfluxStore)
+        keeper = Downsampler(parts.store, parts.settings.data_dir / "means.json")
+        parts.jobs.start("means", keeper.run)
+
+
 def make_monitor(parts: Parts) -> Monitor:
     """The monitor of this site, not yet running."""
     from twuin.monitor import Monitor  # brings SciPy with it: the page need not wait for that
@@ -317,6 +329,7 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say) -> None:
             if ingest:
                 start_ingest(parts)
             start_monitor(parts)
+            start_means(parts)
             say(f"{site.name}: {address(sock)}   (Ctrl-C ends it)")
             serve_web(app, sock, parts.jobs.stop)
 
@@ -342,6 +355,7 @@ def run_monitor(settings: Settings, *, say: Say) -> None:
         parts = build(settings, site=site)
         with until_stopped(parts.jobs.stop), closing(parts):
             start_monitor(parts)
+            start_means(parts)
             say(f"Watching {site.name}   (Ctrl-C ends it)")
             parts.jobs.stop.wait()
 

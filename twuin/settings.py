@@ -90,6 +90,9 @@ class StoreSettings(Section):
         allow_inf_nan=False,
         description="InfluxDB: how long a database that Twuin makes keeps readings [d]; empty: for ever",
     )
+    downsample: bool = Field(
+        False, description="InfluxDB: keep means of 15 minutes and of days too, beside the readings"
+    )
     timeout_s: float = Field(
         30.0, gt=0, le=45, allow_inf_nan=False, description="InfluxDB: how long to wait for an answer [s]"
     )

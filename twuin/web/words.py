@@ -399,6 +399,7 @@ class Words:
             "broker": _("Message broker"),
             "store": _("Reading store"),
             "monitor": _("Leak monitor"),
+            "means": _("Means of the readings"),
             "alerts": _("Alert store"),
             "database": _("Alert store"),
             "simulator": _("Simulator"),

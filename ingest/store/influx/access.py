@@ -14,7 +14,8 @@ class Access:
     url: as in ``http://127.0.0.1:8086``. version: 1 writes to ``/write`` with user and password, 2 to
     ``/api/v2/write`` with organisation and token; both are asked by InfluxQL on ``/query``.
     database: the database (1) or bucket (2). retention_days: how long a database that Twuin makes keeps
-    readings [d], None: for ever. timeout_s: how long to wait for an answer [s].
+    readings [d], None: for ever. downsample: whether means of 15 minutes and of days are kept too.
+    timeout_s: how long to wait for an answer [s].
     """
 
     url: str
@@ -26,4 +27,5 @@ class Access:
     password: str = field(default="", repr=False)
     ca_file: Path | None = None
     retention_days: float | None = None
+    downsample: bool = False
     timeout_s: float = 30.0

@@ -37,7 +37,7 @@ ENTRY_BYTES = 24_000
 """Of an entry's text; InfluxDB takes 64 KB, escapes and all."""
 
 _BYTES_A_CHARACTER = 4  # of UTF-8, at most
-_CURSORS_KEPT = 10_000
+_CURSORS_KEPT = 4_000  # an hour of them, where two ask every second
 
 Spans = dict[str, tuple[int, int]]
 """Of each sensor the earliest and latest time touched [us since 1970]."""
@@ -148,7 +148,7 @@ class Journal:
             cursor += 1
         self._marks[cursor] = self._count
         if len(self._marks) > _CURSORS_KEPT:
-            del self._marks[next(iter(self._marks))]
+            self._marks = dict(list(self._marks.items())[_CURSORS_KEPT // 2 :])
             oldest = min(self._marks) - LOOK_BACK_S * 1_000_000
             self._seen = {key: n for key, n in self._seen.items() if key.time > oldest}
         return cursor

@@ -5,12 +5,15 @@ Arrow turns whole columns into text and joins them; its buffer of joined lines i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from ingest.store.influx.bins import COUNT, Bins
 from ingest.store.influx.schema import QUALITY, RECEIVED, Schema
 from ingest.store.influx.text import tag
 from waterworks.reading import ReadingBatch
@@ -45,14 +48,9 @@ class Lines:
 
     def of(self, batch: ReadingBatch) -> bytes:
         """All readings of a batch, a line each. StoreError for a name that cannot be stored."""
-        occurs = np.zeros(len(batch.names), bool)
-        occurs[batch.sensor] = True
-        heads = pa.array(
-            [self.head(n) if used else "" for n, used in zip(batch.names, occurs.tolist(), strict=True)],
-            pa.string(),
-        )
-        lines = pc.binary_join_element_wise(
-            heads.take(pa.array(batch.sensor)),
+        return self._lines(
+            batch.names,
+            batch.sensor,
             _text(batch.value),
             f",{QUALITY}=",
             _text(batch.quality),
@@ -60,9 +58,36 @@ class Lines:
             _text(batch.received.astype(np.int64)),
             "i ",
             _text(batch.time.astype(np.int64)),
-            "\n",
-            "",
         )
+
+    def of_bins(self, names: Sequence[str], bins: Bins) -> bytes:
+        """Means over bins, a line each: in the field of their readings, with lowest, highest and count."""
+        return self._lines(
+            names,
+            bins.sensor,
+            _text(bins.mean),
+            ",min=",
+            _text(bins.low),
+            ",max=",
+            _text(bins.high),
+            f",{COUNT}=",
+            _text(bins.readings),
+            f"i,{QUALITY}=",
+            _text(bins.quality),
+            f"i,{RECEIVED}=",
+            _text(bins.received),
+            "i ",
+            _text(bins.time.astype(np.int64)),
+        )
+
+    def _lines(self, names: Sequence[str], sensor: NDArray[np.int32], *parts: Any) -> bytes:
+        occurs = np.zeros(len(names), bool)
+        occurs[sensor] = True
+        heads = pa.array(
+            [self.head(n) if used else "" for n, used in zip(names, occurs.tolist(), strict=True)],
+            pa.string(),
+        )
+        lines = pc.binary_join_element_wise(heads.take(pa.array(sensor)), *parts, "\n", "")
         # The lines lie one behind the other in the buffer of their text: that is what is sent.
         _, offsets, text = lines.buffers()
         ends = np.frombuffer(offsets, np.int32)

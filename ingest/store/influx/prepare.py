@@ -10,11 +10,12 @@ from influxdb_client import BucketRetentionRules, DBRPCreate, DBRPsService
 from influxdb_client.client.exceptions import InfluxDBError
 from influxdb_client.rest import ApiException
 
+from ingest.store.influx.schema import LEVELS
 from ingest.store.influx.server import JOURNAL_POLICY, Server
 from ingest.store.influx.text import identifier
 from waterworks.errors import StoreError
 
-JOURNAL_DAYS = 7
+JOURNAL_DAYS = 7.0
 """How long the journal of changes is kept [d]."""
 
 _DEFAULT_POLICY = "autogen"
@@ -34,7 +35,7 @@ def prepare(server: Server) -> list[str]:
         made = _prepare_two(server) if server.access.version == 2 else _prepare_one(server)
     except (urllib3.exceptions.HTTPError, InfluxDBError) as error:
         raise server.trouble("could not be made ready", error) from error
-    for policy in ("", JOURNAL_POLICY):
+    for policy in ("", *_policies(server)):
         if any(result.series for result in server.ask('SELECT "none" FROM "none"', policy)):
             raise StoreError(
                 f"{server.access.url} does not understand InfluxQL, as VictoriaMetrics does not: readings "
@@ -52,15 +53,25 @@ def _prepare_one(server: Server) -> list[str]:
         _demand(server, f"CREATE DATABASE {identifier(name)}{keep}", f"there is no database {name!r}")
         made.append(f"database {name}")
     shown = server.ask(f"SHOW RETENTION POLICIES ON {identifier(name)}")[0].series
-    if JOURNAL_POLICY not in {row[0] for s in shown for row in s.values}:
-        _demand(
-            server,
-            f"CREATE RETENTION POLICY {identifier(JOURNAL_POLICY)} ON {identifier(name)} "
-            f"DURATION {JOURNAL_DAYS}d REPLICATION 1 SHARD DURATION 1d",
-            f"database {name!r} has no retention policy {JOURNAL_POLICY!r}",
-        )
-        made.append(f"retention policy {name}.{JOURNAL_POLICY}")
+    there = {row[0] for s in shown for row in s.values}
+    for policy, days in _policies(server).items():
+        if policy not in there:
+            keep = "INF" if days is None else f"{_hours(days)}h"
+            shards = " SHARD DURATION 1d" if policy == JOURNAL_POLICY else ""
+            _demand(
+                server,
+                f"CREATE RETENTION POLICY {identifier(policy)} ON {identifier(name)} "
+                f"DURATION {keep} REPLICATION 1{shards}",
+                f"database {name!r} has no retention policy {policy!r}",
+            )
+            made.append(f"retention policy {name}.{policy}")
     return made
+
+
+def _policies(server: Server) -> dict[str, float | None]:
+    """Retention policies beside the readings' own, and how long each keeps them [d]; None: for ever."""
+    levels = [level.policy for level in LEVELS] if server.access.downsample else []
+    return {JOURNAL_POLICY: JOURNAL_DAYS, **dict.fromkeys(levels)}
 
 
 def _demand(server: Server, statement: str, missing: str) -> None:
@@ -74,11 +85,9 @@ def _demand(server: Server, statement: str, missing: str) -> None:
 
 def _prepare_two(server: Server) -> list[str]:
     made = []
-    wanted = (
-        (server.access.database, _DEFAULT_POLICY, server.access.retention_days),
-        (f"{server.access.database}/{JOURNAL_POLICY}", JOURNAL_POLICY, float(JOURNAL_DAYS)),
-    )
-    for name, policy, days in wanted:
+    own = {_DEFAULT_POLICY: server.access.retention_days}
+    for policy, days in (own | _policies(server)).items():
+        name = server.access.database if policy == _DEFAULT_POLICY else f"{server.access.database}/{policy}"
         bucket = _bucket(server, name)
         if bucket is None:
             bucket = _make_bucket(server, name, days)

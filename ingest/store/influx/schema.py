@@ -54,6 +54,20 @@ COLUMNS: tuple[Column, ...] = (
 """All in which readings may lie."""
 
 
+class Level(NamedTuple):
+    """Means that are kept beside the readings.
+
+    policy: retention policy (of a bucket of 2.x: the part of its name after the slash). step_s: length of
+    a bin [s], None: a local day of the site.
+    """
+
+    policy: str
+    step_s: int | None
+
+
+LEVELS = (Level("15min", 900), Level("day", None))
+
+
 @dataclass(frozen=True)
 class Schema:
     """Places of the series of one site."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from ingest.store.influx.access import Access
 from ingest.store.influx.answers import NO_ROWS, Rows, read_rows
+from ingest.store.influx.bins import Bins
 from ingest.store.influx.journal import MAX_TIMEOUT_S, Journal
 from ingest.store.influx.known import Known, one_of
 from ingest.store.influx.lines import CHUNK, Lines
@@ -103,14 +104,29 @@ class InfluxStore:
             self.prepare()
         try:
             return ask()
+        except StoreUnavailable:
+            raise
         except StoreError:
             self._ready = False
+            raise
+        except Exception:
+            self._alive()  # what failed because the store was closed meanwhile
             raise
 
     def _alive(self) -> None:
         if self._closed:
             access = self._server.access
             raise StoreUnavailable(f"the store {access.database} at {access.url} is closed")
+
+    @property
+    def access(self) -> Access:
+        """Which InfluxDB it is."""
+        return self._server.access
+
+    @property
+    def site(self) -> Site:
+        """Whose readings it holds."""
+        return self._schema.site
 
     # -- writing ------------------------------------------------------------------------------------
 
@@ -136,6 +152,16 @@ class InfluxStore:
             expired += refused
         return AppendResult(len(batch) - expired, None, None, expired)
 
+    def write_bins(self, names: Sequence[str], bins: Bins, policy: str) -> None:
+        """Store means over bins of ``names`` in a retention policy of their own. Durable when it returns."""
+
+        def write() -> None:
+            for first in range(0, len(bins.time), CHUNK):
+                part = bins.take(np.arange(first, min(first + CHUNK, len(bins.time))))
+                self._server.write(self._lines.of_bins(names, part), policy)
+
+        self._call(write)
+
     # -- reading ------------------------------------------------------------------------------------
 
     def window(
@@ -153,7 +179,7 @@ class InfluxStore:
         us = None if step is None else int(step / np.timedelta64(1, "us"))
         if us is not None and us <= 0:
             raise StoreError(f"a step of {step} is not above 0")
-        rows = self._call(lambda: self._rows(wanted, low, high))
+        rows = self.rows(wanted, low, high)
         if exclude:
             rows = rows.take(rows.quality & exclude == 0)
         columns = rows.columns() if us is None else means(rows.columns(), us)
@@ -163,8 +189,18 @@ class InfluxStore:
         again = [wanted.index(name) for name in sensors]
         return Window(out.times, out.values[:, again], out.quality[:, again])
 
-    def _rows(self, names: list[str], low: np.datetime64, high: np.datetime64) -> Rows:
-        """All readings of these sensors with low <= time < high; sensors are numbered as in ``names``."""
+    def rows(
+        self, names: list[str], low: np.datetime64, high: np.datetime64, *, policy: str = "", field: str = ""
+    ) -> Rows:
+        """All readings of these sensors with low <= time < high; sensors are numbered as in ``names``.
+
+        policy, field: of a retention policy other than the readings' own, and another field than the value.
+        """
+        return self._call(lambda: self._rows(names, low, high, policy, field))
+
+    def _rows(
+        self, names: list[str], low: np.datetime64, high: np.datetime64, policy: str = "", field: str = ""
+    ) -> Rows:
         if not low < high:
             return NO_ROWS
         number = {name: k for k, name in enumerate(names) if _possible(name)}
@@ -176,12 +212,15 @@ class InfluxStore:
 
         def ask(question: tuple[Column, list[str]]) -> Rows:
             column, members = question
+            column = column._replace(field=field or column.field)
             query = (
                 f'SELECT "{column.field}", "{QUALITY}", "{RECEIVED}" FROM "{column.measurement}" '
                 f"WHERE {self._where} AND ({one_of(members)}) AND time >= '{_text(low)}' AND "
                 f"time < '{_text(high)}' GROUP BY \"sensor\""
             )
-            return read_rows(self._server.csv(query), column, {name: number[name] for name in members})
+            return read_rows(
+                self._server.csv(query, policy), column, {name: number[name] for name in members}
+            )
 
         if len(asked) == 1:
             return ask(asked[0])
@@ -225,7 +264,7 @@ class InfluxStore:
         low, high = _instant(start), _instant(end)
         if not low < high:
             return []
-        times = self._call(lambda: self._rows([sensor], low, high + np.timedelta64(1, "us"))).time
+        times = self.rows([sensor], low, high + np.timedelta64(1, "us")).time
         edges = np.concatenate([[low], np.sort(times), [high]])
         (wide,) = np.nonzero(np.diff(edges) > longer_than)
         return [Gap(edges[k], edges[k + 1]) for k in wide]
