@@ -145,20 +145,24 @@ bind-address = "127.0.0.1:{rpc}"
   bind-address = "127.0.0.1:{port}"
   log-enabled = false
   auth-enabled = {auth}
+  {more}
 """
 
 
 @pytest.fixture(scope="session")
 def new_influxdb() -> Iterator[Callable[..., Server]]:
-    """Starts Debian's InfluxDB 1.6 in a folder; ``auth=True``: with users and passwords."""
+    """Starts Debian's InfluxDB 1.6 in a folder.
+
+    auth: with users and passwords. more: another line of its configuration, under ``[http]``.
+    """
     binary = _program("influxd")
     started: list[Server] = []
 
-    def start(folder: Path, *, auth: bool = False) -> Server:
+    def start(folder: Path, *, auth: bool = False, more: str = "") -> Server:
         port, rpc = _take_port(), _take_port()
         conf = folder / "influxdb.conf"
         conf.write_text(
-            INFLUXDB_CONF.format(folder=folder, port=port, rpc=rpc, auth="true" if auth else "false")
+            INFLUXDB_CONF.format(folder=folder, port=port, rpc=rpc, auth=str(auth).lower(), more=more)
         )
         command = [binary, "-config", str(conf)]
         server = Server(command, f"http://127.0.0.1:{port}", "/ping", folder / "influxd.log")

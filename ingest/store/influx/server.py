@@ -44,6 +44,7 @@ class Series(msgspec.Struct):
     tags: dict[str, str] = {}
     columns: list[str] = []
     values: list[list[Any]] = []
+    partial: bool = False
 
 
 class Result(msgspec.Struct):
@@ -155,6 +156,11 @@ class Server:
             raise StoreError(
                 f"{self.access.url} answered a question with something else than InfluxDB does: {error}"
             ) from error
+        if any(series.partial for result in answer.results for series in result.series):
+            raise StoreError(
+                f"InfluxDB at {self.access.url} gives only the first rows of an answer: set max-row-limit in "
+                "its configuration to 0"
+            )
         for failed in (answer.error, *(result.error for result in answer.results)):
             if failed:
                 kind = StoreUnavailable if _PASSING.search(failed) else StoreError
@@ -163,6 +169,8 @@ class Server:
 
     def _ask(self, statements: str, accept: str, policy: str) -> bytes:
         form = {"db": self.access.database, "q": statements, "epoch": "u"}
+        if accept == "application/csv":
+            form["chunked"] = "true"  # row by row as it comes, and however many there are
         if policy:
             form["rp"] = policy
         try:

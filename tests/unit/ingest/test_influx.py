@@ -421,3 +421,18 @@ def test_a_timeout_longer_than_readers_look_back_is_refused() -> None:
     with pytest.raises(StoreError, match="timeout"):
         InfluxStore(Access("http://127.0.0.1:1", "t", version=1, timeout_s=60), site())
     assert journal_module.MAX_TIMEOUT_S < journal_module.LOOK_BACK_S
+
+
+@pytest.mark.servers
+def test_a_server_that_limits_its_rows_gives_all_or_says_so(
+    open_at: Open, new_influxdb: Any, tmp_path: Path
+) -> None:
+    server = new_influxdb(tmp_path, more="max-row-limit = 100")
+    store = open_at(Access(server.url, "twuin", version=1))
+    store.append(batch("a", *range(20_500)))
+    assert len(store.window(["a"], T0, FAR).times) == 20_500
+    asked = Server(store.access)
+    with pytest.raises(StoreError, match="max-row-limit"):
+        asked.ask('SELECT "flow_m3s" FROM "flow"')
+    asked.close()
+    server.end()
