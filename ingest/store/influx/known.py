@@ -55,6 +55,8 @@ class Known:
             elif spans:
                 self._update(spans)
             self._cursor = cursor
+            for name, reading in self._latest.items():  # what retention dropped between two questions
+                self._first.setdefault(name, int(reading.time.astype(np.int64)))
             return dict(self._first), dict(self._latest), cursor
 
     def _load(self) -> None:
@@ -62,29 +64,28 @@ class Known:
         for column, rows in self._ask(COLUMNS, "last", ""):
             self._take(column, rows)
         for column, rows in self._ask(COLUMNS, "first", ""):
-            for name, time, *_ in rows:
-                if self._counts(name, column):
-                    self._first[name] = min(time, self._first.get(name, time))
+            self._take_first(column, rows)
         self._loaded = clock.monotonic()
 
     def _update(self, spans: Spans) -> None:
-        for name, (low, _) in spans.items():
-            self._first[name] = min(low, self._first.get(name, low))
-        newer: dict[Column, list[str]] = {}
-        since: dict[Column, int] = {}
-        for name, (low, high) in spans.items():
-            had = self._latest.get(name)
-            known = low if had is None else int(had.time.astype(np.int64))
-            if high >= known:
-                column = self._schema.place(name).column
-                newer.setdefault(column, []).append(name)
-                since[column] = min(known, since.get(column, known))
-        for column, names in newer.items():
-            where = f' AND "time" >= {since[column] * 1000}'
-            if len(names) <= _FILTERED:
-                where += f" AND ({one_of(names)})"
-            for _, rows in self._ask([column], "last", where):
-                self._take(column, rows)
+        # A span may be wider than what was stored: readings older than the retention are told of, too.
+        newer = {n: self._time(n, low) for n, (low, high) in spans.items() if high >= self._time(n, low)}
+        older = {n: low for n, (low, _) in spans.items() if low < self._first.get(n, low + 1)}
+        for which, since, take in (("last", newer, self._take), ("first", older, self._take_first)):
+            members: dict[Column, list[str]] = {}
+            for name in since:
+                members.setdefault(self._schema.place(name).column, []).append(name)
+            for column, names in members.items():
+                where = f' AND "time" >= {min(since[n] for n in names) * 1000}'
+                if len(names) <= _FILTERED:
+                    where += f" AND ({one_of(names)})"
+                for _, rows in self._ask([column], which, where):
+                    take(column, rows)
+
+    def _time(self, name: str, default: int) -> int:
+        """Time of the newest reading that is known [us]."""
+        had = self._latest.get(name)
+        return default if had is None else int(had.time.astype(np.int64))
 
     def _take(self, column: Column, rows: Iterable[tuple[str, int, float, int, int]]) -> None:
         for name, time, value, quality, received in rows:
@@ -95,6 +96,11 @@ class Known:
             when = np.datetime64(time, "us")
             if had is None or when >= had.time:
                 self._latest[name] = Latest(when, value, quality, np.datetime64(received, "us"))
+
+    def _take_first(self, column: Column, rows: Iterable[tuple[str, int, float, int, int]]) -> None:
+        for name, time, *_ in rows:
+            if self._counts(name, column):
+                self._first[name] = min(time, self._first.get(name, time))
 
     def _counts(self, name: str, column: Column) -> bool:
         return not self._schema.settled(name) or self._schema.place(name).column == column

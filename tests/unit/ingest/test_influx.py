@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+import subprocess
 import threading
 import time
 import uuid
@@ -274,6 +276,26 @@ class TestWhatGoesWrong:
         ):
             open_at(Access(url, "twuin", version=1)).names()
 
+    def test_a_server_is_believed_by_its_certificate_alone(
+        self, program: Callable[[str], str], tmp_path: Path
+    ) -> None:
+        key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+        make = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=here -addext subjectAltName=IP:127.0.0.1"
+        subprocess.run(
+            [program("openssl"), *make.split(), "-keyout", key, "-out", certificate],
+            check=True,
+            capture_output=True,
+        )
+        with answering(b'{"results": []}', certificate=(certificate, key)) as url:
+            for ca_file in (None, certificate):
+                server = Server(Access(url, "twuin", version=1, ca_file=ca_file))
+                if ca_file is None:
+                    with pytest.raises(StoreError, match="cannot be trusted"):
+                        server.ask("SELECT 1")
+                else:
+                    assert server.ask("SELECT 1") == []
+                server.close()
+
     @pytest.mark.parametrize("version", [1, 2])
     def test_an_influxdb_3_is_refused_by_name(self, open_at: Open, version: Literal[1, 2]) -> None:
         with answering(b"{}", version="3.9.0") as url, pytest.raises(StoreError, match="is an InfluxDB 3"):
@@ -320,9 +342,13 @@ class TestWhatGoesWrong:
         now = np.datetime64("now", "us")
         old = now - np.timedelta64(60, "D")
         rows = ReadingBatch.of(["a", "a", "b"], [old, now, old], [1.0, 2.0, 3.0], received=now)
+        store.append(ReadingBatch.of(["b"], [now], [0.0], received=now))
+        cursor = store.changes(0).cursor
         done = store.append(rows)
         assert (done.stored, done.expired) == (1, 2)
         assert store.window(["a"], old, now + SECOND).values.tolist() == [[2.0]]
+        assert store.changes(cursor).spans["a"][1] == now
+        assert store.extent() == (now, now)
         only_old = store.append(rows.take([0, 2]))
         assert (only_old.stored, only_old.expired) == (0, 2)
 
@@ -400,17 +426,30 @@ class answering:
     """A server on loopback that is no InfluxDB; gives its address."""
 
     def __init__(
-        self, body: bytes, *, status: int = 200, wait: float = 0.0, limit: int = 0, version: str = "1.6"
+        self,
+        body: bytes,
+        *,
+        status: int = 200,
+        wait: float = 0.0,
+        limit: int = 0,
+        version: str = "1.6",
+        certificate: tuple[Path, Path] | None = None,
     ) -> None:
         Answering.body, Answering.status, Answering.wait, Answering.limit = body, status, wait, limit
         Answering.version = version
         Answering.taken = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
         self.server.daemon_threads = True
+        self.scheme = "http"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+            self.scheme = "https"
 
     def __enter__(self) -> str:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
+        return f"{self.scheme}://127.0.0.1:{self.server.server_address[1]}"
 
     def __exit__(self, *_: object) -> None:
         self.server.shutdown()
