@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from twuin.alerts.service import BadCursor
 from twuin.views.views import Views
 from twuin.web.render import Page, Templates
-from waterworks.errors import NotFound, StoreUnavailable
+from waterworks.errors import NotFound, StoreUnavailable, TwuinError
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,9 @@ def install_error_pages(pages: FastAPI, templates: Templates, views: Views) -> N
             return JSONResponse(problem, status, media_type="application/problem+json")
         try:
             site = views.site()
+        except TwuinError as e:  # a store that is away: who asked it before us has said so
+            log.debug("the error page cannot show the site: %s", e)
+            site = None
         except Exception:
             log.exception("the error page cannot show the site")
             site = None

@@ -192,7 +192,7 @@ def test_unknown_pages_get_a_page_and_unknown_interfaces_a_problem(shown: Shown,
 
 
 def test_a_broken_or_unreachable_store_gets_a_page_without_its_inner_words(
-    fresh: Any, browse: Browse, monkeypatch: pytest.MonkeyPatch
+    fresh: Any, browse: Browse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = browse(fresh, "en", raise_server_exceptions=False)
 
@@ -208,6 +208,13 @@ def test_a_broken_or_unreachable_store_gets_a_page_without_its_inner_words(
     monkeypatch.setattr(fresh.views, "dmas", fail(RuntimeError("secret inside")))
     answer = client.get("/")
     assert answer.status_code == 500 and "has been logged" in answer.text and "secret" not in answer.text
+    monkeypatch.setattr(fresh.views, "site", fail(StoreUnavailable("secret inside")))
+    caplog.clear()
+    answer = client.get("/")
+    assert answer.status_code == 503 and "secret" not in answer.text
+    assert not [record for record in caplog.records if record.exc_info], (
+        "no traceback for a store that is away"
+    )
     monkeypatch.setattr(fresh.views, "site", fail(RuntimeError("secret inside")))
     answer = client.get("/")
     assert answer.status_code == 500 and "has been logged" in answer.text and "secret" not in answer.text
