@@ -24,7 +24,7 @@ from ingest.store import duck, protocol, shared
 from ingest.store.duck import DuckStore
 from ingest.store.embedded import FILE, SOCKET, open_store
 from waterworks.errors import StoreError, StoreUnavailable
-from waterworks.reading import ReadingBatch
+from waterworks.reading import AppendResult, ReadingBatch
 
 T0 = np.datetime64("2026-03-01", "us")
 FAR = T0 + np.timedelta64(3650, "D")
@@ -281,9 +281,9 @@ class TestSharing:
         first, second, third = (open_store(tmp_path) for _ in range(3))
         second.append(rows(0, 3))
         first.close()
-        assert second.append(rows(0, 4)) == (1, 3, 0)
+        assert second.append(rows(0, 4)) == AppendResult(1, 3, 0)
         assert second.owner
-        assert third.append(rows(0, 5)) == (1, 4, 0)
+        assert third.append(rows(0, 5)) == AppendResult(1, 4, 0)
         assert not third.owner
         third.close()
         second.close()
