@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from waterworks.reading import TIME_DTYPE, Latest, ReadingBatch
+from waterworks.reading import TIME_DTYPE, Latest, ReadingBatch, Times
 
 _NEVER = np.iinfo(np.int64).min
 _ALWAYS = np.iinfo(np.int64).max
@@ -70,6 +70,15 @@ class Newest:
         """Whether a key lies within the span of what is stored of its sensor; outside of it, it is new."""
         inside: NDArray[np.bool_] = (time <= self._last[sensor]) & (time >= self._first[sensor])
         return inside
+
+    def repeats(self, sensor: NDArray[np.int32], batch: ReadingBatch) -> tuple[NDArray[np.bool_], Times]:
+        """(N,) whether a reading is the newest of its sensor over again, and (N,) when that was received."""
+        same: NDArray[np.bool_] = (
+            (self._last[sensor] == batch.time.astype(np.int64))
+            & (self._value[sensor] == batch.value)
+            & (self._quality[sensor] == batch.quality)
+        )
+        return same, self._received[sensor].view(TIME_DTYPE)
 
     def update(
         self,

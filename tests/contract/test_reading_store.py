@@ -381,6 +381,16 @@ class TestLatest:
         assert latest["a"] == (T0 + 5 * MIN, 1.5, 2, T0 + 7 * MIN)
         assert store.latest(["b", "unknown"]) == {"b": latest["b"]}
 
+    def test_a_newest_reading_that_comes_again_was_received_the_first_time(self, open_it: Opener) -> None:
+        store = open_it()
+        store.append(batch(("a", 4, 1.0), ("a", 5, 1.0), ("b", 5, 2.0), received=7))
+        store.append(batch(("a", 5, 1.0), ("b", 5, 3.0), received=99))
+        store.close()
+        again = open_it()
+        again.append(batch(("a", 5, 1.0), ("a", 5, 1.0), received=999))
+        received = {name: reading.received for name, reading in again.latest().items()}
+        assert received == {"a": T0 + 7 * MIN, "b": T0 + 99 * MIN}
+
     def test_a_corrected_newest_reading_shows(self, store: ReadingStore) -> None:
         store.append(batch(("a", 5, 1.0)))
         store.append(batch(("a", 5, 2.0), received=9))

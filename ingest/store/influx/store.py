@@ -17,6 +17,7 @@ import numpy as np
 from ingest.store.influx.access import Access
 from ingest.store.influx.answers import NO_ROWS, Rows, read_rows
 from ingest.store.influx.bins import Bins
+from ingest.store.influx.firsthand import FirstHand
 from ingest.store.influx.journal import MAX_TIMEOUT_S, Journal
 from ingest.store.influx.known import Known, one_of
 from ingest.store.influx.lines import CHUNK, Lines
@@ -77,6 +78,7 @@ class InfluxStore:
         self._known = Known(self._server, self._schema, self._journal)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="influx-read")
         self._preparing = threading.Lock()
+        self._first_hand: FirstHand | None = None
         self._ready = self._closed = False
 
     def close(self) -> None:
@@ -143,12 +145,19 @@ class InfluxStore:
     def _append(self, batch: ReadingBatch) -> AppendResult:
         folded = fold(batch.sensor, batch.time.astype(np.int64), batch.value, batch.quality)
         kept = batch if len(folded.last) == len(batch) else batch.take(np.sort(folded.last))
+        first_hand = self._first_hand
+        if first_hand is None:
+            _, latest, _ = self._known.refresh()
+            first_hand = self._first_hand = FirstHand(latest)
+        kept = first_hand.restored(kept)
         expired = 0
         for first in range(0, len(kept), CHUNK):
             part = kept.take(np.arange(first, min(first + CHUNK, len(kept)))) if len(kept) > CHUNK else kept
             refused = self._server.write(self._lines.of(part))
             if refused < len(part):
                 self._journal.append(part)
+            if not refused:
+                first_hand.stored(part)
             expired += refused
         return AppendResult(len(batch) - expired, None, None, expired)
 
