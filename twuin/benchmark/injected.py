@@ -47,6 +47,10 @@ Floats = NDArray[np.float64]
 ALLOWED = 1.0
 """False alarms a DMA and year at which methods are compared."""
 
+STARTS = 36
+"""Days in each period on which leaks begin: with a third of them most differences between methods are no
+larger than two of their errors."""
+
 WITHIN_H = 36.0
 """The time within which a burst should be found [h]."""
 
@@ -80,7 +84,8 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Injected:
-    """Result of the case; ``points``: with hindsight, of the scored period; ``ahead``: set in advance."""
+    """Result of the case; ``points``: with hindsight, of the scored period; ``ahead``: set in advance;
+    ``rates``: Twuin's alarms a DMA-year in the scored period without any leak put in, by its knob."""
 
     inflow: Inflow
     tuned: Period
@@ -93,11 +98,13 @@ class Injected:
     slow_bound: SlowBound
     shown: own.Run
     seed: int
+    rates: dict[float, float]
     fixed: list[Point] = field(default_factory=list)
 
     def tables(self) -> list[Table]:
         return [
             self._table("With hindsight: each method at its best at 1 false alarm a DMA-year", self.points),
+            self._knob(),
             self._paired(),
             self._table(
                 "Set in advance: rivals by the tuning period, Twuin as it comes", self.ahead + self.fixed
@@ -132,6 +139,14 @@ class Injected:
                 f"{100 * (0.09 / n) ** 0.5:.0f} % at one or nine tenths.",
                 "lost h: mean hours that leaks of all sizes (2 to 30 %) ran unseen, 720 if never found.",
             ),
+        )
+
+    def _knob(self) -> Table:
+        return Table(
+            f"{OWN}'s alarms a DMA-year by its knob, without any leak put in",
+            ["one in so many years", *(f"{years:g}" for years in self.rates)],
+            [["false", *self.rates.values()]],
+            ("How much they move from one setting to the next is how well such a number is known.",),
         )
 
     def _paired(self) -> Table:
@@ -233,6 +248,7 @@ class Injected:
                 "trials": len(self.trials.dma),
                 "tuned": [date.fromordinal(first + d).isoformat() for d in self.tuned],
                 "scored": [date.fromordinal(first + d).isoformat() for d in self.scored],
+                "own_false_alarms_per_dma_year_by_years": {f"{y:g}": rate for y, rate in self.rates.items()},
                 "with_hindsight": [point(p) for p in self.points],
                 "set_in_advance": [point(p) for p in self.ahead + self.fixed],
                 "curves": {m: [point(p) for p in c] for m, c in self.curves.items()},
@@ -311,7 +327,7 @@ def run(
     files: Sequence[Path],
     *,
     site: Path | None = None,
-    starts: int = 12,
+    starts: int = STARTS,
     seed: int = 1,
     score_from: date | None = None,
     progress: Callable[[float], None] = lambda _: None,
@@ -375,7 +391,7 @@ def run(
     progress(1.0)
     return Injected(
         inflow, tuned, scored, trials, points, ahead, curves, bound(inflow, scored, 0.1, WITHIN_H),
-        slow_bound(inflow, scored), mine[best_years], seed, fixed,
+        slow_bound(inflow, scored), mine[best_years], seed, rates, fixed,
     )  # fmt: skip
 
 

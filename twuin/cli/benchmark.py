@@ -103,7 +103,7 @@ def injected(
     ] = None,
     starts: Annotated[
         int, typer.Option("--starts", min=2, max=366, help="Days in each period on which leaks are put in.")
-    ] = 12,
+    ] = 36,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the leaks' times.")] = 1,
     score_from: Annotated[
         datetime | None,
