@@ -18,6 +18,8 @@ from analytics.detector import Detector
 
 PER_DAY = 48
 AREAS = 60
+FIRST = 84
+"""Days that a district is known when leaks begin: limits over days are wider in the first ten weeks."""
 Floats = NDArray[np.float64]
 
 
@@ -52,8 +54,8 @@ def main() -> None:
         years = 2 * AREAS * 175 / 365.25
         fast = sum(e.fast for e in events)
         row = f"{phi:.2f} {daily:.0%}   sudden {fast / years:.2f}, daily {(len(events) - fast) / years:.2f}"
-        quiet, when = inflow(60, 7, phi, daily), calendar(60)
-        first = 42 * PER_DAY
+        quiet, when = inflow(FIRST + 18, 7, phi, daily), calendar(FIRST + 18)
+        first = FIRST * PER_DAY
         begun = Detector(AREAS, 1800)
         begun.advance(quiet[:first], *(c[:first] for c in when))
         begins = first + np.arange(AREAS) * 2 % PER_DAY
