@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 from ingest.backoff import Backoff
@@ -14,6 +15,7 @@ from ingest.devices import DeviceLog
 from ingest.link import Link, Received
 from ingest.pipeline import Group, Pipeline, RawMessage
 from ingest.rejected import RejectedLog
+from ingest.spool.behind import SpooledStore, SpoolOptions
 from ingest.stats import Stats
 from ingest.topics import ROOT, subscriptions
 from waterworks.errors import BrokerError, StoreError, StoreUnavailable
@@ -61,8 +63,9 @@ class ConsumerOptions(BrokerOptions):
 class Consumer:
     """Takes the readings of ``site`` from a broker into ``store``. ``run`` does the work.
 
-    At least once: a message is acknowledged when its readings are in the store and what was wrong with it
-    in ``rejected``; until then the broker keeps it. devices: where to keep what devices say of themselves.
+    At least once: a message is acknowledged when its readings are in the store, or in the spool where there
+    is one, and what was wrong with it in ``rejected``; until then the broker keeps it. devices: where to keep
+    what devices say of themselves. spool: where readings wait for a store that is away or slow.
     """
 
     def __init__(
@@ -74,12 +77,15 @@ class Consumer:
         clock: Clock,
         *,
         devices: DeviceLog | None = None,
+        spool: SpoolOptions | None = None,
     ) -> None:
         self.options = options
         self.client_id = f"{ROOT}-ingest-{site.id}-{options.name}"
         self.stats = Stats()
         self._clock = clock
         self._subscriptions = subscriptions(site.id, shared=options.shared, strays=options.strays)
+        self._store_behind = store
+        self._spool = spool
         self._pipeline = Pipeline(
             site,
             store,
@@ -91,7 +97,18 @@ class Consumer:
         )
 
     def run(self, stop: threading.Event) -> None:
-        """Work until ``stop`` is set. Lost connections and failing stores are waited for, not raised."""
+        """Work until ``stop`` is set. Lost connections and failing stores are waited for, not raised.
+
+        Raises StoreUnavailable or StoreError where the spool cannot be opened.
+        """
+        if self._spool is None:
+            self._run(stop)
+            return
+        with closing(SpooledStore(self._store_behind, self._spool, self.stats)) as keeper:
+            self._pipeline.store = keeper
+            self._run(stop)
+
+    def _run(self, stop: threading.Event) -> None:
         backoff = Backoff(self.options.retry_s, self.options.retry_most_s)
         connections = 0
         short = 0

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,14 +23,19 @@ from ingest.rejected import Rejected, RejectedLog
 from ingest.stats import Stats
 from ingest.topics import Channel, Topic, parse
 from ingest.validate import explain, validate_columns
-from waterworks.ports import ReadingStore
-from waterworks.reading import ReadingBatch, as_datetime
+from waterworks.reading import AppendResult, ReadingBatch, as_datetime
 from waterworks.site import Site
 
 log = logging.getLogger(__name__)
 
 _TOPICS_REMEMBERED = 50_000
 _TOPIC_REMEMBERED = 500  # characters: a topic may have 65,535, and anyone may make up new ones
+
+
+class Keeper(Protocol):
+    """Makes a batch durable: a store, or one with a spool before it (``append`` then may give None)."""
+
+    def append(self, batch: ReadingBatch) -> AppendResult | None: ...
 
 
 class RawMessage(NamedTuple):
@@ -53,7 +58,7 @@ class Group:
 
 
 class Pipeline:
-    """Prepares and commits groups of messages of one site.
+    """Prepares and commits groups of messages of one site into ``store``.
 
     devices: where to keep what devices say of themselves; None: nowhere. max_bytes, max_readings: bounds
     on one message.
@@ -62,7 +67,7 @@ class Pipeline:
     def __init__(
         self,
         site: Site,
-        store: ReadingStore,
+        store: Keeper,
         rejected: RejectedLog,
         *,
         devices: DeviceLog | None = None,
@@ -72,7 +77,7 @@ class Pipeline:
     ) -> None:
         self.stats = Stats() if stats is None else stats
         self._site = site
-        self._store = store
+        self.store = store
         self._rejected = rejected
         self._devices = devices
         self._readings = JsonReadings(max_bytes=max_bytes, max_readings=max_readings)
@@ -114,10 +119,9 @@ class Pipeline:
         stats = self.stats
         if not group.batch_done:
             if len(group.batch):
-                result = self._store.append(group.batch)
-                stats.add(result)
-                if result.expired:
-                    log.warning("%d readings are older than what the store keeps: not stored", result.expired)
+                result = self.store.append(group.batch)
+                if result is not None:  # else it waits in the spool, and is counted when it leaves that
+                    stats.add(result)
             group.batch_done = True
         if not group.rejected_done:
             self._rejected.add(group.rejected)

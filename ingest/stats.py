@@ -1,12 +1,18 @@
-"""What an ingest process has done so far. Written by one thread, read by any."""
+"""What an ingest process has done so far. Written by the consumer and its spool, read by any thread."""
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from waterworks.reading import AppendResult
+
+log = logging.getLogger(__name__)
+
+_adding = threading.Lock()
 
 
 @dataclass
@@ -19,6 +25,11 @@ class Stats:
     unacked: messages in hand, not yet durable. last_message: when the last one came, UTC.
     reconnects: connections made after the first one. retries: writes that had to be tried again.
     problem: one line on what is wrong now, "" while all is well.
+
+    Of the spool: spooled, drained: readings that went into it, and that the store took from there. What
+    waits there now: spool_readings, spool_bytes (of its files), spool_oldest (when the oldest was received,
+    UTC, None where nothing waits). spool_damaged: files of unreadable bytes, kept for a person to look at.
+    spool_problem: one line on why the store takes nothing, "" while it does.
     """
 
     received: int = 0
@@ -35,13 +46,23 @@ class Stats:
     reconnects: int = 0
     retries: int = 0
     problem: str = ""
+    spooled: int = 0
+    drained: int = 0
+    spool_readings: int = 0
+    spool_bytes: int = 0
+    spool_oldest: datetime | None = None
+    spool_damaged: int = 0
+    spool_problem: str = ""
 
     def add(self, result: AppendResult) -> None:
-        """Count what became of a batch."""
-        self.stored += result.stored
-        self.duplicates = plus(self.duplicates, result.duplicates)
-        self.replaced = plus(self.replaced, result.replaced)
-        self.expired += result.expired
+        """Count what became of a batch, and say it where that was not stored."""
+        with _adding:
+            self.stored += result.stored
+            self.duplicates = plus(self.duplicates, result.duplicates)
+            self.replaced = plus(self.replaced, result.replaced)
+            self.expired += result.expired
+        if result.expired:
+            log.warning("%d readings are older than what the store keeps: not stored", result.expired)
 
     def copy(self) -> Stats:
         """The counters as they are now."""

@@ -134,6 +134,7 @@ _M = TypeVar("_M")
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+_batches: msgspec.msgpack.Decoder[Append] = msgspec.msgpack.Decoder(Append)
 
 
 # -- messages on a socket --------------------------------------------------------------------------
@@ -246,6 +247,25 @@ def unpack_batch(message: Append) -> ReadingBatch:
         )
     except ValueError as error:
         raise StoreError(f"a batch that is no batch: {error}") from error
+
+
+def encode_batch(batch: ReadingBatch) -> bytes:
+    """``batch`` as bytes, for who keeps batches in files."""
+    return _encoder.encode(pack_batch(batch))
+
+
+def decode_batch(data: bytes | memoryview) -> ReadingBatch:
+    """Raises StoreError where ``data`` is no batch."""
+    try:
+        batch = unpack_batch(_batches.decode(data))
+    except msgspec.MsgspecError as error:
+        raise StoreError(f"a batch that is no batch: {error}") from error
+    n = len(batch)
+    if not (len(batch.sensor) == len(batch.value) == len(batch.quality) == len(batch.received) == n) or (
+        n and not 0 <= batch.sensor.min() <= batch.sensor.max() < len(batch.names)
+    ):
+        raise StoreError("a batch that is no batch: its columns do not fit each other")
+    return batch
 
 
 def pack_window(window: Window) -> SentWindow:
