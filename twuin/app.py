@@ -14,6 +14,9 @@ from fastapi import FastAPI
 from ingest.consumer import Consumer, ConsumerOptions
 from ingest.devices import DeviceLog
 from ingest.rejected import RejectedLog
+from ingest.spool.behind import SpoolOptions
+from ingest.spool.look import SpoolSeen, look
+from ingest.stats import Stats
 from ingest.store.embedded import open_store
 from twuin import __version__
 from twuin.alerts.service import AlertService
@@ -209,8 +212,30 @@ def start_ingest(parts: Parts) -> None:
         parts.rejected,
         clock,
         devices=parts.devices,
+        spool=SpoolOptions(
+            spool_root(parts.settings) / parts.settings.mqtt.name,
+            max_bytes=parts.settings.spool.max_bytes,
+            keep_free_bytes=parts.settings.spool.keep_free_bytes,
+            slow_s=parts.settings.spool.slow_s,
+        ),
     )
     parts.jobs.start("ingest", parts.consumer.run)
+
+
+def spool_root(settings: Settings) -> Path:
+    """The folder in which each ingest process of this data folder has its spool, under its name."""
+    return settings.data_dir / "spool"
+
+
+def look_at_spools(settings: Settings) -> list[SpoolSeen]:
+    """What waits in the spools of the data folder, whether their processes run or not."""
+    try:
+        return look(spool_root(settings))
+    except OSError as e:
+        raise SettingsError(
+            f"the spools in {spool_root(settings)} cannot be read ({e.strerror}): "
+            "run this as the user that runs the ingest, or name another folder with --data-dir"
+        ) from e
 
 
 def start_monitor(parts: Parts) -> None:
@@ -301,6 +326,7 @@ def health_parts(parts: Parts) -> dict[str, dict[str, Any]]:
             if stats.connected and not stats.problem
             else {"status": "degraded", "detail": stats.problem or "not connected to the MQTT broker"}
         )
+        report["spool"] = spool_health(stats, parts.settings)
     if parts.monitor is not None:
         status = parts.monitor.status()
         done = (
@@ -315,6 +341,23 @@ def health_parts(parts: Parts) -> dict[str, dict[str, Any]]:
     for name, failure in parts.jobs.failures.items():
         report[name] = {"status": "down", "detail": failure}
     return report
+
+
+def spool_health(stats: Stats, settings: Settings) -> dict[str, Any]:
+    """Whether readings go their usual way into the store, in one line."""
+    said = []
+    if stats.spool_readings:
+        size = f"{stats.spool_bytes / 2**20:,.1f} of {settings.spool.max_bytes / 2**20:,.0f} MiB"
+        said.append(f"{stats.spool_readings:,} readings wait for the store ({size})")
+    if stats.spool_problem:
+        said.append(stats.spool_problem)
+    if stats.spool_damaged:
+        said.append(
+            f"{stats.spool_damaged} damaged parts of the spool could not be read and are kept as *.damaged "
+            f"in {spool_root(settings)}: once looked at, move them away"
+        )
+    trouble = bool(stats.spool_problem or stats.spool_damaged)
+    return {"status": "degraded" if trouble else "ok", "detail": "; ".join(said) or "nothing waits"}
 
 
 def run_serve(settings: Settings, *, ingest: bool, say: Say) -> None:

@@ -132,6 +132,29 @@ def _secret(value: SecretStr, file: Path | None, setting: str) -> str:
         ) from None
 
 
+class SpoolSettings(Section):
+    """Where readings wait on the disk while the store is away or slow."""
+
+    max_bytes: int = Field(
+        2**30,
+        ge=0,
+        description="Most bytes of the disk spool of an ingest process, 30 to 130 a reading; 0: no spool, "
+        "messages wait at the broker",
+    )
+    keep_free_bytes: int = Field(
+        2**28,
+        ge=0,
+        description="The spool takes nothing more when fewer bytes than these are free on its disk",
+    )
+    slow_s: float = Field(
+        2.0,
+        gt=0,
+        le=30,
+        allow_inf_nan=False,
+        description="A store that takes longer is not waited for: its readings go into the spool [s]",
+    )
+
+
 class WebSettings(Section):
     """Where pages and API are served."""
 
@@ -183,6 +206,7 @@ class Settings(BaseSettings):
     database: str = Field("", description="Database URL of alerts; empty: SQLite in data_dir")
     mqtt: MqttSettings = MqttSettings()  # type: ignore[call-arg]
     store: StoreSettings = StoreSettings()  # type: ignore[call-arg]
+    spool: SpoolSettings = SpoolSettings()  # type: ignore[call-arg]
     web: WebSettings = WebSettings()  # type: ignore[call-arg]
     monitor: MonitorSettings = MonitorSettings()  # type: ignore[call-arg]
     clock: ClockSettings = ClockSettings()  # type: ignore[call-arg]

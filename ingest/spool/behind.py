@@ -49,7 +49,7 @@ class SpoolOptions:
     keep_free_bytes: int = KEEP_FREE_BYTES
     slow_s: float = 2.0
     retry_s: float = 0.5
-    retry_most_s: float = 30.0
+    retry_most_s: float = 10.0
 
     def open(self) -> Spool:
         """The spool of this process. Raises StoreUnavailable, StoreError."""

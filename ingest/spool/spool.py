@@ -49,7 +49,7 @@ RECORD_READINGS = 50_000
 """Most readings in a record: some 1.5 MB, which a damaged byte costs at most."""
 
 MAX_BYTES = 2**30
-"""Bound on a spool unless told otherwise: some 35 million readings."""
+"""Bound on a spool unless told otherwise: 8 to 35 million readings, the more the larger their batches."""
 
 KEEP_FREE_BYTES = 256 * 2**20
 """Left free on the disk, so that store, alerts and rejected messages have room while the spool drains."""

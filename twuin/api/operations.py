@@ -105,6 +105,8 @@ class _Figures(Collector):
                 ("twuin_readings_duplicate", "Readings that were known already", stats.readings_duplicate),
                 ("twuin_readings_replaced", "Readings that took another's place", stats.readings_replaced),
                 ("twuin_readings_expired", "Readings older than what is kept", stats.readings_expired),
+                ("twuin_readings_spooled", "Readings put into the disk spool", stats.readings_spooled),
+                ("twuin_readings_drained", "Readings stored from the disk spool", stats.readings_drained),
                 ("twuin_mqtt_reconnects", "Connections to the broker after the first", stats.reconnects),
             )
             for name, help, number in counts:
@@ -118,6 +120,15 @@ class _Figures(Collector):
                 "Messages not yet durable",
                 value=stats.messages_unacknowledged,
             )
+            oldest = stats.spool_oldest
+            age = 0.0 if oldest is None else max(0.0, (self._views.now() - oldest).total_seconds())
+            for name, help, gauge in (
+                ("twuin_spool_readings", "Readings that wait in the disk spool", stats.spool_readings),
+                ("twuin_spool_bytes", "Bytes of the spool's files", stats.spool_bytes),
+                ("twuin_spool_oldest_age_seconds", "How long the oldest of them has waited", age),
+                ("twuin_spool_damaged", "Parts of the spool that could not be read", stats.spool_damaged),
+            ):
+                yield GaugeMetricFamily(name, help, value=gauge)
 
     def _lag(self) -> Iterable[Metric]:
         mark = self._views.watermark()

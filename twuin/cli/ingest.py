@@ -19,6 +19,7 @@ from twuin.cli.options import (
     settings_from,
 )
 from waterworks.errors import NotFound
+from waterworks.reading import as_datetime
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -115,3 +116,45 @@ def rejected(
     total = sum(counts.values())
     by_reason = ", ".join(f"{name} {n}" for name, n in sorted(counts.items(), key=lambda item: -item[1]))
     out.print(f"{total} rejected in all" + (f": {by_reason}" if total else ""), markup=False)
+
+
+@app.command()
+def spool(data_dir: DataOption = None, as_json: JsonOption = False) -> None:
+    """Print what waits on the disk because the store was away or slow, by ingest process.
+
+    Readings wait there safely and are stored in their order as soon as the store takes them. What a process
+    left behind that runs no more, any other ingest process of the data folder stores.
+    """
+    from twuin.app import look_at_spools
+
+    spools = look_at_spools(settings_from(data_dir=data_dir))
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": s.name,
+                    "running": s.running,
+                    "readings": s.readings,
+                    "bytes": s.bytes,
+                    "oldest": None if s.oldest is None else as_datetime(s.oldest).isoformat(),
+                    "damaged": [str(path) for path in s.damaged],
+                }
+                for s in spools
+            ]
+        )
+        return
+    for s in spools:
+        waits = "nothing waits"
+        if s.oldest is not None:
+            since = f"{as_datetime(s.oldest):%Y-%m-%d %H:%M:%S}Z"
+            waits = f"{s.readings:,} readings wait ({s.bytes / 2**20:,.1f} MiB), the oldest received {since}"
+        runs = "running" if s.running else "not running"
+        out.print(f"{s.name} ({runs}): {waits}", markup=False)
+        if s.readings and not s.running:
+            out.print(
+                "    the next ingest process of this data folder stores them: `twuin ingest`", markup=False
+            )
+        for path in s.damaged:
+            out.print(f"    damaged, kept for you to look at, then move away: {path}", markup=False)
+    if not spools:
+        out.print("nothing waits: no ingest process has run here yet", markup=False)

@@ -217,6 +217,12 @@ class IngestStats(Model):
     readings_expired: int = Field(default=0, description="Older than what the store keeps: not stored")
     rejected_here: dict[str, int] = Field(default_factory=dict, description="By reason, by this process")
     messages_unacknowledged: int = 0
+    readings_spooled: int = Field(default=0, description="Put into the disk spool by this process")
+    readings_drained: int = Field(default=0, description="Taken by the store from the spool")
+    spool_readings: int = Field(default=0, description="Waiting in the spool now")
+    spool_bytes: int = Field(default=0, description="Of the spool's files")
+    spool_oldest: datetime | None = Field(default=None, description="When the oldest of them was received")
+    spool_damaged: int = Field(default=0, description="Parts of the spool that could not be read")
     reconnects: int = 0
     last_message: datetime | None = None
     rejected: RejectedSummary = Field(description="By all processes, ever")

@@ -398,6 +398,7 @@ class Words:
             "ingest": _("Data intake"),
             "broker": _("Message broker"),
             "store": _("Reading store"),
+            "spool": _("Waiting readings"),
             "monitor": _("Leak monitor"),
             "means": _("Means of the readings"),
             "alerts": _("Alert store"),

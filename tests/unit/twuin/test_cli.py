@@ -14,9 +14,11 @@ import pytest
 from firmware_sim.town import demo_site_folder
 from ingest.reasons import Reason
 from ingest.rejected import Rejected, RejectedLog
+from ingest.spool.spool import Spool
 from twuin.cli import main
 from twuin.cli.options import broker_flags, moment
 from waterworks.errors import SettingsError
+from waterworks.reading import ReadingBatch, instant
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -26,6 +28,7 @@ COMMANDS = [
     ["serve"],
     ["ingest"],
     ["ingest", "rejected"],
+    ["ingest", "spool"],
     ["monitor"],
     ["backfill"],
     ["replay"],
@@ -136,6 +139,27 @@ def test_site_import_names_a_next_command_that_can_be_pasted(twuin: Run, tmp_pat
     assert status == 0
     _, _, command = out.rstrip().rpartition("then run: ")
     assert twuin(*shlex.split(command)[1:])[0] == 0
+
+
+def test_what_waits_in_spools_is_told_by_process(twuin: Run, tmp_path: Path) -> None:
+    status, out, _ = twuin("ingest", "spool", "--data-dir", tmp_path)
+    assert status == 0 and "nothing waits" in out
+    when = instant("2026-11-21T03:00:00Z")
+    old, main = (Spool(tmp_path / "spool" / name, keep_free_bytes=0) for name in ("old", "main"))
+    old.append(ReadingBatch.of(["S", "S"], [when, when + 1], [1.0, 2.0], received=when))
+    old.close()
+    (tmp_path / "spool" / "old" / "000000000009-0000000000.damaged").write_bytes(b"x")
+    status, out, _ = twuin("ingest", "spool", "--data-dir", tmp_path)
+    assert status == 0
+    assert "main (running): nothing waits" in out
+    assert "old (not running): 2 readings wait (0.0 MiB), the oldest received 2026-11-21 03:00:00Z" in out
+    assert "twuin ingest" in out and "000000000009-0000000000.damaged" in out
+    status, out, _ = twuin("ingest", "spool", "--data-dir", tmp_path, "--json")
+    assert [(s["name"], s["running"], s["readings"]) for s in json.loads(out)] == [
+        ("main", True, 0),
+        ("old", False, 2),
+    ]
+    main.close()
 
 
 def test_rejected_messages_are_listed_counted_and_given_back_as_they_came(twuin: Run, tmp_path: Path) -> None:

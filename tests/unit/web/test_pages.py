@@ -180,6 +180,17 @@ def test_no_switch_leads_to_another_host(next: str, shown: Shown, browse: Browse
     assert answer.headers["location"] == "/"
 
 
+def test_readings_that_wait_for_the_store_are_shown_while_there_are_any(
+    fresh: Any, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Waiting for the store" not in browse(fresh, "en").get("/ingest").text
+    stats = fresh.views.ingest_stats()
+    waits = stats.model_copy(update={"spool_readings": 4321, "spool_oldest": stats.last_message})
+    monkeypatch.setattr(fresh.views, "ingest_stats", lambda: waits)
+    page = browse(fresh, "en").get("/ingest").text
+    assert "Waiting for the store" in page and "4,321" in page and "the oldest since" in page
+
+
 def test_unknown_pages_get_a_page_and_unknown_interfaces_a_problem(shown: Shown, browse: Browse) -> None:
     client = browse(shown("town"), "en")
     page = client.get("/alerts/none")
