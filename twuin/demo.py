@@ -151,7 +151,7 @@ def refuse_foreign(folder: Path) -> None:
     """SettingsError unless ``folder`` is new, empty or a demo's. (An empty --data-dir is the current one.)"""
     if (folder / "demo.json").exists() or not folder.is_dir():
         return
-    started = ("*.lock", "*.sock", "broker")  # all that a demo leaves which could not start
+    started = ("*.lock", "*.sock", "broker", "spool")  # all that a demo leaves which could not start
     if any(not any(path.match(name) for name in started) for path in folder.iterdir()):
         raise SettingsError(
             f"data folder {folder.resolve()} holds other things than a demo's data: "
@@ -164,7 +164,8 @@ def forget(folder: Path) -> None:
     for pattern in _KEPT:
         for path in folder.glob(pattern):
             path.unlink()
-    shutil.rmtree(folder / "broker", ignore_errors=True)
+    for made in ("broker", "spool"):
+        shutil.rmtree(folder / made, ignore_errors=True)
 
 
 class Town:

@@ -108,3 +108,27 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for made in missing:
         sync_folder(made.parent)
+
+
+def write_all(handle: int, data: bytes, offset: int) -> None:
+    """All of ``data`` at ``offset`` of an open file. Raises OSError; a part may be written then."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(handle, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def read_part(path: Path, start: int, end: int) -> bytes:
+    """Bytes ``start`` to ``end`` of a file. Raises OSError."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(end - start)
+
+
+def sync_file(path: Path) -> None:
+    """Make what was done to a file outlast a power cut. Raises OSError."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

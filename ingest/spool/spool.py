@@ -9,12 +9,10 @@ always *all* of what came since; a value sent later still takes the place of the
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shutil
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -22,20 +20,20 @@ from typing import NamedTuple
 import numpy as np
 
 from ingest.order import pieces
+from ingest.spool.folder import Folder
 from ingest.spool.records import Unreadable, pack, walk
 from ingest.spool.segments import (
-    LOCK,
     Segment,
     as_instant,
     contents,
-    damaged_path,
-    damaged_paths,
     highest_number,
-    make_folder,
+    read_part,
     segment_path,
     segment_paths,
     sync_data,
+    sync_file,
     sync_folder,
+    write_all,
 )
 from waterworks.errors import StoreError, StoreUnavailable
 from waterworks.reading import ReadingBatch
@@ -105,7 +103,6 @@ class Spool:
         segment_bytes: int = SEGMENT_BYTES,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self.folder = Path(folder).resolve()
         self.max_bytes = max_bytes
         self.keep_free_bytes = keep_free_bytes
         self._segment_bytes = min(segment_bytes, max(max_bytes // 8, 4096))
@@ -113,11 +110,8 @@ class Spool:
         self._segments: list[Segment] = []
         self._active: tuple[Segment, int] | None = None  # where appends go: the last segment, and its handle
         self._closed = False
-        try:
-            make_folder(self.folder)
-            self._own = self._take_lock(patience_s)
-        except OSError as error:
-            raise StoreError(f"the spool {self.folder} cannot be used: {error.strerror}") from error
+        self._own = Folder(folder, patience_s)
+        self.folder = self._own.path
         try:
             self._recover()
         except OSError as error:
@@ -129,32 +123,10 @@ class Spool:
 
     # -- opening and closing ------------------------------------------------------------------------
 
-    def _take_lock(self, patience_s: float) -> int:
-        handle = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        give_up = time.monotonic() + patience_s
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() < give_up:
-                    time.sleep(0.02)
-                    continue
-                owner = os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "unknown"
-                os.close(handle)
-                raise StoreUnavailable(
-                    f"the spool {self.folder} is in use by process {owner}: either that stores what was left "
-                    "there, and ends by itself, or it has the same name: give each its own (mqtt.name)"
-                ) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
-        return handle
-
     def _recover(self) -> None:
         """Take stock of what an earlier owner left: cut off a torn end, keep what is damaged apart."""
         paths = segment_paths(self.folder)
         self._number = highest_number(self.folder)
-        self._damaged = len(damaged_paths(self.folder))
         last = max(paths, default=0)
         for number, path in paths.items():
             data = path.read_bytes()
@@ -170,9 +142,9 @@ class Spool:
                     )
                     end = part.start
                     os.truncate(path, end)
-                    _sync_file(path)
+                    sync_file(path)
                 else:
-                    self._set_aside(number, part.start, data[part.start : part.end])
+                    self._own.set_aside(number, part.start, data[part.start : part.end])
             segment = Segment(number, path, end, found.readings, found.oldest)
             self._segments.append(segment)
             if not found.readings:
@@ -189,7 +161,7 @@ class Spool:
             if self._active is not None:
                 os.close(self._active[1])
                 self._active = None
-            os.close(self._own)
+            self._own.release()
 
     def _alive(self) -> None:
         if self._closed:
@@ -209,7 +181,7 @@ class Spool:
             self._make_sure_of_room(len(data))
             try:
                 segment, handle = self._writable()
-                _write(handle, data, segment.end)
+                write_all(handle, data, segment.end)
                 sync_data(handle)
             except OSError as error:
                 self._abandon()
@@ -286,7 +258,7 @@ class Spool:
         with self._lock:
             readings = sum(s.readings - s.done_readings for s in self._segments)
             oldest = as_instant(self._segments[0].oldest) if self._segments else None
-            return Waiting(readings, self._bytes(), oldest, self._damaged)
+            return Waiting(readings, self._bytes(), oldest, self._own.damaged)
 
     def _bytes(self) -> int:
         return sum(s.end for s in self._segments)
@@ -305,7 +277,7 @@ class Spool:
                 head = self._segments[0]
                 start, end, before = head.done, head.end, head.done_readings
             try:
-                data = _read(head.path, start, end)
+                data = read_part(head.path, start, end)
                 taken = self._batch(head, data, start, before, most)
             except FileNotFoundError:
                 # Whoever removed it took readings away that were acknowledged: that must be seen.
@@ -323,14 +295,14 @@ class Spool:
         readings, at = 0, start
         for part in walk(data):
             if isinstance(part, Unreadable):
-                self._set_aside(head.number, start + part.start, data[part.start : part.end])
+                self._own.set_aside(head.number, start + part.start, data[part.start : part.end])
                 continue
             if batches and readings + part.readings > most:
                 break
             try:
                 batches.append(part.batch())
             except StoreError:  # sound bytes, but none of ours
-                self._set_aside(head.number, start + part.start, data[part.start : part.end])
+                self._own.set_aside(head.number, start + part.start, data[part.start : part.end])
                 continue
             if not readings:
                 head.oldest = part.oldest
@@ -363,46 +335,6 @@ class Spool:
         sync_folder(self.folder)
         self._segments.remove(segment)
 
-    # -- what is damaged ----------------------------------------------------------------------------
-
-    def _set_aside(self, number: int, offset: int, data: bytes) -> None:
-        """Keep unreadable bytes in a file of their own, for good, once. Raises OSError."""
-        path = damaged_path(self.folder, number, offset)
-        if path.exists() and path.stat().st_size == len(data):
-            return
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            _write(handle, data, 0)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        sync_folder(self.folder)
-        log.error("%d bytes of the spool are damaged: passed over, and kept in %s", len(data), path)
-        self.look_at_damage()
-
     def look_at_damage(self) -> int:
         """How many files of damaged bytes there are now: a person may have taken them away."""
-        with self._lock, suppress(OSError):
-            self._damaged = len(damaged_paths(self.folder))
-        return self._damaged
-
-
-def _write(handle: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(handle, view, offset)
-        view, offset = view[written:], offset + written
-
-
-def _read(path: Path, start: int, end: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(start)
-        return file.read(end - start)
-
-
-def _sync_file(path: Path) -> None:
-    handle = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        return self._own.count_damaged()
