@@ -26,6 +26,7 @@ class Segment:
     """One file of records. Offsets [bytes]: all before ``done`` is in the store, ``end`` is the end.
 
     readings: in all of the file; done_readings: of these, in the store. oldest: received [us since 1970].
+    removed: its name is gone, but perhaps not yet for good.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Segment:
     oldest: int | None = None
     done: int = 0
     done_readings: int = 0
+    removed: bool = False
 
 
 class Contents(NamedTuple):

@@ -276,6 +276,9 @@ class Spool:
                     return None
                 head = self._segments[0]
                 start, end, before = head.done, head.end, head.done_readings
+            if head.removed:  # the disk failed when it was, so it may come back: once more
+                self.done(Position(head.number, end, head.readings))
+                continue
             try:
                 data = read_part(head.path, start, end)
                 taken = self._batch(head, data, start, before, most)
@@ -332,6 +335,7 @@ class Spool:
             os.close(self._active[1])
             self._active = None
         segment.path.unlink(missing_ok=True)
+        segment.removed = True
         sync_folder(self.folder)
         self._segments.remove(segment)
 

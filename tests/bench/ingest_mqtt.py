@@ -1,6 +1,7 @@
 """How many messages a second one ingest process takes from Mosquitto into the embedded store.
 
     python tests/bench/ingest_mqtt.py [--messages 100000] [--version 3.1.1] [--per-message 1] [--no-store]
+                                     [--spool | --away]
 
 All messages wait at the broker before the consumer connects, so that its own speed is measured and not
 the publisher's: from the first message to the last acknowledgement.
@@ -21,8 +22,10 @@ import paho.mqtt.client as paho
 from ingest.broker import HOST, start_broker
 from ingest.consumer import Consumer, ConsumerOptions
 from ingest.rejected import RejectedLog
+from ingest.spool.behind import SpoolOptions
 from ingest.store.duck import DuckStore
 from waterworks.clocks import WallClock
+from waterworks.errors import StoreUnavailable
 from waterworks.ports import ReadingStore
 from waterworks.reading import AppendResult, ReadingBatch
 from waterworks.site import Sensor, Site
@@ -40,6 +43,13 @@ class Nowhere:
 
     def close(self) -> None:
         pass
+
+
+class Away(Nowhere):
+    """A store that cannot be reached."""
+
+    def append(self, batch: ReadingBatch) -> AppendResult:
+        raise StoreUnavailable("away")
 
 
 def payload(i: int, per_message: int) -> bytes:
@@ -76,19 +86,26 @@ def main() -> None:
     parser.add_argument("--per-message", type=int, default=1)
     parser.add_argument("--version", choices=["3.1.1", "5"], default="3.1.1")
     parser.add_argument("--no-store", action="store_true")
+    parser.add_argument("--spool", action="store_true", help="with a spool before the store")
+    parser.add_argument(
+        "--away", action="store_true", help="with a store that is away: all goes into the spool"
+    )
     a = parser.parse_args()
     sensors = tuple(Sensor(f"S{i}", Quantity.FLOW, "m3/h", "D", f"d{i}") for i in range(DEVICES))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         site = Site("bench", "Bench", ZoneInfo("UTC"), (), sensors, folder)
-        store: ReadingStore = Nowhere() if a.no_store else DuckStore(folder / "readings.duckdb")  # type: ignore[assignment]
+        store: ReadingStore = (
+            Away() if a.away else Nowhere() if a.no_store else DuckStore(folder / "readings.duckdb")  # type: ignore[assignment]
+        )
         rejected = RejectedLog(folder / "rejected.sqlite")
         with start_broker(folder / "broker", 0, kind="mosquitto") as broker:
 
             def run(messages: int) -> float:
                 """Seconds from connecting until ``messages`` are stored and acknowledged."""
                 options = ConsumerOptions(port=broker.port, version=a.version)
-                consumer = Consumer(options, site, store, rejected, WallClock())
+                spool = SpoolOptions(folder / "spool" / "main") if a.spool or a.away else None
+                consumer = Consumer(options, site, store, rejected, WallClock(), spool=spool)
                 stop = threading.Event()
                 thread = threading.Thread(target=consumer.run, args=(stop,))
                 began = time.perf_counter()
@@ -112,8 +129,10 @@ def main() -> None:
             took = run(a.messages)
             cpu = time.process_time() - cpu
         store.close()
+    where = "store away" if a.away else "no store" if a.no_store else "DuckStore"
+    where += " behind a spool" if a.spool or a.away else ""
     print(
-        f"MQTT {a.version}, {a.per_message} a message, {'no store' if a.no_store else 'DuckStore'}: "
+        f"MQTT {a.version}, {a.per_message} a message, {where}: "
         f"{a.messages / took:,.0f} messages/s, {a.messages * a.per_message / took:,.0f} readings/s, "
         f"{cpu / a.messages * 1e6:.1f} us of CPU a message"
     )

@@ -335,6 +335,23 @@ def test_a_write_that_failed_in_the_middle_of_a_file_leaves_no_trace(
     assert spool.waiting().damaged == 0
 
 
+def test_a_disk_that_fails_to_remove_what_is_done_is_asked_again_and_nothing_comes_twice(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = opened(folder, segment_bytes=1)
+    for n in range(2):
+        spool.append(batch(n))
+    taken = spool.read(1)
+    assert taken is not None
+    with monkeypatch.context() as m:
+        m.setattr("ingest.spool.spool.sync_folder", fail_once("fsync", errno.EIO))
+        with pytest.raises(StoreUnavailable, match="Input/output error"):
+            spool.done(taken.position)
+    assert not spool.empty
+    assert drained(spool) == [1]
+    assert "lost" not in caplog.text
+
+
 def test_one_owner_at_a_time(folder: Path) -> None:
     spool = opened(folder)
     with pytest.raises(StoreUnavailable, match=rf"in use by process {os.getpid()}.*mqtt\.name"):
