@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import shutil
 import threading
 from collections.abc import Callable
@@ -332,6 +333,27 @@ def test_a_write_that_failed_in_the_middle_of_a_file_leaves_no_trace(
             spool.append(batch(1))
     spool.append(batch(2))
     assert drained(spool) == [0, 2]
+    assert spool.waiting().damaged == 0
+
+
+def test_a_write_that_the_kernel_breaks_off_leaves_no_trace(folder: Path) -> None:
+    """A limit on the size of files: the kernel writes up to it and refuses the rest, as a full disk does."""
+    spool = opened(folder)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    kept = 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(StoreUnavailable, match="File too large"):
+            while True:
+                spool.append(batch(kept))
+                kept += 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert kept > 1
+    spool.append(batch(kept))
+    spool.close()
+    spool = opened(folder)
+    assert drained(spool) == list(range(kept + 1))
     assert spool.waiting().damaged == 0
 
 
