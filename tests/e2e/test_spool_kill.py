@@ -18,7 +18,7 @@ import pytest
 
 from ingest.spool.spool import Spool
 
-ROUNDS = int(os.environ.get("TWUIN_KILL_ROUNDS", "8"))
+ROUNDS = int(os.environ.get("TWUIN_KILL_ROUNDS", "4"))
 SEED = int(os.environ.get("TWUIN_KILL_SEED", random.randrange(1_000_000)))
 
 # Batch n holds n % 40 * 50 + 1 readings of value n. A second thread drains now and then, so that kills fall
