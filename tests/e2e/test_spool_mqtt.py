@@ -28,6 +28,7 @@ from ingest.broker import HOST, RunningBroker, start_broker
 from ingest.consumer import Consumer, ConsumerOptions
 from ingest.rejected import RejectedLog
 from ingest.spool.behind import SpoolOptions
+from ingest.spool.look import look
 from ingest.store.embedded import open_store
 from ingest.store.influx.access import Access
 from ingest.store.influx.store import InfluxStore
@@ -174,7 +175,7 @@ def test_what_came_while_influxdb_was_down_survives_a_kill_and_is_stored_once_wh
         until(lambda: len(numbers(store, flow.id)) == 500, "stored while all is well")
         server.end(signal.SIGKILL)
         publish(broker.port, sent[500:])
-        until(lambda: sum(s["readings"] for s in spools(data)) >= 1000, "waiting on the disk")
+        until(lambda: sum(s.readings for s in look(data / "spool")) >= 1000, "waiting on the disk")
         process.send_signal(signal.SIGKILL)
         process.wait()
     [waits] = spools(data)
@@ -182,7 +183,7 @@ def test_what_came_while_influxdb_was_down_survives_a_kill_and_is_stored_once_wh
     server.start()
     with twuin_ingest(data, broker.port, server.url, log):
         until(lambda: len(numbers(store, flow.id)) == 1500, "all stored")
-        until(lambda: spools(data)[0]["readings"] == 0, "nothing waits")
+        until(lambda: look(data / "spool")[0].readings == 0, "nothing waits")
         publish(broker.port, [message(1500, town, flow)])
         until(lambda: numbers(store, flow.id) == list(range(1501)), "and it goes on")
     store.close()
