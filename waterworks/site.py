@@ -10,6 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from waterworks.losses import Bill, LossOptions
+from waterworks.names import ForeignName
 from waterworks.units import Quantity
 
 NIGHT_USE = 1.7e-3 / 3600
@@ -106,6 +107,7 @@ class Site:
     crs: coordinate system of the network file, as pyproj reads it ("EPSG:32749"); "" where the network
     has none (its coordinates are then shown without a geographic frame).
     network_file: the EPANET file, None for a site without a hydraulic model.
+    names: what sensors are called in messages of formats that carry names of their own.
     """
 
     id: str
@@ -120,6 +122,7 @@ class Site:
     monitor: MonitorOptions = MonitorOptions()
     losses: LossOptions = field(default_factory=LossOptions)
     billing: tuple[Bill, ...] = ()
+    names: tuple[ForeignName, ...] = ()
 
     @cached_property
     def sensor(self) -> dict[str, Sensor]:

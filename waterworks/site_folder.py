@@ -1,5 +1,6 @@
 """The site folder: ``site.toml``, ``dmas.csv``, ``sensors.csv``, and where there are any ``network.inp``,
-``nodes.csv`` and ``billed.csv``, read and checked as a whole. docs/site-folder.md describes every column.
+``nodes.csv``, ``billed.csv`` and ``names.csv``, read and checked as a whole. docs/site-folder.md describes
+every column.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from waterworks.errors import NetworkError, Problem, Severity, SiteError
 from waterworks.network import Network, NodeKind
 from waterworks.site import Role, Sensor, Site
 from waterworks.site_losses import BILLED_FILE, read_bills
+from waterworks.site_names import NAMES_FILE, read_names
 from waterworks.site_tables import once, read_dmas, read_sensors
 from waterworks.site_toml import Head, read_head
 from waterworks.tables import Problems, read_table, suggestion
@@ -55,7 +57,7 @@ def _read(folder: Path) -> tuple[Site | None, list[Problem]]:
     ]
     reader = _Reader(folder)
     site = reader.site()
-    order = [SITE_FILE, DMAS_FILE, SENSORS_FILE, NODES_FILE, BILLED_FILE]
+    order = [SITE_FILE, DMAS_FILE, SENSORS_FILE, NODES_FILE, BILLED_FILE, NAMES_FILE]
     found = sorted(
         [*missing, *reader.problems()],
         key=lambda p: (order.index(p.file) if p.file in order else len(order), p.line or 0),
@@ -83,6 +85,7 @@ class _Reader:
         self.about_sensors = Problems(SENSORS_FILE)
         self.about_nodes = Problems(NODES_FILE)
         self.about_bills = Problems(BILLED_FILE)
+        self.about_names = Problems(NAMES_FILE)
         self.about_network: list[Problem] = []
         self.dma_line: dict[str, int] = {}
         self.sensor_line: dict[str, int] = {}
@@ -94,6 +97,7 @@ class _Reader:
             *self.about_sensors.found,
             *self.about_nodes.found,
             *self.about_bills.found,
+            *self.about_names.found,
             *self.about_network,
         ]
 
@@ -135,6 +139,8 @@ class _Reader:
             self.inlets(sensors)
             self.outlets(head, sensors)
         bills = read_bills(self.folder / BILLED_FILE, self.about_bills, known)
+        complete = None if sensors is None or lacking else {s.id: s for s in sensors}
+        names = read_names(self.folder / NAMES_FILE, self.about_names, complete)
         if dmas is None or sensors is None:
             return None
         return Site(
@@ -150,6 +156,7 @@ class _Reader:
             monitor=head.monitor,
             losses=head.losses,
             billing=tuple(bills),
+            names=names,
         )
 
     # the network, and what the tables say about it
