@@ -17,13 +17,15 @@ import numpy as np
 from ingest.decoders.columns import Columns, Fault, Rejection
 from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS, JsonReadings
 from ingest.decoders.json_status import decode_result, decode_status
+from ingest.decoders.senml import Senml
 from ingest.devices import DeviceLog, DeviceState
 from ingest.reasons import Reason
 from ingest.rejected import Rejected, RejectedLog
 from ingest.stats import Stats
 from ingest.topics import Channel, Topic, parse
 from ingest.validate import explain, validate_columns
-from waterworks.reading import AppendResult, ReadingBatch, as_datetime
+from waterworks.names import Names
+from waterworks.reading import TIME_DTYPE, AppendResult, ReadingBatch, as_datetime
 from waterworks.site import Site
 
 log = logging.getLogger(__name__)
@@ -81,6 +83,7 @@ class Pipeline:
         self._rejected = rejected
         self._devices = devices
         self._readings = JsonReadings(max_bytes=max_bytes, max_readings=max_readings)
+        self._senml = Senml(Names(site.names), max_bytes=max_bytes, max_readings=max_readings)
         self._topics: dict[str, Topic | None] = {}
         self._known_devices = {s.device for s in site.sensors}
 
@@ -91,6 +94,7 @@ class Pipeline:
         when = as_datetime(received)
         starts = np.empty(len(messages), np.int64)
         decode = self._readings.decode
+        now = int(received.astype(TIME_DTYPE).view(np.int64))
         for i, message in enumerate(messages):
             starts[i] = len(columns)
             try:
@@ -99,6 +103,12 @@ class Pipeline:
                     faults = decode(topic.device, message.payload, columns)
                     if faults:
                         group.rejected += _of_faults(message, when, faults)
+                elif topic.channel is Channel.SENML or topic.channel is Channel.SENML_CBOR:
+                    cbor = topic.channel is Channel.SENML_CBOR
+                    of_pack = self._senml.decode_cbor if cbor else self._senml.decode_json
+                    group.rejected += _of_faults(
+                        message, when, of_pack(topic.device, message.payload, columns, now)
+                    )
                 else:
                     self._take_other(topic, message, when, group)
             except Rejection as e:

@@ -17,11 +17,14 @@ class Reason(StrEnum):
     TOO_MANY_READINGS = "too_many_readings"
     BAD_UTF8 = "bad_utf8"
     BAD_JSON = "bad_json"
+    BAD_CBOR = "bad_cbor"
+    UNSUPPORTED = "unsupported"  # what the format says must not be used by who does not know it
     WRONG_TYPE = "wrong_type"  # a field is missing, or has a type or value that it may not have
     UNEQUAL_COLUMNS = "unequal_columns"  # times and values of a series differ in number
     UNKNOWN_DEVICE = "unknown_device"  # a status of a device to which no sensor of the site belongs
     DECODER_FAILED = "decoder_failed"  # our own mistake: kept, so that it can be read again once mended
     # one reading
+    BAD_NAME = "bad_name"  # none, or one that the format does not allow
     UNKNOWN_SENSOR = "unknown_sensor"
     WRONG_DEVICE = "wrong_device"  # the sensor belongs to another device
     UNKNOWN_UNIT = "unknown_unit"  # no unit of the quantity that the sensor measures

@@ -21,6 +21,8 @@ class Channel(StrEnum):
     """What a topic carries."""
 
     READINGS = "readings"
+    SENML = "senml"  # readings as SenML JSON
+    SENML_CBOR = "senml-cbor"
     STATUS = "status"
     COMMAND = "command"
     RESULT = "command/result"

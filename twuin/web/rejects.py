@@ -40,6 +40,18 @@ def explain_rejected(code: str, gettext: Callable[[str], str]) -> tuple[str, str
             _("Broken JSON"),
             _("The message is not valid JSON: cut short, or put together wrongly by the device."),
         ),
+        Reason.BAD_CBOR: (
+            _("Broken CBOR"),
+            _("The bytes are not valid CBOR: cut short, or another format than the topic says."),
+        ),
+        Reason.UNSUPPORTED: (
+            _("Not supported"),
+            _("The message asks for a newer version or an extension of its format that Twuin does not know."),
+        ),
+        Reason.BAD_NAME: (
+            _("Name not allowed"),
+            _("The reading has no name, or one with characters that its format does not allow."),
+        ),
         Reason.WRONG_TYPE: (
             _("Wrong or missing field"),
             _("A field is missing, or is text where a number belongs. Compare it with the message format."),

@@ -1,4 +1,6 @@
-"""Every folder of ``json/``: a topic and a payload as a device sends it, and what becomes of them."""
+"""Every folder of ``json/``, ``senml-json/`` and ``senml-cbor/``: a topic and a payload as a device sends
+it, and what becomes of them. Payloads in ``.hex`` are bytes in hexadecimal, with comments after ``;``.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,14 @@ import pytest
 from referencing import Registry, Resource
 
 from ingest.pipeline import Group, Pipeline, RawMessage
+from waterworks.names import ForeignName, Format
 from waterworks.reading import as_datetime, instant
 from waterworks.site import Sensor, Site
 from waterworks.units import Quantity
 
-CASES = sorted(p for p in (Path(__file__).parent / "json").iterdir() if p.is_dir())
+FORMATS = ("json", "senml-json", "senml-cbor")
+CASES = sorted(p for f in FORMATS for p in (Path(__file__).parent / f).iterdir() if p.is_dir())
+JSON_CASES = [c for c in CASES if c.parent.name == "json"]
 RECEIVED = instant("2026-11-21T12:00:00Z")
 SITE = Site(
     id="malang",
@@ -31,8 +36,23 @@ SITE = Site(
         Sensor("TANK", Quantity.LEVEL, "cm", "D1", "d1", low=0.0, high=6.0),
         Sensor("D2-P1", Quantity.PRESSURE, "bar", "D2", "d2"),
         Sensor("ODD", Quantity.RATIO, "", "D2", "a/b c"),
+        # what the examples of RFC 8428 are about
+        Sensor("T1", Quantity.TEMPERATURE, "degC", "D1", "ow1"),
+        Sensor("U1", Quantity.VOLTAGE, "V", "D1", "ow1"),
+        Sensor("RH2", Quantity.RATIO, "%", "D1", "ow2"),
+        Sensor("D1-VOL", Quantity.VOLUME, "m3", "D1", "d1"),
     ),
     folder=Path(),
+    names=(
+        ForeignName("urn:dev:ow:10e2073a01080063", "T1", Format.SENML, "ow1"),
+        ForeignName("urn:dev:ow:10e2073a01080063", "RH2", Format.SENML, "ow2"),
+        ForeignName("urn:dev:ow:10e2073a01080063:voltage", "U1"),
+        ForeignName("urn:dev:ow:10e2073a0108006:voltage", "U1"),
+        ForeignName("urn:dev:ow:10e2073a01080063:temp", "T1"),
+        ForeignName("2001:db8::2/temperature", "T1"),
+        ForeignName("2001:db8::1/humidity", "RH2"),
+        ForeignName("pulses", "D1-VOL", unit="m3", scale=0.01, offset=5.0),
+    ),
 )
 
 
@@ -46,7 +66,10 @@ class Untouched:
 def read(case: Path) -> tuple[RawMessage, dict[str, Any]]:
     [payload] = case.glob("payload.*")
     topic = (case / "topic").read_text().strip()
-    return RawMessage(topic, payload.read_bytes()), json.loads((case / "expected.json").read_text())
+    data = payload.read_bytes()
+    if payload.suffix == ".hex":
+        data = bytes.fromhex("".join(line.split(";")[0] for line in payload.read_text().splitlines()))
+    return RawMessage(topic, data), json.loads((case / "expected.json").read_text())
 
 
 def prepare(*messages: RawMessage) -> Group:
@@ -73,7 +96,7 @@ def wanted(expected: dict[str, Any]) -> list[tuple[str, datetime, Any, int]]:
     ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda p: p.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_message_becomes_these_readings_and_rejections(case: Path) -> None:
     message, expected = read(case)
     group = prepare(message)
@@ -100,7 +123,9 @@ def test_all_messages_in_one_group_become_what_each_becomes_alone() -> None:
 
 
 # The others: no JSON at all, or sound in form and wrong in content, which no schema can say.
-@pytest.mark.parametrize("case", [c for c in CASES if "schema_valid" in read(c)[1]], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "case", [c for c in JSON_CASES if "schema_valid" in read(c)[1]], ids=lambda p: p.name
+)
 def test_published_schema_agrees_with_the_decoder(case: Path, root: Path) -> None:
     message, expected = read(case)
     schema = json.loads((root / "docs/schema/readings.schema.json").read_text())
@@ -131,5 +156,5 @@ def test_schema_of_device_messages_tells_good_from_bad(
 
 
 def test_reading_times_are_utc_microseconds() -> None:
-    message, _ = read(next(c for c in CASES if c.name == "single"))
+    message, _ = read(next(c for c in JSON_CASES if c.name == "single"))
     assert prepare(message).batch.time[0] == np.datetime64("2026-11-21T03:00:00", "us")
