@@ -23,9 +23,9 @@ from ingest.reasons import Reason
 from ingest.rejected import Rejected, RejectedLog
 from ingest.stats import Stats
 from ingest.topics import Channel, Topic, parse
+from ingest.unknown import Heard
 from ingest.validate import explain, validate_columns
-from waterworks.names import Names
-from waterworks.reading import TIME_DTYPE, AppendResult, ReadingBatch, as_datetime
+from waterworks.reading import AppendResult, ReadingBatch, as_datetime
 from waterworks.site import Site
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class Pipeline:
         self._rejected = rejected
         self._devices = devices
         self._readings = JsonReadings(max_bytes=max_bytes, max_readings=max_readings)
-        self._senml = Senml(Names(site.names), max_bytes=max_bytes, max_readings=max_readings)
+        self._senml = Senml(site.names, max_bytes=max_bytes, max_readings=max_readings)
         self._topics: dict[str, Topic | None] = {}
         self._known_devices = {s.device for s in site.sensors}
 
@@ -94,7 +94,7 @@ class Pipeline:
         when = as_datetime(received)
         starts = np.empty(len(messages), np.int64)
         decode = self._readings.decode
-        now = int(received.astype(TIME_DTYPE).view(np.int64))
+        now = int(received.astype("datetime64[us]").astype(np.int64))
         for i, message in enumerate(messages):
             starts[i] = len(columns)
             try:
@@ -218,6 +218,7 @@ class Pipeline:
         owners = np.searchsorted(starts, checked.rejected, side="right") - 1
         faults: dict[int, list[Fault]] = {}
         explained: set[tuple[int, Reason]] = set()
+        heard: dict[int, dict[str, Heard]] = {}
         for row, reason, owner in zip(
             checked.rejected.tolist(), checked.reasons, owners.tolist(), strict=True
         ):
@@ -228,12 +229,20 @@ class Pipeline:
                 at, sent = time[row], float(value[row])
                 detail = explain(self._site, reason, of.sensor, of.unit, at, sent, of.device)
             faults.setdefault(owner, []).append(Fault(columns.place(row), reason, detail))
+            if reason is Reason.UNKNOWN_SENSOR:
+                of = sources[source[row]]
+                names = heard.setdefault(owner, {})
+                count = names[of.sensor].readings + 1 if of.sensor in names else 1
+                names[of.sensor] = Heard(of.sensor, float(value[row]), of.unit, time[row], count)
         when = as_datetime(received)
         for owner, of_message in faults.items():
-            group.rejected += _of_faults(messages[owner], when, of_message)
+            unknown = tuple(heard.get(owner, {}).values())
+            group.rejected += _of_faults(messages[owner], when, of_message, unknown)
 
 
-def _of_faults(message: RawMessage, when: datetime, faults: Sequence[Fault]) -> list[Rejected]:
+def _of_faults(
+    message: RawMessage, when: datetime, faults: Sequence[Fault], unknown: tuple[Heard, ...] = ()
+) -> list[Rejected]:
     """One entry for each reason that readings of a message failed for; the first reading is described."""
     by_reason: dict[Reason, list[Fault]] = {}
     for fault in faults:
@@ -246,5 +255,6 @@ def _of_faults(message: RawMessage, when: datetime, faults: Sequence[Fault]) -> 
             places = ", ".join(str(f.place) for f in found[1:20])
             more = ", ..." if len(found) > 20 else ""
             detail += f" ({readings} readings in all" + (f", also {places}{more})" if places else ")")
-        entries.append(Rejected(when, message.topic, message.payload, reason, detail, readings))
+        names = unknown if reason is Reason.UNKNOWN_SENSOR else ()
+        entries.append(Rejected(when, message.topic, message.payload, reason, detail, readings, names))
     return entries

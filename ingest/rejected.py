@@ -1,7 +1,8 @@
 """The log of rejected input: what could not be stored, why, and its raw bytes.
 
 One SQLite file in WAL mode, written and read by several processes at once. Its size is bounded: the
-oldest entries give way to new ones, and how many did is counted.
+oldest entries give way to new ones, and how many did is counted. Beside it, the names that were heard but
+are unknown (``ingest.unknown``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import numpy as np
 
 from ingest.reasons import Reason
 from ingest.sqlite_file import SqliteFile
+from ingest.unknown import MOST, Heard, UnknownName, from_row, keep
+from ingest.unknown import SCHEMA as UNKNOWN_SCHEMA
 from waterworks.reading import as_datetime
 
 _SCHEMA = """
@@ -50,7 +53,10 @@ _MAX_TEXT = 1000  # characters of a topic or a detail
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """One message or line that was not (or not wholly) stored. ``readings``: how many readings it cost."""
+    """One message or line that was not (or not wholly) stored. ``readings``: how many readings it cost.
+
+    unknown: the names in it that the site does not know.
+    """
 
     received: datetime | np.datetime64
     topic: str
@@ -58,6 +64,7 @@ class Rejected:
     reason: Reason
     detail: str
     readings: int = 1
+    unknown: tuple[Heard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,7 @@ class RejectedLog(SqliteFile):
     def __init__(self, path: Path, *, max_bytes: int = 64 * 2**20, max_payload: int = 64 * 2**10) -> None:
         self.max_bytes = max_bytes
         self.max_payload = max_payload
-        super().__init__(path, _SCHEMA, "log of rejected messages")
+        super().__init__(path, _SCHEMA + UNKNOWN_SCHEMA, "log of rejected messages")
 
     def add(self, rejected: Sequence[Rejected]) -> None:
         """Keep these; when this returns, they are durable."""
@@ -109,6 +116,9 @@ class RejectedLog(SqliteFile):
             )
             db.execute("UPDATE used SET bytes = bytes + ?", (cost,))
             self._evict(db)
+            keep(
+                db, ((row[0], r.topic, r.unknown) for row, r in zip(rows, rejected, strict=True) if r.unknown)
+            )
 
     def list(self, limit: int = 100, before: int | None = None, reason: str | None = None) -> _Entries:
         """The newest first. ``before``: only entries older than this id (the last one of a page)."""
@@ -135,6 +145,20 @@ class RejectedLog(SqliteFile):
     def evicted(self) -> dict[str, int]:
         """By reason, how many entries had to give way to newer ones."""
         return dict(self.read("SELECT reason, evicted FROM counts WHERE evicted > 0 ORDER BY reason"))
+
+    def unknown(self, limit: int = MOST) -> tuple[UnknownName, ...]:
+        """Names that were heard but are unknown, the last heard first."""
+        rows = self.read(
+            "SELECT topic, name, value, unit, time, heard, readings FROM unknown"
+            " ORDER BY heard DESC, topic, name LIMIT ?",
+            (limit,),
+        )
+        return tuple(from_row(row) for row in rows)
+
+    def forget_unknown(self) -> int:
+        """Empty the list of unknown names; how many were in it. What still comes is soon in it again."""
+        with self.write() as db:
+            return db.execute("DELETE FROM unknown").rowcount
 
     def _row(self, r: Rejected) -> tuple[int, str, str, str, int, int, bytes]:
         when = as_datetime(r.received) if isinstance(r.received, np.datetime64) else r.received

@@ -6,6 +6,7 @@ leaves nothing behind; after that, a bad record costs itself, and those that res
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf, nan
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS
 from ingest.decoders.salvage import load_json
 from ingest.decoders.senml_units import OTHERWISE, twuin_unit
 from ingest.reasons import Reason
-from waterworks.names import SENML_NAME, Format, Meaning, Names
+from waterworks.names import SENML_NAME, ForeignName, Format, Meaning, Names
 
 VERSION = 10
 """The version of SenML that RFC 8428 defines; a pack of a later one must not be used (section 4.4)."""
@@ -56,11 +57,15 @@ class Senml:
     """
 
     def __init__(
-        self, names: Names | None = None, *, max_bytes: int = MAX_BYTES, max_readings: int = MAX_READINGS
+        self,
+        names: Iterable[ForeignName] = (),
+        *,
+        max_bytes: int = MAX_BYTES,
+        max_readings: int = MAX_READINGS,
     ) -> None:
         self.max_bytes = max_bytes
         self.max_readings = max_readings
-        self._names = Names() if names is None else names
+        self._names = Names(names)
 
     def decode_json(self, device: str, payload: bytes, out: Columns, now: int) -> list[Fault]:
         """Add the values of a pack from ``device`` to ``out``; what could not be used is returned.

@@ -53,6 +53,58 @@ def ingest(
 
 
 @app.command()
+def unknown(
+    data_dir: DataOption = None,
+    limit: Annotated[
+        int, typer.Option("--limit", help="How many to list, last heard first.", min=1, max=10000)
+    ] = 100,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Empty the list; what still comes is soon in it again.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the names that devices send and the site does not know, each with what it said last.
+
+    Name them in names.csv of the site folder, or add the sensors to sensors.csv.
+    """
+    from ingest.rejected import RejectedLog
+
+    settings = settings_from(data_dir=data_dir)
+    path = settings.data_dir / "rejected.sqlite"
+    if not path.exists():
+        raise NotFound(f"no unknown names: {path} does not exist; name the data folder with --data-dir")
+    log = RejectedLog(path)
+    if forget:
+        out.print(f"{log.forget_unknown()} unknown names forgotten")
+        return
+    names = log.unknown(limit)
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": n.name,
+                    "topic": n.topic,
+                    "value": n.value,
+                    "unit": n.unit,
+                    "time": None if n.time is None else n.time.isoformat(),
+                    "heard": n.heard.isoformat(),
+                    "readings": n.readings,
+                }
+                for n in names
+            ]
+        )
+        return
+    for n in names:
+        value = "no number" if n.value is None else f"{n.value:g} {n.unit}".rstrip()
+        at = "a time in no calendar" if n.time is None else f"{n.time:%Y-%m-%d %H:%M:%S}Z"
+        out.print(n.name, markup=False)
+        counted = f"{n.readings} reading{'' if n.readings == 1 else 's'}"
+        out.print(f"    {value} at {at}, {counted} from {n.topic}", markup=False)
+    if not names:
+        out.print("no unknown name was heard")
+
+
+@app.command()
 def rejected(
     number: Annotated[int | None, typer.Argument(help="One rejected message, by its number.")] = None,
     data_dir: DataOption = None,

@@ -38,8 +38,8 @@ BrokerOption = Annotated[
 ]
 
 # In a file or a pipe nobody has a width: a table of words cut to pieces cannot be read.
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(emoji=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+err = Console(emoji=False, stderr=True, highlight=False, soft_wrap=True)
 
 
 class Common:
