@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from twuin.api.params import PREFIX, Limit, RowId
-from twuin.views.models import IngestStats, Page, RejectedOut
+from twuin.views.models import IngestStats, Page, RejectedOut, UnknownNameOut
 from twuin.views.views import Views
 
 
@@ -29,6 +29,10 @@ def ingest_routes(views: Views) -> APIRouter:
         limit: Limit = 50,
     ) -> Page[RejectedOut]:
         return views.rejected(limit=limit, before=cursor, reason=reason)
+
+    @routes.get("/unknown", summary="Names that devices send and no sensor has, last heard first")
+    def unknown(limit: Limit = 50) -> Page[UnknownNameOut]:
+        return views.unknown_names(limit)
 
     @routes.get(
         "/rejected/{id}",

@@ -187,6 +187,18 @@ class RejectedOut(Model):
     size: int
 
 
+class UnknownNameOut(Model):
+    """A name that messages bring and no sensor has, with what it said last."""
+
+    name: str
+    topic: str
+    value: float | None = Field(description="As sent; null where it was no finite number")
+    unit: str = Field(description="As the message says; empty where it names none")
+    time: datetime | None = Field(description="Of the value, by the device; null where in no calendar")
+    heard: datetime = Field(description="When it last came")
+    readings: int = Field(description="So many came under this name since it is in the list")
+
+
 class RejectedSummary(Model):
     total: int
     by_reason: dict[str, int]

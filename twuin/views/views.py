@@ -35,6 +35,7 @@ from twuin.views.models import (
     SensorOut,
     Series,
     SiteOut,
+    UnknownNameOut,
 )
 from twuin.views.pace import Progress, clock_kind, stale_after_s
 from twuin.views.sensors import sensor_out
@@ -64,6 +65,10 @@ class RejectedSource(Protocol):
 
     def counts(self) -> dict[str, int]:
         """Entries by reason."""
+        ...
+
+    def unknown(self, limit: int = 1000) -> Sequence[Any]:
+        """Unknown names with name, topic, value, unit, time, heard, readings; last heard first."""
         ...
 
 
@@ -354,6 +359,24 @@ class Views:
             for e in found[:limit]
         ]
         return Page[RejectedOut](items=items, next=str(items[-1].id) if len(found) > limit else None)
+
+    def unknown_names(self, limit: int = 50) -> Page[UnknownNameOut]:
+        """Names that devices send and no sensor has, last heard first."""
+        found = () if self._rejected is None else self._rejected.unknown(limit)
+        return Page[UnknownNameOut](
+            items=[
+                UnknownNameOut(
+                    name=n.name,
+                    topic=n.topic,
+                    value=n.value,
+                    unit=n.unit,
+                    time=n.time,
+                    heard=n.heard,
+                    readings=n.readings,
+                )
+                for n in found
+            ]
+        )
 
     def rejected_summary(self) -> RejectedSummary:
         """How many messages were rejected, by reason."""

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+
+from ingest.reasons import Reason
+from ingest.rejected import Rejected
+from ingest.unknown import Heard
 
 V1 = "/api/v1"
 
@@ -191,3 +198,25 @@ def test_two_applications_keep_their_metrics_apart(app: Any, client: TestClient)
     other = type(app)()
     install_guards(other, allowed_hosts=("x",))
     assert other.state.registry is not app.state.registry
+
+
+def test_unknown_names_are_listed_with_what_they_said_last(client: TestClient, small_town: Any) -> None:
+    assert client.get(f"{V1}/ingest/unknown").json()["items"] == []
+    at = np.datetime64("2026-11-21T03:00", "us")
+    names = (Heard("urn:x:flow", 12.5, "m3/h", at, 3), Heard("urn:x:level", math.nan, "", at))
+    received = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    small_town.rejected.add(
+        [Rejected(received, "twuin/a/b/senml", b"[]", Reason.UNKNOWN_SENSOR, "", 4, names)]
+    )
+    flow, level = client.get(f"{V1}/ingest/unknown").json()["items"]
+    assert flow == {
+        "name": "urn:x:flow",
+        "topic": "twuin/a/b/senml",
+        "value": 12.5,
+        "unit": "m3/h",
+        "time": "2026-11-21T03:00:00Z",
+        "heard": "2026-11-21T12:00:00Z",
+        "readings": 3,
+    }
+    assert level["value"] is None
+    assert len(client.get(f"{V1}/ingest/unknown", params={"limit": 1}).json()["items"]) == 1

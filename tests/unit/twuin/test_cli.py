@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from firmware_sim.town import demo_site_folder
 from ingest.reasons import Reason
 from ingest.rejected import Rejected, RejectedLog
 from ingest.spool.spool import Spool
-from ingest.unknown import Heard
 from twuin.cli import main
 from twuin.cli.options import broker_flags, moment
 from waterworks.errors import SettingsError
@@ -30,9 +27,9 @@ COMMANDS = [
     ["demo"],
     ["serve"],
     ["ingest"],
-    ["ingest", "rejected"],
     ["ingest", "spool"],
     ["ingest", "unknown"],
+    ["ingest", "rejected"],
     ["monitor"],
     ["backfill"],
     ["replay"],
@@ -184,23 +181,6 @@ def test_rejected_messages_are_listed_counted_and_given_back_as_they_came(twuin:
     number = json.loads(out)["items"][0]["id"]
     status, out, err = twuin("ingest", "rejected", number + 1, "--data-dir", tmp_path)
     assert status == 1 and "no rejected message has the number" in err
-
-
-def test_unknown_names_are_listed_with_what_they_said_last_until_forgotten(
-    twuin: Run, tmp_path: Path
-) -> None:
-    log = RejectedLog(tmp_path / "rejected.sqlite")
-    at = np.datetime64("2026-11-21T03:00:00", "us")
-    names = (Heard("urn:x:[b]flow", 12.5, "m3/h", at, 3), Heard("urn:x:level", math.nan, "", at))
-    log.add([Rejected(datetime.now(UTC), "twuin/a/b/senml", b"[]", Reason.UNKNOWN_SENSOR, "", 4, names)])
-    status, out, _ = twuin("ingest", "unknown", "--data-dir", tmp_path)
-    assert status == 0
-    assert "urn:x:[b]flow\n    12.5 m3/h at 2026-11-21 03:00:00Z, 3 readings from twuin/a/b/senml" in out
-    assert "urn:x:level\n    no number at" in out
-    status, out, _ = twuin("ingest", "unknown", "--data-dir", tmp_path, "--json")
-    assert {n["name"]: n["value"] for n in json.loads(out)} == {"urn:x:[b]flow": 12.5, "urn:x:level": None}
-    assert "2 unknown names" in twuin("ingest", "unknown", "--data-dir", tmp_path, "--forget")[1]
-    assert "no unknown name" in twuin("ingest", "unknown", "--data-dir", tmp_path)[1]
 
 
 def test_simulated_files_can_be_loaded_and_analysed(twuin: Run, tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""``twuin ingest unknown``: names that devices send and no sensor has."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ingest.reasons import Reason
+from ingest.rejected import Rejected, RejectedLog
+from ingest.unknown import Heard
+from twuin.cli import main
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def unknown(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Runs ``twuin ingest unknown`` on ``tmp_path``: its status and standard output."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*flags: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["twuin", "ingest", "unknown", "--data-dir", str(tmp_path), *flags])
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return status, capfd.readouterr().out
+
+    return run
+
+
+def test_unknown_names_are_listed_with_what_they_said_last_until_forgotten(
+    unknown: Run, tmp_path: Path
+) -> None:
+    log = RejectedLog(tmp_path / "rejected.sqlite")
+    at = np.datetime64("2026-11-21T03:00:00", "us")
+    names = (Heard("urn:x:[b]flow", 12.5, "m3/h", at, 3), Heard("urn:x:level", math.nan, "", at))
+    log.add([Rejected(datetime.now(UTC), "twuin/a/b/senml", b"[]", Reason.UNKNOWN_SENSOR, "", 4, names)])
+    status, out = unknown()
+    assert status == 0
+    assert "urn:x:[b]flow\n    12.5 m3/h at 2026-11-21 03:00:00Z, 3 readings from twuin/a/b/senml" in out
+    assert "urn:x:level\n    no number at" in out
+    status, out = unknown("--json")
+    assert {n["name"]: n["value"] for n in json.loads(out)} == {"urn:x:[b]flow": 12.5, "urn:x:level": None}
+    assert "2 unknown names" in unknown("--forget")[1]
+    assert "no unknown name" in unknown()[1]
