@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import cbor2
 import numpy as np
 import paho.mqtt.client as paho
 import pytest
@@ -227,6 +228,8 @@ def test_every_form_is_stored_and_garbage_does_not_stop_the_flow(
         garbage[0], (topic(0), json.dumps(batch)), garbage[1], (topic(1), json.dumps(series)),
         garbage[2], (topic(2), json.dumps(partly)), garbage[3],
         (topic(3), '{"sensor":"S3","time":"2026-11-21T10:00:00+07:00","value":3.6}'),
+        (topic(6, Channel.SENML), json.dumps([{"n": "S6", "t": T0 / 1000, "u": "l/s", "v": 5}])),
+        (topic(7, Channel.SENML_CBOR), cbor2.dumps([{0: "d7/S7", 6: T0 // 1000, 2: 18}, {0: "X", 2: 1}])),
         ("twuin/elsewhere/d1/readings", "{}"), ("other/topic", "{}"),
     ]  # fmt: skip
     with (
@@ -236,16 +239,21 @@ def test_every_form_is_stored_and_garbage_does_not_stop_the_flow(
         publish(sent)
         until(lambda: consumer.stats.received == len(sent) - 1, "all received")
         until(lambda: consumer.stats.unacked == 0, "all done")
-        rejected = RejectedLog(tmp_path / "rejected.sqlite").counts()
+        log = RejectedLog(tmp_path / "rejected.sqlite")
+        rejected = log.counts()
+        assert {n.name for n in log.unknown()} == {"NO", "X"}
     got = store.window(
-        [f"S{i}" for i in range(4)], np.datetime64("2026-11-21T03:00:00"), np.datetime64("2027-01-01")
+        [f"S{i}" for i in (0, 1, 2, 3, 6, 7)],
+        np.datetime64("2026-11-21T03:00:00"),
+        np.datetime64("2027-01-01"),
     )
     assert got.values[:, 0] == pytest.approx([0, 0.001, 0.002])
     assert got.values[:2, 1] == pytest.approx([0.01, 0.02])
-    assert got.values[0, 2:] == pytest.approx([1 / 3600, 0.001])
-    assert consumer.stats.stored == 7
-    assert sum(rejected.values()) == 6
-    assert rejected["unknown_sensor"] == rejected["empty"] == rejected["unknown_topic"] == 1
+    assert got.values[0, 2:] == pytest.approx([1 / 3600, 0.001, 0.005, 0.005])
+    assert consumer.stats.stored == 9
+    assert sum(rejected.values()) == 7
+    assert rejected["unknown_sensor"] == 2
+    assert rejected["empty"] == rejected["unknown_topic"] == 1
     assert rejected["wrong_site"] == 1
 
 
