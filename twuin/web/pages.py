@@ -267,6 +267,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
             stats=views.ingest_stats(),
             rejected=listed.items,
             next=listed.next,
+            unknown=views.unknown_names(50).items,
             health=views.health(),
             reason=reason,
         )

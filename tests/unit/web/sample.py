@@ -16,6 +16,7 @@ from ingest.reasons import Reason as RejectReason
 from ingest.rejected import Rejected, RejectedLog
 from ingest.stats import Stats
 from ingest.store.duck import DuckStore
+from ingest.unknown import Heard
 from twuin.alerts.memory import MemoryAlertStore
 from twuin.alerts.model import Finding, Kind, Suspect
 from twuin.alerts.service import AlertService
@@ -208,6 +209,10 @@ def _assemble(
     rejected = RejectedLog(folder / "rejected.sqlite")
     if findings:
         topic = "twuin/kota/RTU-09/readings"
+        heard = (
+            Heard("X-1", 1.5, "m3/h", instant(NOW)),
+            Heard("<b>X-2</b>", float("nan"), "", instant(NOW)),
+        )
         rejected.add(
             [
                 Rejected(
@@ -216,6 +221,7 @@ def _assemble(
                     b'{"sensor":"X-1","value":1}',
                     reason,
                     "sensor 'X-1' is not in sensors.csv",
+                    unknown=heard if reason is RejectReason.UNKNOWN_SENSOR else (),
                 )
                 for i, reason in enumerate(
                     [RejectReason.UNKNOWN_SENSOR] * 12

@@ -454,3 +454,14 @@ def test_high_night_flow_says_what_it_is_measured_against(samples: Any, fresh: A
     assert "78.2\u00a0m³/h at night against 56.4\u00a0m³/h" in client.get("/").text
     assert '"reference":56.4' in client.get("/dmas/D3").text
     assert '"reference":null' in client.get("/dmas/D1").text
+
+
+def test_names_that_no_sensor_has_are_shown_as_text_with_what_they_said_last(
+    browse: Browse, samples: Any, tmp_path: Any
+) -> None:
+    page = browse(samples.BUILDERS["town"](tmp_path), "en").get("/ingest").text
+    assert "Heard but unknown" in page and "1.5 m3/h" in page and "no number" in page
+    assert "&lt;b&gt;X-2&lt;/b&gt;" in page and "<b>X-2" not in page
+    (tmp_path / "empty").mkdir()
+    empty = browse(samples.BUILDERS["empty"](tmp_path / "empty"), "en").get("/ingest").text
+    assert "Heard but unknown" not in empty
