@@ -26,6 +26,9 @@ VERSION = 10
 ABSOLUTE = 2**28
 """Times from here on count from 1970, below it from now [s] (section 4.5.3)."""
 
+MAX_NAME = 255
+"""Characters of a name. One base name of a megabyte before ten thousand names would be ten gigabytes."""
+
 CBOR_LABELS = {
     -1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs",
     0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 5: "s", 6: "t", 7: "ut", 8: "vd",
@@ -214,7 +217,12 @@ class _Resolver:
 
     def _add(self, place: int, record: dict[Any, Any]) -> None:
         self._must_hold("bn")
-        name = self._texts["bn"] + _text("n", record.get("n", ""))
+        base, own = self._texts["bn"], _text("n", record.get("n", ""))
+        if len(base) + len(own) > MAX_NAME:
+            raise Rejection(
+                Reason.BAD_NAME, f"a name of {len(base) + len(own)} characters; at most {MAX_NAME}"
+            )
+        name = base + own
         if "u" in record:
             unit = _text("u", record["u"])
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 from pathlib import Path
 
 import cbor2
@@ -11,7 +12,7 @@ import pytest
 
 from ingest.decoders.columns import Columns, Rejection
 from ingest.decoders.json_readings import MAX_READINGS
-from ingest.decoders.senml import CBOR_LABELS, Senml
+from ingest.decoders.senml import CBOR_LABELS, MAX_NAME, Senml
 from ingest.decoders.senml_units import OTHERWISE, twuin_unit
 from ingest.reasons import Reason
 from ingest.topics import Channel
@@ -102,6 +103,25 @@ def test_a_pack_that_must_not_be_used_leaves_nothing_behind() -> None:
             Senml().decode_json("d", json.dumps([*pack(3), last]).encode(), out, NOW)
         assert e.value.reason is Reason.UNSUPPORTED
         assert len(out) == 0
+
+
+def test_a_long_base_name_is_not_multiplied_by_the_records_that_rest_on_it() -> None:
+    records: list[dict[str, object]] = [{"bn": "a" * 500_000}]
+    records += [{"n": str(i), "v": 1} for i in range(9_000)]
+    payload, out = json.dumps(records).encode(), Columns()
+    tracemalloc.start()
+    try:
+        faults = Senml().decode_json("d", payload, out, NOW)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert {f.reason for f in faults} == {Reason.BAD_NAME}
+    assert (len(faults), len(out)) == (9_000, 0)
+    assert peak < 50 * 2**20
+    for length, taken in ((MAX_NAME, 1), (MAX_NAME + 1, 0)):
+        out = Columns()
+        Senml().decode_json("d", json.dumps([{"n": "a" * length, "v": 1}]).encode(), out, NOW)
+        assert len(out) == taken
 
 
 def test_microseconds_of_a_time_come_through() -> None:
