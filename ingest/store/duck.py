@@ -22,7 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ingest.store.newest import Newest
-from ingest.store.rows import Stored, check, fold, pivot
+from ingest.store.rows import Stored, check, fold, gaps_between, pivot
 from waterworks.errors import StoreError, StoreUnavailable
 from waterworks.reading import (
     TIME_DTYPE,
@@ -347,9 +347,7 @@ class DuckStore:
                     "SELECT time FROM readings WHERE sensor = ? AND time BETWEEN ? AND ? ORDER BY time",
                     [number, _naive(start), _naive(end)],
                 )["time"]
-        edges = np.concatenate([[start], times, [end]])
-        (wide,) = np.nonzero(np.diff(edges) > longer_than)
-        return [Gap(edges[k], edges[k + 1]) for k in wide]
+        return gaps_between(times, start, end, longer_than)
 
     def extent(self, sensors: Sequence[str] | None = None) -> tuple[np.datetime64, np.datetime64] | None:
         """See ``ReadingStore.extent``. Answered from memory."""

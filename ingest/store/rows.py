@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waterworks.errors import StoreError
-from waterworks.reading import TIME_DTYPE, AppendResult, Floats, ReadingBatch, Window
+from waterworks.reading import TIME_DTYPE, AppendResult, Floats, Gap, ReadingBatch, Window
 
 
 def check(batch: ReadingBatch) -> None:
@@ -156,3 +156,12 @@ def pivot(columns: Mapping[str, NDArray[Any]], column_of: NDArray[np.int32], wid
     values[row, at] = columns["value"]
     quality[row, at] = columns["quality"]
     return Window(times.astype(TIME_DTYPE, copy=False), values, quality)
+
+
+def gaps_between(
+    times: NDArray[np.datetime64], start: np.datetime64, end: np.datetime64, longer_than: np.timedelta64
+) -> list[Gap]:
+    """Stretches of [start, end] longer than ``longer_than`` without any of ``times`` (N,), in order."""
+    edges = np.concatenate([[start], times, [end]])
+    (wide,) = np.nonzero(np.diff(edges) > longer_than)
+    return [Gap(edges[k], edges[k + 1]) for k in wide]

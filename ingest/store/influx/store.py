@@ -25,7 +25,7 @@ from ingest.store.influx.prepare import prepare
 from ingest.store.influx.schema import QUALITY, RECEIVED, Column, Schema
 from ingest.store.influx.server import Server
 from ingest.store.influx.text import literal, plain
-from ingest.store.rows import check, fold, means, pivot
+from ingest.store.rows import check, fold, gaps_between, means, pivot
 from waterworks.errors import StoreError, StoreUnavailable
 from waterworks.reading import (
     TIME_DTYPE,
@@ -274,9 +274,7 @@ class InfluxStore:
         if not low < high:
             return []
         times = self.rows([sensor], low, high + np.timedelta64(1, "us")).time
-        edges = np.concatenate([[low], np.sort(times), [high]])
-        (wide,) = np.nonzero(np.diff(edges) > longer_than)
-        return [Gap(edges[k], edges[k + 1]) for k in wide]
+        return gaps_between(np.sort(times), low, high, longer_than)
 
     def extent(self, sensors: Sequence[str] | None = None) -> tuple[np.datetime64, np.datetime64] | None:
         """See ``ReadingStore.extent``."""
