@@ -102,46 +102,57 @@ class Detector:
 
     @property
     def rows(self) -> int:
+        """Steps taken so far."""
         return self.record.rows
 
     @property
     def blocks(self) -> int:
+        """Blocks tested so far."""
         return self.record.blocks
 
     @property
     def step_s(self) -> int:
+        """Length of a step [s]."""
         return self.record.step_s
 
     @property
     def block_s(self) -> int:
+        """Length of a block [s]."""
         return self.record.block_s
 
     @property
     def rows_per_block(self) -> int:
+        """Steps of a block."""
         return self.record.per_block
 
     @property
     def inflow(self) -> Floats:
+        """Net inflow of each step, (T, S) [m3/s], NaN where unknown."""
         return self.record.row["inflow"][: self.rows]
 
     @property
     def expected(self) -> Floats:
+        """What was expected of each step before its day began, (T, S) [m3/s], NaN while nothing was."""
         return self.record.row["expected"][: self.rows]
 
     @property
     def scale(self) -> Floats:
+        """Usual deviation from it, (T, S) [m3/s]."""
         return self.record.row["scale"][: self.rows]
 
     @property
     def known(self) -> Floats:
+        """Flow of known events in each block, (H, S) [m3/s]."""
         return self.record.block["known"][: self.blocks]
 
     @property
     def statistic(self) -> Floats:
+        """Test statistic of each block as a share of its limit, (H, S) [-]."""
         return self.record.block["statistic"][: self.blocks]
 
     @property
     def events(self) -> list[Event]:
+        """All events, in the order in which they were found."""
         return self.ledger.events
 
     def estimates(self) -> None:

@@ -116,6 +116,7 @@ class Scan:
         self.begin_anew()
 
     def begin_anew(self) -> None:
+        """Forget all that was learnt."""
         areas = self.record.areas
         self.bank: Bank | None = None
         self.common: Common | None = None
@@ -145,6 +146,7 @@ class Scan:
     # -- keeping and going back --------------------------------------------------------------------
 
     def state(self) -> State:
+        """What must be kept to go on from here."""
         return State(
             self.bank,
             self.common,
@@ -159,6 +161,7 @@ class Scan:
         )
 
     def go_back(self, s: State) -> None:
+        """Take up what was kept."""
         self.bank, self.common, self.spread, self.falls = s.bank, s.common, s.spread, s.falls
         self.since, self.anew = s.since, s.anew
         self.level, self.margin = s.level, s.margin
@@ -312,23 +315,23 @@ class Scan:
         first = max(0, last - self.options.weeks * 7)
         out = record.shown[first:last, 0 if side > 0 else 1].copy()
         dawn = record.row_of[first:last, self._day.dawn] // record.per_block
-        untold = dawn[:, None] > self.told[0 if side > 0 else 1]
-        untold[: max(0, len(untold) - MASKED_DAYS)] = False
-        out[(side * out > 0) & untold[:, None, :]] = np.nan
+        self._mask(out[-MASKED_DAYS:], dawn[-MASKED_DAYS:], side)
         spread, count = deviation(out)
         usual = np.array(self.options.weeks * 7 - MASKED_DAYS)
         return np.asarray(spread * np.maximum(1.0, caution(count) / caution(usual)))
 
     def _unmasked(self, block: Ints) -> Floats:
-        """Short estimates in blocks (N,), (N, L, S), without those above zero in the last days that no alarm
-        has told of."""
-        recent = np.flatnonzero(block >= self.record.blocks - MASKED_DAYS * self.geo.per_day)
+        """Short estimates in blocks (N,), in order, (N, L, S), without those above zero in the last days that
+        no alarm has told of."""
+        recent = int(np.searchsorted(block, self.record.blocks - MASKED_DAYS * self.geo.per_day))
         out = self.record.measured[block].astype(np.float64)
-        untold = block[recent, None] > self.told[0]
-        part = out[recent]
-        part[(part > 0) & untold[:, None, :]] = np.nan
-        out[recent] = part
+        self._mask(out[recent:], block[recent:], 1)
         return out
+
+    def _mask(self, estimates: Floats, block: Ints, side: int) -> None:
+        """Make NaN of estimates (N, L, S) of one side in blocks (N,) that no alarm has told of since."""
+        untold = block[:, None] > self.told[0 if side > 0 else 1]
+        estimates[(side * estimates > 0) & untold[:, None, :]] = np.nan
 
     def _margin(self) -> Floats:
         """By how much limits of groups must exceed those for normal noise, (G, S), by a year past."""

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.cusum import change_point
-from analytics.noise import MAD_TO_SIGMA, median_known
+from analytics.noise import MAD_TO_SIGMA, nanmedian
 from analytics.record import Record
 
 Floats = NDArray[np.float64]
@@ -126,22 +126,22 @@ def without_kinds(values: Floats, weekday: Ints) -> Floats:
     if not len(values):
         return out
     kind = np.maximum(weekday - 4, 0)
-    usual = median_known(values)
+    usual = nanmedian(values)
     for k in range(3):
         same = kind == k
         n = int(same.sum())
         if n >= 2:
-            out[same] -= np.nan_to_num(median_known(values[same]) - usual) * (n / (n + KIND_DAYS))
+            out[same] -= np.nan_to_num(nanmedian(values[same]) - usual) * (n / (n + KIND_DAYS))
     return out
 
 
 def without_spikes(values: Floats) -> Floats:
     """Readings of days (D, K, S) of which none is more than ``SPIKE`` of its deviations away from what the
     others of the day show: an hour of fire fighting is no leak of a day."""
-    usual = median_known(values)
-    of_day = median_known(values - usual, axis=1)[:, None]
+    usual = nanmedian(values)
+    of_day = nanmedian(values - usual, axis=1)[:, None]
     own = values - usual - of_day
-    most = np.nan_to_num(SPIKE * MAD_TO_SIGMA * median_known(np.abs(own)))
+    most = np.nan_to_num(SPIKE * MAD_TO_SIGMA * nanmedian(np.abs(own)))
     return np.asarray(usual + of_day + np.clip(own, -most, most))
 
 
@@ -194,7 +194,7 @@ def learn(own: Floats, peer: Floats) -> Weights:
     y = np.concatenate([own, peer], axis=1).transpose(2, 0, 1)  # S, N, K + Q
     known = np.isfinite(y)
     n = known.sum(axis=1).astype(np.float64)  # S, K + Q
-    size = np.nan_to_num(1.4826 * median_known(np.abs(y).transpose(1, 2, 0)).T)
+    size = np.nan_to_num(1.4826 * nanmedian(np.abs(y).transpose(1, 2, 0)).T)
     of_own = np.where(n[:, :k] >= FEWEST, size[:, :k], np.nan)
     many = np.isfinite(of_own)
     pooled = np.sqrt((np.where(many, of_own, 0.0) ** 2).sum(axis=1) / np.maximum(many.sum(axis=1), 1))
@@ -310,7 +310,7 @@ def course_of(dawn: Dawn, area: int) -> Floats:
     """What the weights make of the days of one area (N,) [m3/s], less what is usual of these days."""
     mine = dawn.peers[area]
     values = dawn.values[:, :, np.append(np.maximum(mine, 0), area)]
-    values = values - median_known(values)
+    values = values - nanmedian(values)
     near = of_peers(values[..., :-1], np.where(mine >= 0, np.arange(len(mine)), -1)[None])
     one = Weights(*(w[:, area : area + 1] for w in dawn.weights))
     return estimate(values[..., -1].T, near[..., 0].T, one)

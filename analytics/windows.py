@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.noise import median_known
+from analytics.noise import nanmedian
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -59,14 +59,17 @@ class Geometry(NamedTuple):
 
     @property
     def phases(self) -> int:
+        """Times of day that are told apart."""
         return self.per_day // self.per_phase
 
     @property
     def bins(self) -> int:
+        """Number of bins."""
         return len(self.edges) - 1
 
     @property
     def span(self) -> int:
+        """Blocks that the bins cover."""
         return int(self.edges[0])
 
     @property
@@ -153,7 +156,7 @@ def learn(past: Floats, geo: Geometry) -> Bank:
     z = np.ascontiguousarray(past.transpose(1, 3, 0, 2))  # P, S, D, B
     known = np.isfinite(z)
     n = known.sum(2)  # P, S, B
-    size = 1.4826 * median_known(np.where(known, np.abs(z), np.nan), axis=2)
+    size = 1.4826 * nanmedian(np.where(known, np.abs(z), np.nan), axis=2)
     own = np.where(n > 0, size, 0.0) ** 2
     pooled = (n * own).sum((0, 2)) / np.maximum(n.sum((0, 2)), 1)  # S
     nothing = ~(pooled > 0)
