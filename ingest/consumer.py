@@ -12,6 +12,7 @@ from ingest.backoff import Backoff
 from ingest.broker_options import BrokerOptions, TakenOver, taken_over
 from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS
 from ingest.devices import DeviceLog
+from ingest.foreign import filters
 from ingest.link import Link, Received
 from ingest.pipeline import Group, Pipeline, RawMessage
 from ingest.rejected import RejectedLog
@@ -83,7 +84,9 @@ class Consumer:
         self.client_id = f"{ROOT}-ingest-{site.id}-{options.name}"
         self.stats = Stats()
         self._clock = clock
-        self._subscriptions = subscriptions(site.id, shared=options.shared, strays=options.strays)
+        self._subscriptions = subscriptions(
+            site.id, shared=options.shared, strays=options.strays, foreign=filters(site)
+        )
         self._store_behind = store
         self._spool = spool
         self._pipeline = Pipeline(
@@ -193,7 +196,7 @@ class Consumer:
         self.stats.unacked = len(messages)
         now = self._clock.now()
         self.stats.last_message = as_datetime(now)
-        group = self._pipeline.prepare([RawMessage(m.topic, m.payload) for m in messages], now)
+        group = self._pipeline.prepare([RawMessage(m.topic, m.payload, m.stale) for m in messages], now)
         return self._commit(group, link, stop)
 
     def _commit(self, group: Group, link: Link, stop: threading.Event) -> bool:

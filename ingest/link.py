@@ -29,12 +29,17 @@ _TAKEN_OVER = 0x8E  # MQTT 5.0, table 2-6
 
 
 class Received(NamedTuple):
-    """A message in hand. mid, qos: what its acknowledgement needs."""
+    """A message in hand. mid, qos: what its acknowledgement needs.
+
+    stale: it may have waited, nobody knows how long: the broker had kept it (retained, or queued while we
+    were away), or delivers it again.
+    """
 
     topic: str
     payload: bytes
     mid: int
     qos: int
+    stale: bool = False
 
 
 class Link:
@@ -57,6 +62,7 @@ class Link:
         self._answer: ReasonCode | None = None  # to CONNECT
         self._kept = False  # whether the broker kept our session
         self._asked: dict[int, str] = {}  # subscriptions that the broker has not answered yet
+        self._subscribed = False  # whether the broker answered to all of them
         self._lost: BrokerError | None = None
         self._drained = True
 
@@ -179,6 +185,7 @@ class Link:
 
     def _on_subscribe(self, _c: Any, _u: Any, mid: int, reasons: list[ReasonCode], _p: Any) -> None:
         filter = self._asked.pop(mid, "")
+        self._subscribed = not self._asked
         if any(code.is_failure for code in reasons):
             self._lost = BrokerError(
                 f"{self.options.where} does not let {who(self.options)} subscribe to {filter}: "
@@ -191,7 +198,9 @@ class Link:
         except UnicodeDecodeError:
             topic = "(not UTF-8)"
         payload = bytes(m.payload)
-        self.inbox.append(Received(topic, payload, m.mid, m.qos))
+        # What comes before SUBACK, on a session that outlived its connection, was queued while we were away.
+        stale = m.retain or m.dup or (self._kept and not self._subscribed)
+        self.inbox.append(Received(topic, payload, m.mid, m.qos, stale))
         self.inbox_bytes += len(payload)
 
     def _on_disconnect(self, _c: Any, _u: Any, _flags: Any, reason: ReasonCode, _p: Any) -> None:

@@ -19,12 +19,14 @@ from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS, JsonReadings
 from ingest.decoders.json_status import decode_result, decode_status
 from ingest.decoders.senml import Senml
 from ingest.devices import DeviceLog, DeviceState
+from ingest.foreign import Foreign
 from ingest.reasons import Reason
 from ingest.rejected import Rejected, RejectedLog
 from ingest.stats import Stats
 from ingest.topics import Channel, Topic, parse
 from ingest.unknown import Heard
 from ingest.validate import explain, validate_columns
+from waterworks.names import Format, Names
 from waterworks.reading import AppendResult, ReadingBatch, as_datetime
 from waterworks.site import Site
 
@@ -41,10 +43,11 @@ class Keeper(Protocol):
 
 
 class RawMessage(NamedTuple):
-    """A message as the broker gave it."""
+    """A message as the broker gave it. stale: it may have waited there, nobody knows how long."""
 
     topic: str
     payload: bytes
+    stale: bool = False
 
 
 @dataclass
@@ -83,8 +86,10 @@ class Pipeline:
         self._rejected = rejected
         self._devices = devices
         self._readings = JsonReadings(max_bytes=max_bytes, max_readings=max_readings)
-        self._senml = Senml(site.names, max_bytes=max_bytes, max_readings=max_readings)
-        self._topics: dict[str, Topic | None] = {}
+        names = Names(site.names, site.sensor)
+        self._senml = Senml(names, max_bytes=max_bytes, max_readings=max_readings)
+        self._foreign = Foreign(site, names, max_bytes=max_bytes)
+        self._topics: dict[str, Topic | Format | None] = {}
         self._known_devices = {s.device for s in site.sensors}
 
     def prepare(self, messages: Sequence[RawMessage], received: np.datetime64) -> Group:
@@ -99,7 +104,13 @@ class Pipeline:
             starts[i] = len(columns)
             try:
                 topic = self._topic(message.topic)
-                if topic.channel is Channel.READINGS:
+                if isinstance(topic, Format):
+                    foreign = self._foreign.decode(
+                        topic, message.topic, message.payload, columns, now, message.stale
+                    )
+                    if foreign:
+                        group.rejected += _of_faults(message, when, foreign)
+                elif topic.channel is Channel.READINGS:
                     faults = decode(topic.device, message.payload, columns)
                     if faults:
                         group.rejected += _of_faults(message, when, faults)
@@ -120,6 +131,7 @@ class Pipeline:
                 group.rejected.append(
                     Rejected(when, message.topic, message.payload, Reason.DECODER_FAILED, detail)
                 )
+        self.stats.unwanted += columns.unwanted
         if len(columns):
             self._check(columns, messages, starts, received, group)
         return group
@@ -142,18 +154,20 @@ class Pipeline:
             self._devices.forget(group.forgotten)
             self._devices.update(group.states)
 
-    def _topic(self, text: str) -> Topic:
-        """Raises Rejection for a topic that is none of this site's."""
+    def _topic(self, text: str) -> Topic | Format:
+        """Ours, or the format of another maker's. Rejection for a topic that is none of this site's."""
         try:
             topic = self._topics[text]
         except KeyError:
             if len(self._topics) >= _TOPICS_REMEMBERED:
                 self._topics.clear()
-            topic = parse(text)
+            topic = parse(text) or self._foreign.format(text)
             if len(text) <= _TOPIC_REMEMBERED:
                 self._topics[text] = topic
         if topic is None:
             raise Rejection(Reason.UNKNOWN_TOPIC, "not a topic of the layout twuin/{site}/{device}/...")
+        if isinstance(topic, Format):
+            return topic
         if topic.site != self._site.id:
             raise Rejection(Reason.WRONG_SITE, f"a topic of site {topic.site!r}; this is {self._site.id!r}")
         return topic

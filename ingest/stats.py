@@ -21,7 +21,8 @@ class Stats:
 
     received: messages. stored, duplicates, replaced, expired: readings, as the store counted them;
     duplicates and replaced are None where it does not tell. rejected: readings or messages by reason.
-    other: messages that carry no readings and need no storing (commands).
+    other: messages that carry no readings and need no storing (commands). unwanted: readings under names
+    that the site does not want.
     unacked: messages in hand, not yet durable. last_message: when the last one came, UTC.
     reconnects: connections made after the first one. retries: writes that had to be tried again.
     problem: one line on what is wrong now, "" while all is well.
@@ -40,6 +41,7 @@ class Stats:
     rejected: Counter[str] = field(default_factory=Counter)
     statuses: int = 0
     other: int = 0
+    unwanted: int = 0
     unacked: int = 0
     last_message: datetime | None = None
     connected: bool = False

@@ -6,6 +6,7 @@ A site or device id fills one level. Characters that would end or widen a level 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -78,20 +79,23 @@ class Subscription(NamedTuple):
     shared: bool = False
 
 
-def subscriptions(site: str, *, shared: bool = False, strays: bool = True) -> list[Subscription]:
+def subscriptions(
+    site: str, *, shared: bool = False, strays: bool = True, foreign: Sequence[str] = ()
+) -> list[Subscription]:
     """What an ingest process of ``site`` subscribes to.
 
     shared: its messages are divided among all processes that subscribe likewise. Retained messages do
     not come on a shared subscription (MQTT 5.0, section 4.8.2), so each process asks for device status
     on its own as well.
     strays: also what comes under ``twuin/`` outside the site, so that a device with a mistyped site is
-    noticed; not wanted where a broker serves several sites.
+    noticed; not wanted where a broker serves several sites. foreign: filters of other makers' topics.
     """
     level = escape(site)
     everything = f"{ROOT}/#" if strays else f"{ROOT}/{level}/#"
     if not shared:
-        return [Subscription(everything)]
+        return [Subscription(everything), *(Subscription(f) for f in foreign)]
+    group = f"$share/{ROOT}-{level}"
     return [
-        Subscription(f"$share/{ROOT}-{level}/{everything}", shared=True),
+        *(Subscription(f"{group}/{f}", shared=True) for f in (everything, *foreign)),
         Subscription(f"{ROOT}/{level}/+/{Channel.STATUS.value}"),
     ]

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from waterworks.listen import Listening
 from waterworks.losses import Bill, LossOptions
 from waterworks.names import ForeignName
 from waterworks.units import Quantity
@@ -107,7 +108,8 @@ class Site:
     crs: coordinate system of the network file, as pyproj reads it ("EPSG:32749"); "" where the network
     has none (its coordinates are then shown without a geographic frame).
     network_file: the EPANET file, None for a site without a hydraulic model.
-    names: what sensors are called in messages of formats that carry names of their own.
+    names: what sensors are called in messages of formats that carry names of their own. listen: the topics,
+    outside Twuin's own, on which such messages come.
     """
 
     id: str
@@ -123,6 +125,7 @@ class Site:
     losses: LossOptions = field(default_factory=LossOptions)
     billing: tuple[Bill, ...] = ()
     names: tuple[ForeignName, ...] = ()
+    listen: tuple[Listening, ...] = ()
 
     @cached_property
     def sensor(self) -> dict[str, Sensor]:

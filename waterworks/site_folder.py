@@ -140,7 +140,8 @@ class _Reader:
             self.outlets(head, sensors)
         bills = read_bills(self.folder / BILLED_FILE, self.about_bills, known)
         complete = None if sensors is None or lacking else {s.id: s for s in sensors}
-        names = read_names(self.folder / NAMES_FILE, self.about_names, complete)
+        listen = None if said is None or _wrong(self.about_site) else head.listen
+        names = read_names(self.folder / NAMES_FILE, self.about_names, complete, listen)
         if dmas is None or sensors is None:
             return None
         return Site(
@@ -157,6 +158,7 @@ class _Reader:
             losses=head.losses,
             billing=tuple(bills),
             names=names,
+            listen=head.listen,
         )
 
     # the network, and what the tables say about it

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from waterworks import geo
+from waterworks.listen import Listening, overlap, wrong_filter
 from waterworks.losses import LossOptions
+from waterworks.names import Format
 from waterworks.site import MonitorOptions
 from waterworks.site_losses import TABLES, read_options
 from waterworks.tables import Problems, read_text, suggestion, wrong_id
 
-KEYS = ("id", "name", "timezone", "crs", "network", "monitor", *TABLES)
+KEYS = ("id", "name", "timezone", "crs", "network", "monitor", "listen", *TABLES)
+LISTEN_KEYS = tuple(f.value for f in Format if f is not Format.SENML)  # SenML comes on Twuin's own topics
 MONITOR_KEYS = ("night", "holidays", "water_cost", "visit_cost", "currency")
 
 
@@ -32,6 +35,7 @@ class Head:
     network: str = ""
     monitor: MonitorOptions = field(default_factory=MonitorOptions)
     losses: LossOptions = field(default_factory=LossOptions)
+    listen: tuple[Listening, ...] = ()
 
 
 def read_head(path: Path, problems: Problems) -> Head | None:
@@ -76,6 +80,7 @@ class _Reader:
             network=self._network(),
             monitor=self._monitor(),
             losses=read_options(self.said, self.line, self.problems),
+            listen=self._listen(),
         )
 
     def line(self, key: str, table: str = "") -> int | None:
@@ -96,7 +101,8 @@ class _Reader:
                 where = f" in [{name}]" if name else ""
                 hint = suggestion(key, known)
                 if not hint:
-                    for other, keys in (("", KEYS), ("monitor", MONITOR_KEYS), *TABLES.items()):
+                    tables = (("", KEYS), ("monitor", MONITOR_KEYS), ("listen", LISTEN_KEYS), *TABLES.items())
+                    for other, keys in tables:
                         if other != name and key in keys:
                             hint = f": it belongs {f'into [{other}]' if other else 'above the first [table]'}"
                 self.problems.error(self.line(key, name), f"unknown key {key!r}{where}{hint}")
@@ -154,6 +160,35 @@ class _Reader:
             visit_cost=visit,
             currency=self._currency(table.get("currency", default.currency)),
         )
+
+    def _listen(self) -> tuple[Listening, ...]:
+        table = self.said.get("listen", {})
+        if not isinstance(table, dict):
+            self.problems.error(self.line("listen"), "listen is not a table: write [listen]")
+            return ()
+        self._unknown(table, LISTEN_KEYS, "listen")
+        found: list[Listening] = []
+        for key in LISTEN_KEYS:
+            said = table.get(key, [])
+            line = self.line(key, "listen")
+            if not (isinstance(said, list) and all(isinstance(f, str) for f in said)):
+                self.problems.error(line, f'{key} is not a list of topics: write {key} = ["pdam/#"]')
+                continue
+            for text in said:
+                if wrong := wrong_filter(text):
+                    self.problems.error(line, f"{key} {text!r} {wrong}")
+                    continue
+                for other in found:
+                    if overlap(text, other.filter):
+                        self.problems.error(
+                            line,
+                            f"{key} {text!r} and {other.format} {other.filter!r} share topics: a message "
+                            "would come twice",
+                        )
+                        break
+                else:
+                    found.append(Listening(text, Format(key)))
+        return tuple(found)
 
     def _night(self, value: Any, default: tuple[float, float]) -> tuple[float, float]:
         if value is None:

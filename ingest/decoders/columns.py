@@ -45,10 +45,14 @@ class Source(NamedTuple):
 
 
 class Columns:
-    """N readings as sent: not yet checked against the site, values not yet in SI."""
+    """N readings as sent: not yet checked against the site, values not yet in SI.
+
+    unwanted: how many more there were, under names that the site does not want.
+    """
 
     def __init__(self) -> None:
         self.sources: dict[Source, int] = {}
+        self.unwanted = 0
         self._source = array("i")
         self._micros = array("q")
         self._values = array("d")

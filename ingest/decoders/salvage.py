@@ -115,7 +115,7 @@ def _series(device: str, item: Any, out: Columns, place: int) -> Iterator[Fault]
         )
     for offset, (time, value) in enumerate(zip(times, values, strict=True)):
         try:
-            at, number = _time(time), _value(value)
+            at, number = _time(time), number_of(value)
         except Rejection as e:
             yield Fault(place + offset, e.reason, e.detail)
         else:
@@ -129,7 +129,7 @@ def _add(device: str, item: Any, out: Columns, place: int) -> None:
     at = _time(item["time"])
     if "value" not in item:
         raise Rejection(Reason.WRONG_TYPE, f"reading of sensor {_show(sensor)} has no `value`")
-    value = _value(item["value"])
+    value = number_of(item["value"])
     out.add(out.source(device, sensor, unit), at, value, place, suspect)
 
 
@@ -166,7 +166,8 @@ def _time(time: Any) -> int:
         ) from None
 
 
-def _value(value: Any) -> float:
+def number_of(value: Any) -> float:
+    """A value as sent, as a float: NaN for null. Raises Rejection for what is no number."""
     if value is None:
         return nan
     if isinstance(value, bool) or not isinstance(value, int | float):

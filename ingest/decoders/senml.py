@@ -61,14 +61,14 @@ class Senml:
 
     def __init__(
         self,
-        names: Iterable[ForeignName] = (),
+        names: Names | Iterable[ForeignName] = (),
         *,
         max_bytes: int = MAX_BYTES,
         max_readings: int = MAX_READINGS,
     ) -> None:
         self.max_bytes = max_bytes
         self.max_readings = max_readings
-        self._names = Names(names)
+        self._names = names if isinstance(names, Names) else Names(names)
 
     def decode_json(self, device: str, payload: bytes, out: Columns, now: int) -> list[Fault]:
         """Add the values of a pack from ``device`` to ``out``; what could not be used is returned.
@@ -121,13 +121,13 @@ class Senml:
         _check_versions(records)
         faults: list[Fault] = []
         resolver = _Resolver(device, self._names, out, now)
-        before = len(out)
+        before, unwanted = len(out), out.unwanted
         for place, record in enumerate(records):
             try:
                 resolver.take(place, record)
             except Rejection as e:
                 faults.append(Fault(place, e.reason, e.detail))
-        if not faults and len(out) == before:
+        if not faults and len(out) == before and out.unwanted == unwanted:
             raise Rejection(Reason.EMPTY, "the pack sets base fields, but holds no value")
         return faults
 
@@ -228,6 +228,9 @@ class _Resolver:
         else:
             self._must_hold("bu")
             unit = self._texts["bu"]
+        if self._names.any_unwanted and self._meaning(name).unwanted:
+            self._out.unwanted += 1
+            return
         value = self._value(record)
         micros = self._micros(record)
         target = self._targets.get((name, unit)) or self._target(name, unit)
@@ -272,6 +275,13 @@ class _Resolver:
         micros = round(seconds * 1e6)
         return micros if seconds >= ABSOLUTE else self._now + micros
 
+    def _meaning(self, name: str) -> Meaning:
+        short = name.removeprefix(f"{self._device}/")
+        meaning = self._names.find(Format.SENML, self._device, name)
+        if (meaning is None or meaning.unwanted) and short != name:
+            meaning = self._names.find(Format.SENML, self._device, short) or meaning
+        return meaning or Meaning(short)
+
     def _target(self, name: str, unit: str) -> _Target:
         """Raises Rejection for a name that SenML does not allow, and for a unit that means something else."""
         if not SENML_NAME.fullmatch(name):
@@ -281,11 +291,7 @@ class _Resolver:
                 if name
                 else "it has no name: neither base name (`bn`) nor name (`n`)",
             )
-        short = name.removeprefix(f"{self._device}/")
-        meaning = self._names.find(Format.SENML, self._device, name)
-        if meaning is None and short != name:
-            meaning = self._names.find(Format.SENML, self._device, short)
-        meaning = meaning or Meaning(short)
+        meaning = self._meaning(name)
         if not meaning.unit and unit in OTHERWISE:
             raise Rejection(Reason.UNKNOWN_UNIT, f"unit {unit!r} is the {OTHERWISE[unit]}")
         known = meaning.unit or twuin_unit(unit)

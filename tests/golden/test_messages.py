@@ -1,5 +1,6 @@
-"""Every folder of ``json/``, ``senml-json/`` and ``senml-cbor/``: a topic and a payload as a device sends
-it, and what becomes of them. Payloads in ``.hex`` are bytes in hexadecimal, with comments after ``;``.
+"""Every folder of each format's: a topic and a payload as a device sends it, and what becomes of them.
+
+Payloads in ``.hex`` are bytes in hexadecimal, with comments after ``;``.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import pytest
 from referencing import Registry, Resource
 
 from ingest.pipeline import Group, Pipeline, RawMessage
+from waterworks.listen import Listening
 from waterworks.names import ForeignName, Format
 from waterworks.reading import as_datetime, instant
 from waterworks.site import Sensor, Site
 from waterworks.units import Quantity
 
-FORMATS = ("json", "senml-json", "senml-cbor")
+FORMATS = ("json", "senml-json", "senml-cbor", "plain")
 CASES = sorted(p for f in FORMATS for p in (Path(__file__).parent / f).iterdir() if p.is_dir())
 JSON_CASES = [c for c in CASES if c.parent.name == "json"]
 RECEIVED = instant("2026-11-21T12:00:00Z")
@@ -52,7 +54,13 @@ SITE = Site(
         ForeignName("2001:db8::2/temperature", "T1"),
         ForeignName("2001:db8::1/humidity", "RH2"),
         ForeignName("pulses", "D1-VOL", unit="m3", scale=0.01, offset=5.0),
+        ForeignName("pdam/reservoir3/level", "TANK", Format.PLAIN, unit="m"),
+        ForeignName("pdam/d1/flow", "D1-IN", Format.PLAIN),
+        ForeignName("pdam/d1/pressure", "D1-P1", Format.PLAIN, unit="bar", scale=0.001),
+        ForeignName("pdam/pump/state", "-", Format.PLAIN),
+        ForeignName("meter 7/flow", "D1-IN", Format.PLAIN, unit="L/s"),
     ),
+    listen=(Listening("pdam/#", Format.PLAIN),),
 )
 
 
@@ -64,8 +72,8 @@ class Untouched:
 
 
 def read(case: Path) -> tuple[RawMessage, dict[str, Any]]:
+    topic = (case / "topic").read_text().removesuffix("\n")
     [payload] = case.glob("payload.*")
-    topic = (case / "topic").read_text().strip()
     data = payload.read_bytes()
     if payload.suffix == ".hex":
         data = bytes.fromhex("".join(line.split(";")[0] for line in payload.read_text().splitlines()))

@@ -58,3 +58,9 @@ def test_side_by_side_readings_are_divided_and_status_goes_to_all() -> None:
         Subscription("$share/twuin-malang/twuin/#", shared=True),
         Subscription("twuin/malang/+/status"),
     ]
+
+
+def test_topics_of_other_makers_are_divided_as_ours_are() -> None:
+    assert subscriptions("malang", foreign=["pdam/#"])[1:] == [Subscription("pdam/#")]
+    divided = subscriptions("malang", shared=True, foreign=["pdam/#"])
+    assert Subscription("$share/twuin-malang/pdam/#", shared=True) in divided

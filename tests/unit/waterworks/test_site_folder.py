@@ -14,7 +14,7 @@ from waterworks.site_folder import check_site, read_site
 from waterworks.site_losses import BILLED_OPTIONAL, BILLED_REQUIRED, TABLES
 from waterworks.site_names import NAMES_OPTIONAL, NAMES_REQUIRED
 from waterworks.site_tables import DMA_OPTIONAL, DMA_REQUIRED, SENSOR_OPTIONAL, SENSOR_REQUIRED
-from waterworks.site_toml import KEYS, MONITOR_KEYS
+from waterworks.site_toml import KEYS, LISTEN_KEYS, MONITOR_KEYS
 from waterworks.units import UNITS, Quantity
 
 # ``folder`` is the fixture of conftest.py: a right site to be spoilt.
@@ -423,7 +423,7 @@ def test_every_key_and_column_is_described(root: Path) -> None:
     described = set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S)))
     columns = {*DMA_REQUIRED, *DMA_OPTIONAL, *SENSOR_REQUIRED, *SENSOR_OPTIONAL, "node", "dma"}
     columns |= {*BILLED_REQUIRED, *BILLED_OPTIONAL, *NAMES_REQUIRED, *NAMES_OPTIONAL}
-    tables = {"monitor": MONITOR_KEYS, **TABLES}
+    tables = {"monitor": MONITOR_KEYS, "listen": LISTEN_KEYS, **TABLES}
     keys = {*KEYS, *(f"{name}.{k}" for name, table in tables.items() for k in table)} - set(tables)
     words = {*(q.value for q in Quantity), *(r.value for r in Role), *(f.value for f in Format)}
     assert (columns | keys | words) - {"node"} <= described

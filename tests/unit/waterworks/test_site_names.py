@@ -55,6 +55,11 @@ def test_a_site_without_the_table_has_no_names(folder: Any) -> None:
             2,
             "source 'LOG-2' is not the device of sensor 'F1'",
         ),
+        ("name,sensor,format\npdam/#,F1,plain\n", 2, "name 'pdam/#' has a wildcard"),
+        ("name,sensor,format\ntwuin/kota/x,F1,plain\n", 2, "is under twuin/"),
+        ("name,sensor,format,source\npdam/f,F1,plain,LOG-1\n", 2, "a plain topic has no sender"),
+        ("name,sensor\n*,F1\n", 2, "name '*' is any name"),
+        ("name,sensor,unit\nx,-,bar\n", 2, "what is not wanted"),
     ],
 )
 def test_a_mistake_is_named_by_line(folder: Any, text: str, line: int, message: str) -> None:
@@ -86,9 +91,32 @@ def test_the_line_that_says_more_counts() -> None:
     )
     found = {source: names.find(Format.SENML, source, "x") for source in ("LOG-1", "LOG-2", "LOG-3")}
     assert found == {
-        "LOG-1": Meaning("source"),
-        "LOG-2": Meaning("both", "bar", 2.0, 1.0),
+        "LOG-1": Meaning("source", of_source=True),
+        "LOG-2": Meaning("both", "bar", 2.0, 1.0, of_source=True),
         "LOG-3": Meaning("senml"),
     }
     assert names.find(Format.SENML, "LOG-1", "y") == Meaning("any")
     assert names.find(Format.SENML, "LOG-1", "z") is None
+
+
+def test_what_is_not_wanted_is_said_by_name_or_of_all_others() -> None:
+    names = Names(
+        [ForeignName("x", "X"), ForeignName("y", "-"), ForeignName("*", "-", Format.SENML, "LOG-1")], {"S1"}
+    )
+    found = {name: names.find(Format.SENML, "LOG-1", name) for name in ("x", "y", "z", "S1")}
+    assert {name: m and m.unwanted for name, m in found.items()} == {
+        "x": False,
+        "y": True,
+        "z": True,
+        "S1": None,  # a sensor's id: it stands for that sensor
+    }
+    assert names.find(Format.SENML, "LOG-2", "z") is None
+
+
+def test_topics_and_what_is_not_wanted_need_no_sensor_of_their_own(folder: Any) -> None:
+    folder.write(
+        "names.csv",
+        "name,sensor,format,unit,scale\npdam/f1,F1,plain,m3/h,0.1\npdam/state,-,plain,,\n*,-,,,\n",
+    )
+    assert check_site(folder.path) == []
+    assert [n.sensor for n in read_site(folder.path).names] == ["F1", "-", "-"]

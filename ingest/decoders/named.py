@@ -1,0 +1,49 @@
+"""Which sensor a value is of that came under another maker's name, and how to bring it into the columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ingest.decoders.columns import Columns, Rejection
+from ingest.decoders.salvage import number_of
+from ingest.reasons import Reason
+from waterworks.names import Format, Names
+
+MAX_NAME = 255
+"""Characters of a name, as SenML's are bounded here."""
+
+
+class Named:
+    """Puts values under names of ``format`` into columns, as ``names`` say."""
+
+    def __init__(self, format: Format, names: Names) -> None:
+        self._format = format
+        self._names = names
+
+    def known(self, source: str, name: str) -> bool:
+        """Whether the site says of this name what it is: a sensor, or not wanted."""
+        return name in self._names.sensors or self._names.find(self._format, source, name) is not None
+
+    def unwanted(self, source: str, name: str) -> bool:
+        meaning = self._names.find(self._format, source, name)
+        return meaning is not None and meaning.unwanted
+
+    def add(
+        self, out: Columns, source: str, name: str, value: Any, micros: int, place: int, unit: str = ""
+    ) -> None:
+        """One value of ``name`` as ``source`` sent it at ``micros``; in ``unit``, "" where it names none.
+
+        A name that the site does not say is taken for a sensor's id. Unless a line of names.csv is about just
+        this source, the sensor must be one of the device ``source``. Raises Rejection for what is no number.
+        """
+        meaning = self._names.find(self._format, source, name)
+        if meaning is None:
+            if len(name) > MAX_NAME:
+                raise Rejection(Reason.BAD_NAME, f"a name of {len(name)} characters; at most {MAX_NAME}")
+            out.add(out.source(source, name, unit), micros, number_of(value), place)
+        elif meaning.unwanted:
+            out.unwanted += 1
+        else:
+            number = number_of(value) * meaning.scale + meaning.offset
+            device = "" if meaning.of_source else source
+            out.add(out.source(device, meaning.sensor, meaning.unit or unit), micros, number, place)

@@ -1,0 +1,185 @@
+"""Devices of other makers at a real broker: what they say arrives under its sensor, at its time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import paho.mqtt.client as paho
+import pytest
+
+from ingest.broker import HOST, RunningBroker, start_broker
+from ingest.consumer import Consumer, ConsumerOptions
+from ingest.devices import DeviceLog
+from ingest.rejected import RejectedLog
+from ingest.store.duck import DuckStore
+from waterworks.clocks import WallClock
+from waterworks.listen import Listening
+from waterworks.names import ForeignName, Format
+from waterworks.reading import instant
+from waterworks.site import Sensor, Site
+from waterworks.units import Quantity
+
+pytestmark = pytest.mark.servers
+
+SITE = Site(
+    "malang",
+    "Malang",
+    ZoneInfo("Asia/Jakarta"),
+    (),
+    (
+        Sensor("TANK", Quantity.LEVEL, "m", "D1", "d1"),
+        Sensor("D1-IN", Quantity.FLOW, "m3/h", "D1", "d2"),
+    ),
+    Path(),
+    names=(
+        ForeignName("pdam/reservoir3/level", "TANK", Format.PLAIN, unit="cm"),
+        ForeignName("meter7/flow", "D1-IN", Format.PLAIN, unit="L/s"),
+    ),
+    listen=(Listening("pdam/#", Format.PLAIN),),
+)
+
+
+def until(done: Callable[[], bool], what: str, patience_s: float = 60.0) -> None:
+    deadline = time.monotonic() + patience_s
+    while not done():
+        assert time.monotonic() < deadline, f"still not: {what}"
+        time.sleep(0.02)
+
+
+class Client:
+    """A device: publishes, and returns once the broker has it."""
+
+    def __init__(self, port: int, name: str, will: tuple[str, bytes] | None = None) -> None:
+        self.heard: list[tuple[str, bytes]] = []
+        self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=name)
+        if will is not None:
+            self._client.will_set(will[0], will[1], qos=1)
+        self._client.on_message = lambda _c, _u, m: self.heard.append((m.topic, m.payload))
+        self._client.connect(HOST, port)
+        self._client.loop_start()
+
+    def subscribe(self, filter: str) -> None:
+        done = threading.Event()
+        self._client.on_subscribe = lambda *_: done.set()
+        self._client.subscribe(filter, qos=1)
+        assert done.wait(30)
+
+    def publish(self, topic: str, payload: str | bytes, *, retain: bool = False, qos: int = 1) -> None:
+        info = self._client.publish(topic, payload, qos=qos, retain=retain)
+        info.wait_for_publish(60)
+        assert info.is_published()
+
+    def cut(self) -> None:
+        """The line is cut: no DISCONNECT."""
+        sock = self._client.socket()
+        self._client.loop_stop()
+        if sock is not None:
+            sock.close()
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@contextmanager
+def consuming(port: int, store: Any, folder: Path, site: Site = SITE, **options: Any) -> Iterator[Consumer]:
+    """A consumer in a thread; stopped at the end."""
+    rejected, devices = RejectedLog(folder / "rejected.sqlite"), DeviceLog(folder / "devices.sqlite")
+    consumer = Consumer(
+        ConsumerOptions(port=port, retry_s=0.1, retry_most_s=0.3, **options),
+        site,
+        store,
+        rejected,
+        WallClock(),
+        devices=devices,
+    )
+    stop = threading.Event()
+    thread = threading.Thread(target=consumer.run, args=(stop,))
+    thread.start()
+    try:
+        until(lambda: consumer.stats.connected, "connected")
+        yield consumer
+    finally:
+        stop.set()
+        thread.join()
+        rejected.close()
+        devices.close()
+
+
+@pytest.fixture
+def broker(mosquitto: str, tmp_path: Path) -> Iterator[RunningBroker]:
+    with start_broker(tmp_path / "broker", 0, kind="mosquitto") as running:
+        yield running
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DuckStore]:
+    duck = DuckStore(tmp_path / "readings.duckdb")
+    yield duck
+    duck.close()
+
+
+def readings(store: DuckStore, sensor: str) -> list[tuple[datetime, float]]:
+    """Time and value [SI] of all readings of a sensor."""
+    extent = store.extent([sensor])
+    if extent is None:
+        return []
+    end = extent[1] + np.timedelta64(1, "us")
+    series = store.window([sensor], extent[0], end)
+    return [
+        (t.astype("datetime64[us]").item().replace(tzinfo=UTC), float(v))
+        for t, v in zip(series.times, series.values[:, 0], strict=True)
+    ]
+
+
+def test_a_number_on_a_topic_is_a_reading_of_when_it_came(
+    broker: RunningBroker, store: DuckStore, tmp_path: Path
+) -> None:
+    began = WallClock().now()
+    device = Client(broker.port, "dev")
+    with consuming(broker.port, store, tmp_path) as consumer:
+        device.publish("pdam/reservoir3/level", "243")
+        device.publish("meter7/flow", "1.5")  # of no filter, but of names.csv
+        device.publish("pdam/reservoir4/level", "1.75 m")
+        device.publish("elsewhere/level", "9")
+        until(lambda: consumer.stats.stored == 2, "both stored")
+        until(lambda: consumer.stats.rejected == {"unknown_sensor": 1}, "the other heard of")
+    device.close()
+    [(at, level)] = readings(store, "TANK")
+    assert level == pytest.approx(2.43)
+    assert began <= instant(at) <= WallClock().now()
+    assert readings(store, "D1-IN")[0][1] == pytest.approx(0.0015)
+    log = RejectedLog(tmp_path / "rejected.sqlite")
+    [heard] = log.unknown()
+    assert (heard.name, heard.value, heard.unit) == ("pdam/reservoir4/level", 1.75, "m")
+    log.close()
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+def test_a_number_that_waited_at_the_broker_gets_no_time_that_is_not_its_own(
+    broker: RunningBroker, store: DuckStore, tmp_path: Path, version: str
+) -> None:
+    device = Client(broker.port, "dev")
+    device.publish("pdam/reservoir3/level", "100", retain=True)  # long ago, for all we know
+    with consuming(broker.port, store, tmp_path, version=version) as consumer:
+        until(lambda: consumer.stats.rejected == {"no_time": 1}, "the retained one refused")
+    for value in range(3):
+        device.publish("pdam/reservoir3/level", str(200 + value))  # while nobody takes them
+    with consuming(broker.port, store, tmp_path, version=version) as consumer:
+        until(lambda: sum(consumer.stats.rejected.values()) >= 4, "those that waited refused")
+        assert consumer.stats.stored == 0
+        device.publish("pdam/reservoir3/level", "300")
+        until(lambda: consumer.stats.stored == 1, "the fresh one stored")
+    device.close()
+    assert [value for _, value in readings(store, "TANK")] == [pytest.approx(3.0)]
+    log = RejectedLog(tmp_path / "rejected.sqlite")
+    assert {e.payload for e in log.list()} == {b"100", b"200", b"201", b"202"}  # none is gone
+    log.close()
