@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from ingest.decoders.columns import Columns, Fault, Rejection
-from ingest.decoders.json_readings import MAX_BYTES
+from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS
 from ingest.decoders.named import Named
 from ingest.decoders.plain import take_plain
+from ingest.decoders.uplink import Taken, Uplinks
+from ingest.devices import DeviceState
 from ingest.reasons import Reason
 from waterworks.listen import matches
-from waterworks.names import ANY_OTHER, Format, Names
+from waterworks.names import ANY_OTHER, LORAWAN, Format, Names
 from waterworks.site import Site
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def filters(site: Site) -> list[str]:
@@ -24,14 +30,33 @@ def filters(site: Site) -> list[str]:
     return said + [t for t in dict.fromkeys(named) if not any(matches(f, t) for f in said)]
 
 
-class Foreign:
-    """Decodes what ``site`` listens to. max_bytes: bound on one message."""
+class Outcome(NamedTuple):
+    """What a message came to beside its readings. states: what it says of devices."""
 
-    def __init__(self, site: Site, names: Names, *, max_bytes: int = MAX_BYTES) -> None:
+    faults: Sequence[Fault] = ()
+    states: Sequence[DeviceState] = ()
+
+
+_NOTHING = Outcome()
+
+
+class Foreign:
+    """Decodes what ``site`` listens to. max_bytes, max_readings: bounds on one message."""
+
+    def __init__(
+        self, site: Site, names: Names, *, max_bytes: int = MAX_BYTES, max_readings: int = MAX_READINGS
+    ) -> None:
         self._max_bytes = max_bytes
         self._listen = site.listen
         self._topics = {n.name for n in site.names if n.format is Format.PLAIN}
+        self._devices = _Devices(site)
         self._plain = Named(Format.PLAIN, names)
+        self._uplinks = {
+            format: Uplinks(
+                format, Named(format, names, self._devices.own), site.codecs, max_readings=max_readings
+            )
+            for format in LORAWAN
+        }
 
     def format(self, topic: str) -> Format | None:
         """What is on ``topic``; None where the site does not say."""
@@ -41,15 +66,57 @@ class Foreign:
         return Format.PLAIN if topic in self._topics else None
 
     def decode(
-        self, format: Format, topic: str, payload: bytes, out: Columns, now: int, stale: bool
-    ) -> Sequence[Fault]:
-        """Add the readings of a message to ``out``; what could not be used is returned.
+        self,
+        format: Format,
+        topic: str,
+        payload: bytes,
+        out: Columns,
+        now: int,
+        received: datetime,
+        stale: bool,
+    ) -> Outcome:
+        """Add the readings of a message to ``out``.
 
-        now: when it came, microseconds since 1970 UTC. stale: it may have waited.
+        now, received: when it came, microseconds since 1970 UTC and UTC. stale: it may have waited.
 
         Raises Rejection, with ``out`` as it was, when nothing of the message can be used.
         """
         if len(payload) > self._max_bytes:
             raise Rejection(Reason.TOO_LARGE, f"{len(payload)} bytes; at most {self._max_bytes} are allowed")
+        if format in LORAWAN:
+            if not topic.endswith("/up"):  # joins, acknowledgements and the like
+                return _NOTHING
+            taken = self._uplinks[format].take(payload, out)
+            return Outcome(taken.faults, self._devices.of_uplink(format, taken, received))
         take_plain(self._plain, topic, payload, out, now, stale)
-        return ()
+        return _NOTHING
+
+
+class _Devices:
+    """Which device of the site a sender is: the one of that name, else the one whose sensors it feeds.
+
+    own: devices by their ids in small letters.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self.own = {s.device.lower(): s.device for s in site.sensors if s.device}
+        fed: dict[tuple[Format, str], set[str]] = {}
+        for n in site.names:
+            if n.format is not None and n.source and n.sensor in site.sensor:
+                fed.setdefault((n.format, n.source), set()).add(site.sensor[n.sensor].device)
+        self._fed = {sender: min(devices) for sender, devices in fed.items() if len(devices) == 1}
+
+    def find(self, format: Format, source: str) -> str:
+        """The device's id, "" where the site does not know one."""
+        return self.own.get(source.lower()) or self._fed.get((format, source), "")
+
+    def of_uplink(self, format: Format, taken: Taken, received: datetime) -> list[DeviceState]:
+        """That it was heard, and how well."""
+        device = self.find(format, taken.uplink.device)
+        if not device:
+            return []
+        try:
+            at = _EPOCH + timedelta(microseconds=taken.time)
+        except OverflowError:
+            return []
+        return [DeviceState(device, "online", received, at, signal_dbm=taken.uplink.rssi)]

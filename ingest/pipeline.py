@@ -88,7 +88,7 @@ class Pipeline:
         self._readings = JsonReadings(max_bytes=max_bytes, max_readings=max_readings)
         names = Names(site.names, site.sensor)
         self._senml = Senml(names, max_bytes=max_bytes, max_readings=max_readings)
-        self._foreign = Foreign(site, names, max_bytes=max_bytes)
+        self._foreign = Foreign(site, names, max_bytes=max_bytes, max_readings=max_readings)
         self._topics: dict[str, Topic | Format | None] = {}
         self._known_devices = {s.device for s in site.sensors}
 
@@ -105,11 +105,7 @@ class Pipeline:
             try:
                 topic = self._topic(message.topic)
                 if isinstance(topic, Format):
-                    foreign = self._foreign.decode(
-                        topic, message.topic, message.payload, columns, now, message.stale
-                    )
-                    if foreign:
-                        group.rejected += _of_faults(message, when, foreign)
+                    self._take_foreign(topic, message, columns, now, when, group)
                 elif topic.channel is Channel.READINGS:
                     faults = decode(topic.device, message.payload, columns)
                     if faults:
@@ -171,6 +167,17 @@ class Pipeline:
         if topic.site != self._site.id:
             raise Rejection(Reason.WRONG_SITE, f"a topic of site {topic.site!r}; this is {self._site.id!r}")
         return topic
+
+    def _take_foreign(
+        self, format: Format, message: RawMessage, columns: Columns, now: int, when: datetime, group: Group
+    ) -> None:
+        before = len(columns) + columns.unwanted
+        done = self._foreign.decode(format, message.topic, message.payload, columns, now, when, message.stale)
+        if done.faults:
+            group.rejected += _of_faults(message, when, done.faults)
+        elif len(columns) + columns.unwanted == before:
+            self.stats.other += 1
+        group.states += done.states
 
     def _take_other(self, topic: Topic, message: RawMessage, when: datetime, group: Group) -> None:
         if topic.channel is Channel.COMMAND:  # on its way to the device

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     BAD_UTF8 = "bad_utf8"
     BAD_JSON = "bad_json"
     BAD_CBOR = "bad_cbor"
+    UNDECODED = "undecoded"  # bytes of an uplink that nothing says how to read
     UNSUPPORTED = "unsupported"  # what the format says must not be used by who does not know it
     WRONG_TYPE = "wrong_type"  # a field is missing, or has a type or value that it may not have
     UNEQUAL_COLUMNS = "unequal_columns"  # times and values of a series differ in number

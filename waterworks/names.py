@@ -21,7 +21,12 @@ class Format(StrEnum):
 
     SENML = "senml"  # JSON and CBOR alike; the source is the device of the topic
     PLAIN = "plain"  # a topic with one number; the name is the topic, and there is no source
+    CHIRPSTACK = "chirpstack"  # uplinks of ChirpStack 4; the source is the DevEUI
+    THINGS_STACK = "things-stack"  # uplinks of The Things Stack 3; the source is the device id
 
+
+LORAWAN = (Format.CHIRPSTACK, Format.THINGS_STACK)
+"""Formats whose senders are written in small letters."""
 
 UNWANTED = "-"
 """In place of a sensor: what comes under the name is not wanted."""

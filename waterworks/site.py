@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from waterworks.codecs import ByteField
 from waterworks.listen import Listening
 from waterworks.losses import Bill, LossOptions
 from waterworks.names import ForeignName
@@ -109,7 +110,7 @@ class Site:
     has none (its coordinates are then shown without a geographic frame).
     network_file: the EPANET file, None for a site without a hydraulic model.
     names: what sensors are called in messages of formats that carry names of their own. listen: the topics,
-    outside Twuin's own, on which such messages come.
+    outside Twuin's own, on which such messages come. codecs: what the bytes of uplinks mean.
     """
 
     id: str
@@ -126,6 +127,7 @@ class Site:
     billing: tuple[Bill, ...] = ()
     names: tuple[ForeignName, ...] = ()
     listen: tuple[Listening, ...] = ()
+    codecs: tuple[ByteField, ...] = ()
 
     @cached_property
     def sensor(self) -> dict[str, Sensor]:

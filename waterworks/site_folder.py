@@ -1,6 +1,6 @@
 """The site folder: ``site.toml``, ``dmas.csv``, ``sensors.csv``, and where there are any ``network.inp``,
-``nodes.csv``, ``billed.csv`` and ``names.csv``, read and checked as a whole. docs/site-folder.md describes
-every column.
+``nodes.csv``, ``billed.csv``, ``names.csv`` and ``codecs.csv``, read and checked as a whole.
+docs/site-folder.md and docs/formats.md describe every column.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from waterworks.epanet_file import read_network
 from waterworks.errors import NetworkError, Problem, Severity, SiteError
 from waterworks.network import Network, NodeKind
 from waterworks.site import Role, Sensor, Site
+from waterworks.site_codecs import CODECS_FILE, read_codecs
 from waterworks.site_losses import BILLED_FILE, read_bills
 from waterworks.site_names import NAMES_FILE, read_names
 from waterworks.site_tables import once, read_dmas, read_sensors
@@ -57,7 +58,7 @@ def _read(folder: Path) -> tuple[Site | None, list[Problem]]:
     ]
     reader = _Reader(folder)
     site = reader.site()
-    order = [SITE_FILE, DMAS_FILE, SENSORS_FILE, NODES_FILE, BILLED_FILE, NAMES_FILE]
+    order = [SITE_FILE, DMAS_FILE, SENSORS_FILE, NODES_FILE, BILLED_FILE, NAMES_FILE, CODECS_FILE]
     found = sorted(
         [*missing, *reader.problems()],
         key=lambda p: (order.index(p.file) if p.file in order else len(order), p.line or 0),
@@ -86,6 +87,7 @@ class _Reader:
         self.about_nodes = Problems(NODES_FILE)
         self.about_bills = Problems(BILLED_FILE)
         self.about_names = Problems(NAMES_FILE)
+        self.about_codecs = Problems(CODECS_FILE)
         self.about_network: list[Problem] = []
         self.dma_line: dict[str, int] = {}
         self.sensor_line: dict[str, int] = {}
@@ -98,6 +100,7 @@ class _Reader:
             *self.about_nodes.found,
             *self.about_bills.found,
             *self.about_names.found,
+            *self.about_codecs.found,
             *self.about_network,
         ]
 
@@ -142,6 +145,7 @@ class _Reader:
         complete = None if sensors is None or lacking else {s.id: s for s in sensors}
         listen = None if said is None or _wrong(self.about_site) else head.listen
         names = read_names(self.folder / NAMES_FILE, self.about_names, complete, listen)
+        codecs = read_codecs(self.folder / CODECS_FILE, self.about_codecs)
         if dmas is None or sensors is None:
             return None
         return Site(
@@ -159,6 +163,7 @@ class _Reader:
             billing=tuple(bills),
             names=names,
             listen=head.listen,
+            codecs=codecs,
         )
 
     # the network, and what the tables say about it

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from waterworks.errors import UnitError
 from waterworks.listen import Listening, matches, wrong_filter
-from waterworks.names import ANY_OTHER, SENML_NAME, UNWANTED, ForeignName, Format
+from waterworks.names import ANY_OTHER, LORAWAN, SENML_NAME, UNWANTED, ForeignName, Format
 from waterworks.site import Sensor
 from waterworks.tables import Problems, Row, read_table, suggestion
 from waterworks.units import canonical
@@ -64,6 +64,8 @@ def _name(
     name, sensor = row.required("name"), row.required("sensor")
     format = _format(row)
     source, unit = row.text("source"), row.text("unit")
+    if format in LORAWAN:
+        source = source.lower()
     scale, offset = row.number("scale"), row.number("offset")
     if scale == 0:
         row.error("scale is 0: every value would be the same")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ingest.decoders.columns import Columns, Rejection
@@ -14,11 +15,15 @@ MAX_NAME = 255
 
 
 class Named:
-    """Puts values under names of ``format`` into columns, as ``names`` say."""
+    """Puts values under names of ``format`` into columns, as ``names`` say.
 
-    def __init__(self, format: Format, names: Names) -> None:
+    devices: the site's devices by the names of senders, where those differ.
+    """
+
+    def __init__(self, format: Format, names: Names, devices: Mapping[str, str] | None = None) -> None:
         self._format = format
         self._names = names
+        self._devices = devices or {}
 
     def known(self, source: str, name: str) -> bool:
         """Whether the site says of this name what it is: a sensor, or not wanted."""
@@ -40,10 +45,11 @@ class Named:
         if meaning is None:
             if len(name) > MAX_NAME:
                 raise Rejection(Reason.BAD_NAME, f"a name of {len(name)} characters; at most {MAX_NAME}")
-            out.add(out.source(source, name, unit), micros, number_of(value), place)
+            device = self._devices.get(source, source)
+            out.add(out.source(device, name, unit), micros, number_of(value), place)
         elif meaning.unwanted:
             out.unwanted += 1
         else:
             number = number_of(value) * meaning.scale + meaning.offset
-            device = "" if meaning.of_source else source
+            device = "" if meaning.of_source else self._devices.get(source, source)
             out.add(out.source(device, meaning.sensor, meaning.unit or unit), micros, number, place)

@@ -16,7 +16,9 @@ from ingest.reasons import Reason
 MAX_TEXT = 64
 """Bytes of a number and its unit. A number of 17 digits with its exponent has 24."""
 
-_NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S.*)?", re.ASCII)
+NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S.*)?", re.ASCII)
+"""A number, and what follows it."""
+
 _NOT_FINITE = {"nan": nan, "inf": inf, "+inf": inf, "-inf": -inf, "infinity": inf, "-infinity": -inf}
 
 
@@ -48,7 +50,7 @@ def read_number(payload: bytes) -> tuple[float, str]:
         raise Rejection(Reason.BAD_UTF8, f"byte {e.start} is not UTF-8") from None
     if (special := _NOT_FINITE.get(text.lower())) is not None:
         return special, ""
-    found = _NUMBER.fullmatch(text)
+    found = NUMBER.fullmatch(text)
     if found is None or (found[2] or "").startswith((",", ".")):
         comma = ": write a decimal point" if "," in text else ""
         raise Rejection(

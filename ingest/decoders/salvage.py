@@ -115,7 +115,7 @@ def _series(device: str, item: Any, out: Columns, place: int) -> Iterator[Fault]
         )
     for offset, (time, value) in enumerate(zip(times, values, strict=True)):
         try:
-            at, number = _time(time), number_of(value)
+            at, number = time_of(time), number_of(value)
         except Rejection as e:
             yield Fault(place + offset, e.reason, e.detail)
         else:
@@ -126,7 +126,7 @@ def _add(device: str, item: Any, out: Columns, place: int) -> None:
     sensor, unit, suspect = _source(item)
     if item.get("time") in (None, ""):
         raise Rejection(Reason.NO_TIME, f"reading of sensor {_show(sensor)} has no `time`")
-    at = _time(item["time"])
+    at = time_of(item["time"])
     if "value" not in item:
         raise Rejection(Reason.WRONG_TYPE, f"reading of sensor {_show(sensor)} has no `value`")
     value = number_of(item["value"])
@@ -151,7 +151,8 @@ def _source(item: Any) -> tuple[str, str, bool]:
     return sensor, unit, quality == "suspect"
 
 
-def _time(time: Any) -> int:
+def time_of(time: Any) -> int:
+    """A time as sent, microseconds since 1970 UTC. Raises Rejection."""
     if time is None or time == "":
         raise Rejection(Reason.NO_TIME, "a reading has no time")
     if _is_int(time):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from ingest.devices import DeviceLog
 from ingest.rejected import RejectedLog
 from ingest.store.duck import DuckStore
 from waterworks.clocks import WallClock
+from waterworks.codecs import TYPES, ByteField
 from waterworks.listen import Listening
 from waterworks.names import ForeignName, Format
 from waterworks.reading import instant
@@ -182,4 +185,54 @@ def test_a_number_that_waited_at_the_broker_gets_no_time_that_is_not_its_own(
     assert [value for _, value in readings(store, "TANK")] == [pytest.approx(3.0)]
     log = RejectedLog(tmp_path / "rejected.sqlite")
     assert {e.payload for e in log.list()} == {b"100", b"200", b"201", b"202"}  # none is gone
+    log.close()
+
+
+LORA = replace(
+    SITE,
+    names=(
+        ForeignName("flow", "D1-IN", Format.CHIRPSTACK, "24e124aa00000001", "m3/h"),
+        ForeignName("level", "TANK", Format.THINGS_STACK, "probe-3"),
+    ),
+    listen=(
+        Listening("application/+/device/+/event/+", Format.CHIRPSTACK),
+        Listening("v3/+/devices/+/up", Format.THINGS_STACK),
+    ),
+    codecs=(ByteField("probe-*", "level", 0, TYPES["u16be"], scale=0.001, unit="m"),),
+)
+
+
+def test_uplinks_of_both_network_servers_are_stored_at_their_own_times(
+    broker: RunningBroker, store: DuckStore, tmp_path: Path
+) -> None:
+    server = Client(broker.port, "server")
+    with consuming(broker.port, store, tmp_path, LORA):
+        pass  # makes the session, so that the broker keeps what comes
+    chirp = {
+        "deduplicationId": "3ac7e3c4-4401-4b8d-9386-a5c902f9202d",
+        "time": "2026-11-21T03:00:00.5+00:00",
+        "deviceInfo": {"devEui": "24e124aa00000001", "deviceProfileName": "meter"},
+        "object": {"flow": 36.0, "valve": "open"},
+        "rxInfo": [{"rssi": -101}],
+    }
+    things = {
+        "end_device_ids": {"device_id": "probe-3"},
+        "received_at": "2026-11-21T03:05:01Z",
+        "uplink_message": {
+            "f_port": 2, "frm_payload": "CX4=", "received_at": "2026-11-21T03:05:00.25Z",
+            "rx_metadata": [{"rssi": -88}],
+        },
+    }  # fmt: skip
+    for _ in range(2):  # a network server that is not sure sends again
+        server.publish("application/7/device/24e124aa00000001/event/up", json.dumps(chirp))
+        server.publish("v3/app1@ttn/devices/probe-3/up", json.dumps(things))
+    with consuming(broker.port, store, tmp_path, LORA) as consumer:
+        until(lambda: consumer.stats.received == 4, "all received")
+        until(lambda: consumer.stats.unacked == 0, "all durable")
+        assert not consumer.stats.rejected
+    server.close()
+    assert readings(store, "D1-IN") == [(datetime(2026, 11, 21, 3, 0, 0, 500_000, tzinfo=UTC), 0.01)]
+    assert readings(store, "TANK") == [(datetime(2026, 11, 21, 3, 5, 0, 250_000, tzinfo=UTC), 2.43)]
+    log = DeviceLog(tmp_path / "devices.sqlite")
+    assert {d: s.signal_dbm for d, s in log.all().items()} == {"d2": -101.0, "d1": -88.0}
     log.close()

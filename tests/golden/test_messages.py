@@ -17,13 +17,14 @@ import pytest
 from referencing import Registry, Resource
 
 from ingest.pipeline import Group, Pipeline, RawMessage
+from waterworks.codecs import TYPES, ByteField
 from waterworks.listen import Listening
 from waterworks.names import ForeignName, Format
 from waterworks.reading import as_datetime, instant
 from waterworks.site import Sensor, Site
 from waterworks.units import Quantity
 
-FORMATS = ("json", "senml-json", "senml-cbor", "plain")
+FORMATS = ("json", "senml-json", "senml-cbor", "plain", "chirpstack", "things-stack")
 CASES = sorted(p for f in FORMATS for p in (Path(__file__).parent / f).iterdir() if p.is_dir())
 JSON_CASES = [c for c in CASES if c.parent.name == "json"]
 RECEIVED = instant("2026-11-21T12:00:00Z")
@@ -43,6 +44,8 @@ SITE = Site(
         Sensor("U1", Quantity.VOLTAGE, "V", "D1", "ow1"),
         Sensor("RH2", Quantity.RATIO, "%", "D1", "ow2"),
         Sensor("D1-VOL", Quantity.VOLUME, "m3", "D1", "d1"),
+        Sensor("LORA-P", Quantity.PRESSURE, "bar", "D1", "24E124AA"),
+        Sensor("LORA-V", Quantity.VOLTAGE, "V", "D1", "24E124AA"),
     ),
     folder=Path(),
     names=(
@@ -59,8 +62,25 @@ SITE = Site(
         ForeignName("pdam/d1/pressure", "D1-P1", Format.PLAIN, unit="bar", scale=0.001),
         ForeignName("pdam/pump/state", "-", Format.PLAIN),
         ForeignName("meter 7/flow", "D1-IN", Format.PLAIN, unit="L/s"),
+        # what the examples of ChirpStack and The Things Stack are about
+        ForeignName("level", "TANK", Format.CHIRPSTACK, "0101010101010101", "cm"),
+        ForeignName("temperatureSensor.1", "T1", Format.CHIRPSTACK, "0102030405060708", "degC"),
+        ForeignName("humiditySensor.1", "-", Format.CHIRPSTACK, "0102030405060708"),
+        ForeignName("temperature", "T1", Format.THINGS_STACK, "dev1", "degC"),
+        ForeignName("pressure", "LORA-P"),
+        ForeignName("BatV", "LORA-V"),
     ),
-    listen=(Listening("pdam/#", Format.PLAIN),),
+    listen=(
+        Listening("pdam/#", Format.PLAIN),
+        Listening("application/+/device/+/event/+", Format.CHIRPSTACK),
+        Listening("v3/+/devices/+/#", Format.THINGS_STACK),
+    ),
+    codecs=(
+        ByteField("0101010101010101", "level", 0, TYPES["u8"], 1),
+        ByteField("24e124*", "pressure", 2, TYPES["u16be"], 2, missing=0xFFFF, scale=0.001, unit="bar"),
+        ByteField("24e124*", "BatV", 0, TYPES["u16be"], mask=0x3FFF, scale=0.001, unit="V"),
+        ByteField("PT-100", "temperature", 0, TYPES["i16le"], scale=0.1, unit="degC"),
+    ),
 )
 
 
