@@ -34,6 +34,10 @@ the same evening."""
 WAIT_DAYS, WAIT_SMALL_DAYS = 1, 2
 """Others when as many more evenings have not taken them back."""
 
+VISIT_DAYS = 5
+"""A pipe that was named so many days ago or less is not named again for another leak: a crew is on its way,
+or has just been there and looked along the whole pipe, and what looks like another is mostly the same."""
+
 REACH_M = 300.0
 """A leak lies near a pipe when it is no farther from its middle along the pipes [m], as the Battle of the
 Leakage Detection and Isolation Methods has it."""
@@ -63,6 +67,17 @@ def shadow(
         if other.id != leak.id and other.id in named and distance[pipe, named[other.id]] <= REACH_M
     ]
     return any(flow < max(SECOND, min(PART * other, ENOUGH)) for other in beside if other > LEAST)
+
+
+def visited(leak: Leak, pipe: int, named: Mapping[int, int], told_on: Mapping[int, int]) -> bool:
+    """Whether ``pipe`` was named for another leak about when this one was found: one visit is for both.
+
+    named: the pipe (index) that was named for a leak; told_on: the tracker's day on which that was told of,
+    for leaks that still run. When the other is mended, and this one is still there, it is one of its own.
+    """
+    return any(
+        k != leak.id and named[k] == pipe and leak.found - day <= VISIT_DAYS for k, day in told_on.items()
+    )
 
 
 def best_pipe(leak: Leak, distance: Floats) -> tuple[int, float]:

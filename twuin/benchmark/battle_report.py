@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.model.telling import REACH_M, best_pipe, ripe, shadow
+from analytics.model.telling import REACH_M, VISIT_DAYS, best_pipe, ripe, shadow
 from analytics.model.tracker import Leak, Tracker
 from twuin.benchmark.battle_score import VISIT, WATER, Report
 from twuin.monitor.plant import Plant
@@ -46,7 +46,8 @@ class Reporter:
     to be elsewhere.
 
     told: the pipe that was named for each leak; found: the day on which each of these was found; lost: pipes
-    named for leaks that are not tracked any more, since the tracker was taken back, and when that was seen.
+    named for leaks that are not tracked any more, since the tracker was taken back, and when that was seen;
+    named: the day on which each pipe was named last.
     """
 
     plant: Plant
@@ -56,6 +57,7 @@ class Reporter:
     told: dict[int, int] = field(default_factory=dict)
     found: dict[int, int] = field(default_factory=dict)
     lost: list[tuple[int, int]] = field(default_factory=list)
+    named: dict[int, int] = field(default_factory=dict)
 
     def look(self, tracker: Tracker, now: datetime) -> None:
         """At ``now``, the end of the tracker's last day."""
@@ -76,6 +78,9 @@ class Reporter:
             if shadow(leak, pipe, tracker.open, self.told, near, tracker.day):
                 continue
             self.told[leak.id], self.found[leak.id] = pipe, leak.found
+            last, self.named[pipe] = self.named.get(pipe), tracker.day
+            if last is not None and tracker.day - last <= VISIT_DAYS:
+                continue
             when = max(now, self.first + timedelta(minutes=5))
             self.reports.append(Report(self.plant.pipe_ids[pipe], when, sure, flow))
 

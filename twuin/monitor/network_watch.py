@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import dijkstra
 from analytics.gate.watch import DAYS_BEFORE
 from analytics.model.filter import Work
 from analytics.model.options import Options
-from analytics.model.telling import LEAST, SMALL, WAIT_DAYS, best_pipe, ripe, shadow
+from analytics.model.telling import LEAST, SMALL, WAIT_DAYS, best_pipe, ripe, shadow, visited
 from analytics.model.tracker import Leak, Saved, Tracker
 from analytics.resample import to_rows
 from twuin.alerts.model import Finding, Kind
@@ -275,9 +275,20 @@ class NetworkWatch:
                 pipe, sure = best_pipe(leak, self.plant.layout.distance)
                 if sure < PLACED and not self._metered(leak, metered):
                     continue
+                if self._visited(leak, pipe):
+                    continue
                 if not shadow(leak, pipe, self._tracker.open, self._named, self.plant.layout.distance, day):
                     self._named[leak.id] = pipe
                     self._told[leak.id] = self._running(leak, None)
+
+    def _visited(self, leak: Leak, pipe: int) -> bool:
+        """Whether what would be said of it has been said of another that still runs."""
+        told_on = {
+            k: self._ordinal(round(told.finding.detected.timestamp())) - (self._origin or 0) - 1
+            for k, told in self._told.items()
+            if not told.fallen
+        }
+        return visited(leak, pipe, self._named, told_on)
 
     def _metered(self, leak: Leak, metered: Bools) -> bool:
         """Whether the zone that it is most likely in had an inflow."""

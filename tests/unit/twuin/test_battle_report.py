@@ -11,6 +11,7 @@ import pytest
 
 from analytics.model.leak import Leak
 from analytics.model.options import M3H
+from analytics.model.telling import visited
 from twuin.benchmark.battle_report import Reporter, gain
 
 FIRST = datetime(2019, 1, 1)  # noqa: DTZ001 - local time, no zone
@@ -102,6 +103,31 @@ def test_a_leak_that_is_found_again_after_the_tracker_was_taken_back_is_not_repo
     reporter.look(tracked(9, again[:1]), FIRST + timedelta(days=9))
     reporter.look(tracked(12, again), FIRST + timedelta(days=12))
     assert [r.pipe for r in reporter.reports] == ["b", "g"]
+
+
+def test_a_pipe_is_named_once_in_a_week_whichever_of_two_leaks_it_is_named_for() -> None:
+    assert reported([leak_at(0, 1, 6.0, 2), leak_at(1, 1, 9.0, 4)], 20) == [("b", 3)]
+    assert reported([leak_at(0, 1, 6.0, 2), leak_at(1, 1, 9.0, 9)], 20) == [("b", 3), ("b", 10)]
+
+
+def test_what_keeps_showing_at_a_pipe_every_other_day_is_not_reported_every_other_day() -> None:
+    plant: Any = SimpleNamespace(layout=SimpleNamespace(distance=DISTANCE), pipe_ids=list("abcdefgh"))
+    reporter = Reporter(plant, FIRST)
+    leaks = [leak_at(k, 1, 6.0, 2 + 3 * k) for k in range(9)]
+    for day in range(30):
+        for leak in leaks:
+            leak.closed = leak.found + 3 if day >= leak.found + 3 else None
+        reporter.look(tracked(day, leaks), FIRST + timedelta(days=day))
+    assert [r.pipe for r in reporter.reports] == ["b"]
+
+
+def test_of_two_leaks_found_together_at_one_pipe_one_is_told_of_until_that_one_is_over() -> None:
+    second = leak_at(1, 1, 9.0, 9)
+    assert visited(second, 1, {0: 1}, {0: 6})
+    assert not visited(second, 1, {0: 2}, {0: 6}), "another pipe"
+    assert not visited(second, 1, {0: 1}, {0: 3}), "found a week after that was told of"
+    assert not visited(second, 1, {0: 1}, {}), "that one is over"
+    assert not visited(second, 1, {1: 1}, {1: 8}), "itself"
 
 
 def test_what_begins_weeks_later_where_one_was_lost_is_another_leak() -> None:
