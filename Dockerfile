@@ -1,6 +1,8 @@
 FROM python:3.13-slim-trixie
 
-RUN useradd --create-home --uid 1000 twuin && mkdir /data && chown twuin /data
+# /broker: a volume takes over owner and mode; 1883 is the broker's user in its own image
+RUN useradd --create-home --uid 1000 twuin && mkdir /data /broker && chown twuin /data \
+    && chown 1883:1883 /broker && chmod 2750 /broker
 WORKDIR /app
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes -r requirements.lock

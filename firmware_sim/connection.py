@@ -86,8 +86,9 @@ class Connection:
             clean_session=False,  # commands wait for devices that are offline
             protocol=MQTTProtocolVersion.MQTTv311,
         )
-        if self._broker.username:
-            client.username_pw_set(self._broker.username, self._broker.password)
+        user, password = self._broker.login(self.device.id)
+        if user:
+            client.username_pw_set(user, password)
         context = self._broker.tls_context()
         if context is not None:
             client.tls_set_context(context)

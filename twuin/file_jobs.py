@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from firmware_sim.broker_address import BrokerAddress
+from firmware_sim.broker_address import BrokerAddress, read_logins
 from firmware_sim.files import Format, write_files
 from firmware_sim.live import run_fleet
 from firmware_sim.scenario import load_scenario
@@ -104,12 +104,22 @@ def run_simulation(
     speed: float,
     seed: int | None,
     say: Say,
+    logins: Path | None = None,
 ) -> dict[str, Any]:
-    """Be the devices of the site at a broker until ``days`` are over, or until stopped."""
+    """Be the devices of the site at a broker until ``days`` are over, or until stopped.
+
+    logins: the file of the devices' own user names and passwords that ``twuin device add --out`` wrote.
+    """
     site = _site(settings)
     mqtt = broker_options(settings)
     address = BrokerAddress(
-        mqtt["host"], mqtt["port"], mqtt["username"], mqtt["password"], mqtt["tls"], mqtt["ca_file"]
+        mqtt["host"],
+        mqtt["port"],
+        mqtt["username"],
+        mqtt["password"],
+        mqtt["tls"],
+        mqtt["ca_file"],
+        {} if logins is None else read_logins(logins),
     )
     begin = _begin(start, days, speed)
     end = None if days is None else begin + _days(days)

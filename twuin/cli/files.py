@@ -117,6 +117,13 @@ def simulate(
     ] = None,
     speed: Annotated[str, typer.Option("--speed", help="Times real time, or `max`.")] = "1",
     seed: Annotated[int | None, typer.Option("--seed", help="Another seed than the scenario's.")] = None,
+    logins: Annotated[
+        Path | None,
+        typer.Option(
+            "--logins",
+            help="User names and passwords of the devices, as `twuin device add --out` wrote them.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Play the sensors of a site: real hydraulics, leaks and failing devices, from a scenario.
@@ -142,7 +149,14 @@ def simulate(
             out.print(f"{report['readings']:,} readings and {leaks} written to {folder}", markup=False)
         return
     report = run_simulation(
-        settings, scenario, start=begin, days=days, speed=_speed(speed), seed=seed, say=err.print
+        settings,
+        scenario,
+        start=begin,
+        days=days,
+        speed=_speed(speed),
+        seed=seed,
+        say=err.print,
+        logins=logins,
     )
     if as_json:
         print_json(report)

@@ -21,7 +21,7 @@ def compose(root: Path, program: Callable[[str], str]) -> str:
 
 
 def test_compose_file_is_understood_and_names_the_intended_services(compose: str) -> None:
-    for service in ("mosquitto", "twuin"):
+    for service in ("broker-setup", "mosquitto", "twuin"):
         assert f"  {service}:" in compose
 
 
@@ -31,7 +31,7 @@ def test_every_image_is_pinned_to_a_version(root: Path) -> None:
         for line in (root / "docker-compose.yml").read_text().splitlines()
         if "image:" in line
     ]
-    assert len(images) == 4
+    assert len(images) == 5
     for image in images:
         name, _, tag = image.partition(":")
         assert tag.count(".") >= 2 and tag.replace(".", "").isdigit(), f"{name} is not pinned: {image}"

@@ -1,0 +1,38 @@
+"""Files that a broker reads while they are replaced, and that not everybody may read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from waterworks.errors import BrokerError
+
+
+def write_file(path: Path, content: str | bytes, mode: int) -> None:
+    """Replace ``path`` as a whole: who reads it sees what was or what is. Raises BrokerError.
+
+    The file belongs to the group of its folder, so that the broker's own user can be given it.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.unlink(missing_ok=True)
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(handle, "wb", closefd=False) as out:
+                out.write(data)
+            group = path.parent.stat().st_gid
+            if os.fstat(handle).st_gid != group:
+                os.fchown(handle, -1, group)
+            os.fchmod(handle, mode)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        beside.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as e:
+        raise BrokerError(f"{path} cannot be written: {e.strerror}") from e

@@ -1,0 +1,79 @@
+"""What an identity may publish and what it may hear, as filters of topics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ingest.topics import ROOT, Channel, build, escape
+from waterworks.errors import BrokerError
+
+FROM_DEVICE = (Channel.READINGS, Channel.SENML, Channel.SENML_CBOR, Channel.STATUS, Channel.RESULT)
+"""What a device says."""
+
+TO_DEVICE = (Channel.COMMAND,)
+"""What it hears."""
+
+
+class Grants(NamedTuple):
+    """Filters of topics that may be published to (``write``) and received from (``read``)."""
+
+    write: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+
+
+def of_device(site: str, device: str, more: Sequence[str] = ()) -> Grants:
+    """A device's: its own topics, and ``more`` filters to publish to. Raises BrokerError for no filter."""
+    own = [build(site, device, channel) for channel in FROM_DEVICE]
+    heard = [build(site, device, channel) for channel in TO_DEVICE]
+    return _checked(Grants((*own, *more), tuple(heard)))
+
+
+def of_foreign(more: Sequence[str]) -> Grants:
+    """A device's that has no place in the site, as a gateway: the filters that it was given."""
+    return _checked(Grants(tuple(more)))
+
+
+def of_ingest(site: str) -> Grants:
+    """An ingest process's: it hears everything, and speaks to the devices of its site."""
+    return _checked(Grants((), ("#",)))
+
+
+def of_manager(site: str) -> Grants:
+    """Who sends commands to the devices of a site, and hears what they answer."""
+    level = f"{ROOT}/{escape(site)}/+"
+    return _checked(
+        Grants(
+            (f"{level}/{Channel.COMMAND.value}",),
+            (f"{level}/{Channel.RESULT.value}", f"{level}/{Channel.STATUS.value}"),
+        )
+    )
+
+
+def of_health() -> Grants:
+    """Who asks whether the broker lives."""
+    return Grants((), ("$SYS/broker/uptime",))
+
+
+def _checked(grants: Grants) -> Grants:
+    for topic in (*grants.write, *grants.read):
+        check_filter(topic)
+    return grants
+
+
+def check_filter(topic: str) -> None:
+    """Raises BrokerError for what is no filter of topics (MQTT 3.1.1, section 4.7) on one line."""
+    levels = topic.split("/")
+    if not topic or len(topic.encode()) > 65_535 or topic != topic.strip():
+        why = "it is empty, too long, or begins or ends with a space"
+    elif not topic.isprintable():
+        why = "it holds characters that cannot be printed"
+    elif topic.startswith("$"):
+        why = "topics that begin with $ are the broker's own"
+    elif "#" in topic and (levels[-1] != "#" or "#" in topic[:-1]):
+        why = "# may only be its last level, and alone there"
+    elif any("+" in level and level != "+" for level in levels):
+        why = "+ may only stand alone between two /"
+    else:
+        return
+    raise BrokerError(f"{topic!r} is no filter of MQTT topics: {why}")
