@@ -13,6 +13,7 @@ from ingest.broker_options import BrokerOptions, TakenOver, taken_over
 from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS
 from ingest.devices import DeviceLog
 from ingest.foreign import filters
+from ingest.ledger.book import Ledger
 from ingest.link import Link, Received
 from ingest.pipeline import Group, Pipeline, RawMessage
 from ingest.rejected import RejectedLog
@@ -44,6 +45,7 @@ class ConsumerOptions(BrokerOptions):
     group_messages, group_s, group_bytes: a group is written when it holds so many messages or bytes, or
     is so old [s]. quiet_s: or when it holds a few and nothing came for so long [s], because a broker that
     allows few messages in flight sends no more until some are acknowledged.
+    settle_s: how often to look at the numbers of the messages that came [s].
     max_bytes, max_readings: bounds on one message. retry_s, retry_most_s: first and longest wait before
     connecting or writing again [s].
     """
@@ -55,6 +57,7 @@ class ConsumerOptions(BrokerOptions):
     group_s: float = 0.1
     group_bytes: int = 32 * 2**20
     quiet_s: float = 0.02
+    settle_s: float = 5.0
     max_bytes: int = MAX_BYTES
     max_readings: int = MAX_READINGS
     retry_s: float = 0.5
@@ -66,7 +69,8 @@ class Consumer:
 
     At least once: a message is acknowledged when its readings are in the store, or in the spool where there
     is one, and what was wrong with it in ``rejected``; until then the broker keeps it. devices: where to keep
-    what devices say of themselves. spool: where readings wait for a store that is away or slow.
+    what devices say of themselves. ledger: where it is counted what came. spool: where readings wait for a
+    store that is away or slow.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Consumer:
         clock: Clock,
         *,
         devices: DeviceLog | None = None,
+        ledger: Ledger | None = None,
         spool: SpoolOptions | None = None,
     ) -> None:
         self.options = options
@@ -89,11 +94,14 @@ class Consumer:
         )
         self._store_behind = store
         self._spool = spool
+        self._ledger = ledger
+        self._settle_at = 0.0
         self._pipeline = Pipeline(
             site,
             store,
             rejected,
             devices=devices,
+            ledger=ledger,
             stats=self.stats,
             max_bytes=options.max_bytes,
             max_readings=options.max_readings,
@@ -154,6 +162,7 @@ class Consumer:
             if messages and self._store(messages, link, stop) and gone is None:
                 link.acknowledge(messages)
             self.stats.unacked = 0
+            self._tend()
         if gone is not None:
             raise gone
         if self.options.shared:
@@ -180,6 +189,7 @@ class Consumer:
             if stop.is_set():
                 return
             link.read(_LOOK_UP_S, o.group_messages, o.group_bytes)
+            self._tend()
         closes = time.monotonic() + o.group_s
         while len(link.inbox) < o.group_messages and link.inbox_bytes < o.group_bytes:
             seen = len(link.inbox)
@@ -189,6 +199,16 @@ class Consumer:
             link.read(min(left, o.quiet_s), o.group_messages, o.group_bytes)
             if len(link.inbox) == seen >= _FEW:
                 return
+
+    def _tend(self) -> None:
+        """Do what is due beside the messages."""
+        if self._ledger is None or time.monotonic() < self._settle_at:
+            return
+        self._settle_at = time.monotonic() + self.options.settle_s
+        try:
+            self._ledger.settle()
+        except (StoreUnavailable, StoreError) as e:
+            self.stats.ledger_problem = str(e)
 
     def _store(self, messages: list[Received], link: Link, stop: threading.Event) -> bool:
         """Decode, check and commit messages; False when told to stop before they are durable."""

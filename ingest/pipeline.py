@@ -20,6 +20,8 @@ from ingest.decoders.json_status import decode_result, decode_status
 from ingest.decoders.senml import Senml
 from ingest.devices import DeviceLog, DeviceState
 from ingest.foreign import Foreign
+from ingest.ledger.book import Ledger
+from ingest.ledger.writer import LedgerWriter, Mark, Spoiled
 from ingest.reasons import Reason
 from ingest.rejected import Rejected, RejectedLog
 from ingest.stats import Stats
@@ -58,15 +60,20 @@ class Group:
     rejected: list[Rejected] = field(default_factory=list)
     states: list[DeviceState] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    received: np.datetime64 = field(default_factory=lambda: np.datetime64(0, "us"))
+    marks: list[Mark] = field(default_factory=list)
+    spoiled: list[Spoiled] = field(default_factory=list)
     batch_done: bool = False
     rejected_done: bool = False
+    ledger_done: bool = False
 
 
 class Pipeline:
     """Prepares and commits groups of messages of one site into ``store``.
 
-    devices: where to keep what devices say of themselves; None: nowhere. max_bytes, max_readings: bounds
-    on one message.
+    devices: where to keep what devices say of themselves; None: nowhere. ledger: where arrivals are counted;
+    None: nowhere. What cannot be written there holds nobody up: it is tried again with the next group, and
+    counted in ``stats`` where it had to be let go. max_bytes, max_readings: bounds on one message.
     """
 
     def __init__(
@@ -76,6 +83,7 @@ class Pipeline:
         rejected: RejectedLog,
         *,
         devices: DeviceLog | None = None,
+        ledger: Ledger | None = None,
         stats: Stats | None = None,
         max_bytes: int = MAX_BYTES,
         max_readings: int = MAX_READINGS,
@@ -85,6 +93,7 @@ class Pipeline:
         self.store = store
         self._rejected = rejected
         self._devices = devices
+        self._ledger = None if ledger is None else LedgerWriter(ledger, site, self.stats)
         self._readings = JsonReadings(max_bytes=max_bytes, max_readings=max_readings)
         names = Names(site.names, site.sensor)
         self._senml = Senml(names, max_bytes=max_bytes, max_readings=max_readings)
@@ -95,7 +104,7 @@ class Pipeline:
     def prepare(self, messages: Sequence[RawMessage], received: np.datetime64) -> Group:
         """Decode and check messages that came at about ``received``. Touches no store."""
         columns = Columns()
-        group = Group(ReadingBatch.empty())
+        group = Group(ReadingBatch.empty(), received=received, marks=columns.marks)
         when = as_datetime(received)
         starts = np.empty(len(messages), np.int64)
         decode = self._readings.decode
@@ -109,24 +118,24 @@ class Pipeline:
                 elif topic.channel is Channel.READINGS:
                     faults = decode(topic.device, message.payload, columns)
                     if faults:
-                        group.rejected += _of_faults(message, when, faults)
+                        self._refuse(group, message, _of_faults(message, when, faults))
                 elif topic.channel is Channel.SENML or topic.channel is Channel.SENML_CBOR:
                     cbor = topic.channel is Channel.SENML_CBOR
                     of_pack = self._senml.decode_cbor if cbor else self._senml.decode_json
-                    group.rejected += _of_faults(
-                        message, when, of_pack(topic.device, message.payload, columns, now)
-                    )
+                    faults = of_pack(topic.device, message.payload, columns, now)
+                    if faults:
+                        self._refuse(group, message, _of_faults(message, when, faults))
                 else:
                     self._take_other(topic, message, when, group)
             except Rejection as e:
-                group.rejected.append(Rejected(when, message.topic, message.payload, e.reason, e.detail))
+                refused = Rejected(when, message.topic, message.payload, e.reason, e.detail)
+                self._refuse(group, message, [refused])
             except Exception as e:
                 # One message that our code stumbles over must not stop all others for good.
                 log.exception("decoder failed on a message of topic %r", message.topic)
                 detail = f"{type(e).__name__}: {e}"
-                group.rejected.append(
-                    Rejected(when, message.topic, message.payload, Reason.DECODER_FAILED, detail)
-                )
+                refused = Rejected(when, message.topic, message.payload, Reason.DECODER_FAILED, detail)
+                self._refuse(group, message, [refused])
         self.stats.unwanted += columns.unwanted
         if len(columns):
             self._check(columns, messages, starts, received, group)
@@ -149,6 +158,16 @@ class Pipeline:
         if self._devices is not None:
             self._devices.forget(group.forgotten)
             self._devices.update(group.states)
+        if self._ledger is not None and not group.ledger_done:
+            self._ledger.write(group.batch, group.spoiled, group.marks, group.received)
+            group.ledger_done = True
+
+    def _refuse(self, group: Group, message: RawMessage, entries: list[Rejected]) -> None:
+        """Reject (a part of) a message of which no sensor is known."""
+        group.rejected += entries
+        if self._ledger is not None:
+            readings = sum(e.readings for e in entries)
+            group.spoiled += self._ledger.refused(message.topic, message.payload, readings, group.received)
 
     def _topic(self, text: str) -> Topic | Format:
         """Ours, or the format of another maker's. Rejection for a topic that is none of this site's."""
@@ -174,7 +193,7 @@ class Pipeline:
         before = len(columns) + columns.unwanted
         done = self._foreign.decode(format, message.topic, message.payload, columns, now, when, message.stale)
         if done.faults:
-            group.rejected += _of_faults(message, when, done.faults)
+            self._refuse(group, message, _of_faults(message, when, done.faults))
         elif len(columns) + columns.unwanted == before:
             self.stats.other += 1
         group.states += done.states
@@ -250,6 +269,11 @@ class Pipeline:
                 at, sent = time[row], float(value[row])
                 detail = explain(self._site, reason, of.sensor, of.unit, at, sent, of.device)
             faults.setdefault(owner, []).append(Fault(columns.place(row), reason, detail))
+            if self._ledger is not None:
+                m, sensor, place = messages[owner], sources[source[row]].sensor, columns.place(row)
+                group.spoiled.append(
+                    self._ledger.spoiled(m.topic, m.payload, sensor, reason, time[row], place, received)
+                )
             if reason is Reason.UNKNOWN_SENSOR:
                 of = sources[source[row]]
                 names = heard.setdefault(owner, {})

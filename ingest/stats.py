@@ -25,6 +25,8 @@ class Stats:
     that the site does not want.
     unacked: messages in hand, not yet durable. last_message: when the last one came, UTC.
     reconnects: connections made after the first one. retries: writes that had to be tried again.
+    uncounted: readings that the ledger had no room for; ledger_problem: one line on why it takes nothing, ""
+    while it does.
     problem: one line on what is wrong now, "" while all is well.
 
     Of the spool: spooled, drained: readings that went into it, and that the store took from there. What
@@ -48,6 +50,8 @@ class Stats:
     reconnects: int = 0
     retries: int = 0
     problem: str = ""
+    uncounted: int = 0
+    ledger_problem: str = ""
     spooled: int = 0
     drained: int = 0
     spool_readings: int = 0

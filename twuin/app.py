@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from ingest.consumer import Consumer, ConsumerOptions
 from ingest.devices import DeviceLog
+from ingest.ledger.book import Ledger
 from ingest.rejected import RejectedLog
 from ingest.spool.behind import SpoolOptions
 from ingest.spool.look import SpoolSeen, look
@@ -25,13 +26,15 @@ from twuin.db import open_alert_store
 from twuin.instance import Instance, prepare_folder
 from twuin.process import Jobs, address, listen, serve_web, until_stopped
 from twuin.settings import ClockSettings, Settings, StoreSettings
+from twuin.views.ledger import LedgerViews
+from twuin.views.ledger_models import LedgerOut
 from twuin.views.loss_models import LossesOut
 from twuin.views.models import AlertOut
 from twuin.views.views import Views
 from twuin.web import mount_pages
 from waterworks.clocks import DataClock, ScaledClock, WallClock
 from waterworks.epanet_file import read_network
-from waterworks.errors import SettingsError, TwuinError
+from waterworks.errors import NotFound, SettingsError, TwuinError
 from waterworks.network import Network
 from waterworks.ports import Clock, ReadingStore
 from waterworks.reading import as_datetime, instant
@@ -146,6 +149,7 @@ class Parts:
     clock: Clock
     rejected: RejectedLog
     devices: DeviceLog
+    ledger: Ledger
     alerts: AlertService
     jobs: Jobs
     consumer: Consumer | None = None
@@ -175,9 +179,33 @@ def build(settings: Settings, *, site: Site | None = None, clock: Clock | None =
         clock=clock,
         rejected=RejectedLog(settings.data_dir / "rejected.sqlite"),
         devices=DeviceLog(settings.data_dir / "devices.sqlite"),
+        ledger=open_ledger(settings, site),
         alerts=alerts,
         jobs=Jobs(),
     )
+
+
+def open_ledger(settings: Settings, site: Site) -> Ledger:
+    """The ledger of the data folder: what came of what was to come."""
+    path = settings.data_dir / "ledger.sqlite"
+    return Ledger(
+        path, site.timezone, late_s=settings.monitor.lateness_s, max_bytes=settings.ledger.max_bytes
+    )
+
+
+def read_ledger(
+    settings: Settings, day: date | None, *, days: int, sensor: str | None, device: str | None
+) -> LedgerOut:
+    """The ledger of ``days`` local days up to ``day`` (None: today), whether an ingest runs or not."""
+    site = read_settings_site(settings)
+    path = settings.data_dir / "ledger.sqlite"
+    if not path.exists():
+        raise NotFound(f"no ledger: {path} does not exist; name the data folder with --data-dir")
+    with closing(open_ledger(settings, site)) as ledger:
+        with closing(open_readings(settings, site)) as store:
+            now = as_datetime(make_clock(settings.clock, store).now())
+        views = LedgerViews(ledger, site, lambda: now, settings.monitor.lateness_s)
+        return views.report(day, days=days, sensor=sensor, device=device)
 
 
 def broker_options(settings: Settings) -> dict[str, Any]:
@@ -212,6 +240,7 @@ def start_ingest(parts: Parts) -> None:
         parts.rejected,
         clock,
         devices=parts.devices,
+        ledger=parts.ledger,
         spool=SpoolOptions(
             spool_root(parts.settings) / parts.settings.mqtt.name,
             max_bytes=parts.settings.spool.max_bytes,
@@ -285,6 +314,8 @@ def make_views(parts: Parts) -> Views:
         network=parts.network,
         rejected=parts.rejected,
         devices=parts.devices,
+        ledger=parts.ledger,
+        late_s=parts.settings.monitor.lateness_s,
         watermark=watermark,
         clock_speed=getattr(parts.clock, "speed", 1.0),
         ingest=lambda: None if parts.consumer is None else parts.consumer.stats,

@@ -155,6 +155,17 @@ class SpoolSettings(Section):
     )
 
 
+class LedgerSettings(Section):
+    """What is kept of what came in, to be counted."""
+
+    max_bytes: int = Field(
+        2**29,
+        ge=2**20,
+        description="Most bytes of arrivals that the ledger keeps, some 4 a reading; of days beyond that "
+        "only counts stay",
+    )
+
+
 class WebSettings(Section):
     """Where pages and API are served."""
 
@@ -210,6 +221,7 @@ class Settings(BaseSettings):
     mqtt: MqttSettings = MqttSettings()  # type: ignore[call-arg]
     store: StoreSettings = StoreSettings()  # type: ignore[call-arg]
     spool: SpoolSettings = SpoolSettings()  # type: ignore[call-arg]
+    ledger: LedgerSettings = LedgerSettings()  # type: ignore[call-arg]
     web: WebSettings = WebSettings()  # type: ignore[call-arg]
     monitor: MonitorSettings = MonitorSettings()  # type: ignore[call-arg]
     clock: ClockSettings = ClockSettings()  # type: ignore[call-arg]

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from ingest.reasons import Reason
 from waterworks.reading import TIME_DTYPE, Floats, Quality, Times
 
+MOST_NUMBER = 2**53
+"""Numbers of messages and boots from here on are none: JSON's numbers are exact up to it."""
+
 _MOST_MS = 2**62 // 1000  # milliseconds; any later instant is far outside 64-bit microseconds
 
 
@@ -48,11 +51,15 @@ class Columns:
     """N readings as sent: not yet checked against the site, values not yet in SI.
 
     unwanted: how many more there were, under names that the site does not want.
+    marks: of each message that carries its number: device, boot (-1: it says none), number, the oldest that
+    its device still keeps (0: it says none), and the newest time of its readings, as far as the last one
+    is that [us].
     """
 
     def __init__(self) -> None:
         self.sources: dict[Source, int] = {}
         self.unwanted = 0
+        self.marks: list[tuple[str, int, int, int, int]] = []
         self._source = array("i")
         self._micros = array("q")
         self._values = array("d")
@@ -65,6 +72,14 @@ class Columns:
     def source(self, device: str, sensor: str, unit: str) -> int:
         """The index under which to add values of this source."""
         return self.sources.setdefault(Source(device, sensor, unit), len(self.sources))
+
+    def mark(self, device: str, boot: int | None, number: int, oldest: int) -> None:
+        """The message whose readings were just added is ``number`` of ``device``. Numbers beyond belief are
+        passed over: counting messages is a service to who sends them."""
+        boot = -1 if boot is None else boot
+        if -1 <= boot < MOST_NUMBER and 0 <= oldest <= number < MOST_NUMBER:
+            newest = self._micros[-1] if self._micros else 0
+            self.marks.append((device, boot, number, oldest, newest))
 
     def add(self, source: int, micros: int, value: float, place: int = 0, suspect: bool = False) -> None:
         """One reading. micros: device time, microseconds since 1970 UTC. place: see ``Fault``."""

@@ -52,7 +52,9 @@ class Message(msgspec.Struct, gc=False):
     unit: str = ""
     quality: Mark = "good"
     device: str | UnsetType = UNSET
-    seq: int = 0
+    seq: int | UnsetType = UNSET
+    boot: int | UnsetType = UNSET
+    oldest: int = 0
     readings: list[Reading] | UnsetType = UNSET
     series: list[Series] | UnsetType = UNSET
 
@@ -79,7 +81,11 @@ class JsonReadings:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return salvage(device, payload, out, self.max_readings)
         done = self._take(device, message, out) if message.device in (UNSET, device) else None
-        return salvage(device, payload, out, self.max_readings) if done is None else done
+        if done is None:
+            return salvage(device, payload, out, self.max_readings)
+        if message.seq is not UNSET:
+            out.mark(device, None if message.boot is UNSET else message.boot, message.seq, message.oldest)
+        return done
 
     def _take(self, device: str, m: Message, out: Columns) -> list[Fault] | None:
         """Add a message that decoded; None, with ``out`` as it was, when something else is wrong with it."""

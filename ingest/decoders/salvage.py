@@ -54,9 +54,18 @@ def salvage(device: str, payload: bytes, out: Columns, max_readings: int) -> lis
             Reason.WRONG_DEVICE,
             f"the message names device {_show(raw['device'])}, its topic {_show(device)}",
         )
-    if not _is_int(raw.get("seq", 0)):
-        raise _wrong("`seq`", raw["seq"], "an integer")
-    forms = [name for name in ("readings", "series") if name in raw]
+    for name in ("seq", "boot", "oldest"):
+        if not _is_int(raw.get(name, 0)):
+            raise _wrong(f"`{name}`", raw[name], "an integer")
+    try:
+        return _take(device, raw, out, max_readings)
+    finally:  # a message of which nothing can be used came all the same: it is kept as it is
+        if "seq" in raw:
+            out.mark(device, raw.get("boot"), raw["seq"], raw.get("oldest", 0))
+
+
+def _take(device: str, raw: dict[str, Any], out: Columns, max_readings: int) -> list[Fault]:
+    forms: list[str] = [name for name in ("readings", "series") if name in raw]
     forms += ["single"] if any(name in raw for name in _SINGLE) else []
     if len(forms) != 1:
         raise Rejection(

@@ -1,7 +1,7 @@
 """How many messages a second one ingest process takes from Mosquitto into the embedded store.
 
     python tests/bench/ingest_mqtt.py [--messages 100000] [--version 3.1.1] [--per-message 1] [--no-store]
-                                     [--spool | --away]
+                                     [--spool | --away] [--ledger]
 
 All messages wait at the broker before the consumer connects, so that its own speed is measured and not
 the publisher's: from the first message to the last acknowledgement.
@@ -21,6 +21,7 @@ import paho.mqtt.client as paho
 
 from ingest.broker import HOST, start_broker
 from ingest.consumer import Consumer, ConsumerOptions
+from ingest.ledger.book import Ledger
 from ingest.rejected import RejectedLog
 from ingest.spool.behind import SpoolOptions
 from ingest.store.duck import DuckStore
@@ -90,6 +91,7 @@ def main() -> None:
     parser.add_argument(
         "--away", action="store_true", help="with a store that is away: all goes into the spool"
     )
+    parser.add_argument("--ledger", action="store_true", help="count what came in the ledger")
     a = parser.parse_args()
     sensors = tuple(Sensor(f"S{i}", Quantity.FLOW, "m3/h", "D", f"d{i}") for i in range(DEVICES))
     with tempfile.TemporaryDirectory() as name:
@@ -99,13 +101,14 @@ def main() -> None:
             Away() if a.away else Nowhere() if a.no_store else DuckStore(folder / "readings.duckdb")  # type: ignore[assignment]
         )
         rejected = RejectedLog(folder / "rejected.sqlite")
+        ledger = Ledger(folder / "ledger.sqlite", site.timezone) if a.ledger else None
         with start_broker(folder / "broker", 0, kind="mosquitto") as broker:
 
             def run(messages: int) -> float:
                 """Seconds from connecting until ``messages`` are stored and acknowledged."""
                 options = ConsumerOptions(port=broker.port, version=a.version)
                 spool = SpoolOptions(folder / "spool" / "main") if a.spool or a.away else None
-                consumer = Consumer(options, site, store, rejected, WallClock(), spool=spool)
+                consumer = Consumer(options, site, store, rejected, WallClock(), spool=spool, ledger=ledger)
                 stop = threading.Event()
                 thread = threading.Thread(target=consumer.run, args=(stop,))
                 began = time.perf_counter()
@@ -130,6 +133,7 @@ def main() -> None:
             cpu = time.process_time() - cpu
         store.close()
     where = "store away" if a.away else "no store" if a.no_store else "DuckStore"
+    where += " and a ledger" if a.ledger else ""
     where += " behind a spool" if a.spool or a.away else ""
     print(
         f"MQTT {a.version}, {a.per_message} a message, {where}: "

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from twuin.api.params import PREFIX, Limit, RowId
+from twuin.views.ledger import MOST_DAYS
+from twuin.views.ledger_models import LedgerOut
 from twuin.views.models import IngestStats, Page, RejectedOut, UnknownNameOut
 from twuin.views.views import Views
 
@@ -29,6 +32,15 @@ def ingest_routes(views: Views) -> APIRouter:
         limit: Limit = 50,
     ) -> Page[RejectedOut]:
         return views.rejected(limit=limit, before=cursor, reason=reason)
+
+    @routes.get("/ledger", summary="What was to come and what came, by sensor and local day")
+    def ledger(
+        day: Annotated[date | None, Query(description="The last local day; left out: today")] = None,
+        days: Annotated[int, Query(ge=1, le=MOST_DAYS, description="How many days up to it")] = 1,
+        sensor: Annotated[str | None, Query(max_length=200, description="Only this sensor")] = None,
+        device: Annotated[str | None, Query(max_length=200, description="Only this device")] = None,
+    ) -> LedgerOut:
+        return views.ledger.report(day, days=days, sensor=sensor, device=device)
 
     @routes.get("/unknown", summary="Names that devices send and no sensor has, last heard first")
     def unknown(limit: Limit = 50) -> Page[UnknownNameOut]:

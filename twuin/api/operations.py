@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -83,7 +84,7 @@ class _Figures(Collector):
     def collect(self) -> Iterable[Metric]:
         yield InfoMetricFamily("twuin_build", "The program", value={"version": __version__})
         up = 1.0
-        for part in (self._ingest, self._lag, self._open):
+        for part in (self._ingest, self._ledger, self._lag, self._open):
             try:
                 yield from list(part())
             except TwuinError:
@@ -129,6 +130,33 @@ class _Figures(Collector):
                 ("twuin_spool_damaged", "Parts of the spool that could not be read", stats.spool_damaged),
             ):
                 yield GaugeMetricFamily(name, help, value=gauge)
+
+    def _ledger(self) -> Iterable[Metric]:
+        ledger = self._views.ledger
+        readings = GaugeMetricFamily(
+            "twuin_ledger_readings",
+            "Readings of the local day: expected, received, late, duplicate, rejected, missing",
+            labels=["day", "outcome"],
+        )
+        today = ledger.today()
+        for name, day in (("today", today), ("yesterday", today - timedelta(days=1))):
+            for outcome, number in ledger.totals(day).model_dump().items():
+                readings.add_metric([name, outcome], number)
+        yield readings
+        messages = ledger.messages()
+        for name, help, count in (
+            (
+                "twuin_ledger_messages_missing",
+                "Numbers of devices' messages that did not come yet",
+                sum(m.missing for m in messages),
+            ),
+            (
+                "twuin_ledger_messages_lost",
+                "Numbers of devices' messages that will not come any more",
+                sum(m.lost for m in messages),
+            ),
+        ):
+            yield GaugeMetricFamily(name, help, value=count)
 
     def _lag(self) -> Iterable[Metric]:
         mark = self._views.watermark()

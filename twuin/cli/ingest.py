@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from datetime import date
 from typing import Annotated
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
 from twuin.cli.options import (
     BrokerOption,
@@ -18,7 +21,7 @@ from twuin.cli.options import (
     print_json,
     settings_from,
 )
-from waterworks.errors import NotFound
+from waterworks.errors import NotFound, SettingsError
 from waterworks.reading import as_datetime
 
 app = typer.Typer(
@@ -168,6 +171,61 @@ def rejected(
     total = sum(counts.values())
     by_reason = ", ".join(f"{name} {n}" for name, n in sorted(counts.items(), key=lambda item: -item[1]))
     out.print(f"{total} rejected in all" + (f": {by_reason}" if total else ""), markup=False)
+
+
+@app.command()
+def ledger(
+    site: SiteOption = None,
+    data_dir: DataOption = None,
+    sensor: Annotated[str | None, typer.Option("--sensor", help="Only this sensor.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Only this device.")] = None,
+    day: Annotated[
+        str | None, typer.Option("--day", help="The last local day, as in 2026-11-21. Default: today.")
+    ] = None,
+    days: Annotated[int, typer.Option("--days", help="How many days up to it.", min=1, max=31)] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what was to come of each sensor on a day, and what became of it.
+
+    Expected by the interval in sensors.csv; received, late, duplicate (came again), rejected, missing. Below
+    it the numbers of devices' messages that are missing, where devices number them.
+    """
+    from twuin.app import read_ledger
+
+    try:
+        last = None if day is None else date.fromisoformat(day)
+    except ValueError:
+        raise SettingsError(f"--day {day!r} is not a day, as in 2026-11-21") from None
+    found = read_ledger(
+        settings_from(site=site, data_dir=data_dir), last, days=days, sensor=sensor, device=device
+    )
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    fields = ("expected", "received", "late", "duplicate", "rejected", "missing")
+    table = Table(box=None, pad_edge=False)
+    for name in ("day", "sensor", "device"):
+        table.add_column(name, no_wrap=True)
+    for name in fields:
+        table.add_column(name, justify="right")
+    for line in found.items:
+        counts = [f"{getattr(line, f):,}" for f in fields]
+        table.add_row(str(line.day), escape(line.sensor), escape(line.device), *counts)
+    table.add_row("all", "", "", *(f"{getattr(found.total, f):,}" for f in fields), style="bold")
+    out.print(table)
+    for u in found.untold:
+        whose = f"of device {u.device}" if u.device else "of no device of the site"
+        out.print(f"{u.day}: {u.rejected:,} rejected {whose} name no sensor of the site", markup=False)
+    for m in found.messages:
+        if m.missing or m.lost:
+            gaps = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in m.gaps)
+            boot = "" if m.boot is None else f", boot {m.boot}"
+            said = f"{m.missing:,} missing" + (f" ({gaps})" if gaps else "")
+            out.print(
+                f"messages of device {m.device}{boot}: {m.received:,} of {m.highest:,} numbers received, "
+                f"{said}, {m.lost:,} will not come any more",
+                markup=False,
+            )
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ingest.devices import DeviceLog
+from ingest.ledger.book import Ledger
 from ingest.stats import Stats
 from twuin import __version__
 from twuin.alerts.model import Alert, Kind, State
@@ -19,6 +20,7 @@ from twuin.views.believed import believed
 from twuin.views.convert import M3H, SHOWN_UNIT, alert_fields, alert_out, datetimes, entry_out, nulls, shown
 from twuin.views.curves import DAY, curve
 from twuin.views.dmas import dma_states, inlets_of, night_flows
+from twuin.views.ledger import LedgerViews
 from twuin.views.loss_models import LossesOut
 from twuin.views.losses import Factors, days_of, losses_out, report_maker
 from twuin.views.models import (
@@ -79,7 +81,8 @@ class Views:
     newest derived inflow stands for it. clock_speed: site seconds per second. clock_is: wall, scaled or
     data, None: told from the clock itself. parts: health of the parts that run here, each a dict with
     "status" (ok, degraded, down) and "detail". ingest: counters of the consumer, None where none runs
-    here. rejected: log of rejected messages. devices: log of their status.
+    here. rejected: log of rejected messages. devices: log of their status. ledger: what came of what was
+    to come; late_s: what comes later after its time is late [s].
     """
 
     def __init__(
@@ -92,6 +95,8 @@ class Views:
         network: Network | None = None,
         rejected: RejectedSource | None = None,
         devices: DeviceLog | None = None,
+        ledger: Ledger | None = None,
+        late_s: float = 900.0,
         watermark: Callable[[], datetime | None] = lambda: None,
         clock_speed: float = 1.0,
         clock_is: str | None = None,
@@ -105,6 +110,7 @@ class Views:
         self._network = network
         self._rejected = rejected
         self._devices = devices
+        self.ledger = LedgerViews(ledger, site, self.now, late_s)
         self._own_watermark = watermark
         self._clock_speed = clock_speed
         self._clock_is = clock_is or clock_kind(clock, clock_speed)

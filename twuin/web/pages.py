@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated
 from urllib.parse import parse_qs, quote
 
@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from twuin.alerts.lifecycle import CLOSING, TransitionRefused
 from twuin.alerts.model import Kind, Reason, State
 from twuin.alerts.service import AlertService, StaleAlert
+from twuin.views.ledger_models import LedgerCounts
 from twuin.views.models import AlertOut, NightFlow
 from twuin.views.views import Views
 from twuin.web.figures import dma_marks, map_data
@@ -268,6 +269,8 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
             rejected=listed.items,
             next=listed.next,
             unknown=views.unknown_names(50).items,
+            ledger_days=_ledger_days(views),
+            incomplete=views.ledger.incomplete(views.ledger.today()),
             health=views.health(),
             reason=reason,
         )
@@ -285,6 +288,13 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         return _choice(request, THEME_COOKIE, to, THEMES, next)
 
     return routes
+
+
+def _ledger_days(views: Views) -> list[tuple[date, LedgerCounts]]:
+    """Today's and yesterday's counts, of those days on which anything was to come or came."""
+    today = views.ledger.today()
+    found = [(day, views.ledger.totals(day)) for day in (today, today - timedelta(days=1))]
+    return [(day, counts) for day, counts in found if any(counts.model_dump().values())]
 
 
 def _known(value: str, allowed: Collection[str], default: str) -> str:

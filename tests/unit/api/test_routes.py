@@ -200,6 +200,20 @@ def test_two_applications_keep_their_metrics_apart(app: Any, client: TestClient)
     assert other.state.registry is not app.state.registry
 
 
+def test_the_ledger_answers_for_any_sensor_and_day(client: TestClient, small_town: Any) -> None:
+    sensor = small_town.site.sensors[0]
+    found = client.get(f"{V1}/ingest/ledger", params={"sensor": sensor.id, "days": 2}).json()
+    assert [
+        (i["sensor"], i["device"], i["received"]) for i in found["items"]
+    ] == []  # there is no ledger here
+    assert found["total"] == dict.fromkeys(
+        ("expected", "received", "late", "duplicate", "rejected", "missing"), 0
+    )
+    assert client.get(f"{V1}/ingest/ledger", params={"sensor": "X"}).status_code == 404
+    assert client.get(f"{V1}/ingest/ledger", params={"day": "2026-02-30"}).status_code == 422
+    assert client.get(f"{V1}/ingest/ledger", params={"days": 32}).status_code == 422
+
+
 def test_unknown_names_are_listed_with_what_they_said_last(client: TestClient, small_town: Any) -> None:
     assert client.get(f"{V1}/ingest/unknown").json()["items"] == []
     at = np.datetime64("2026-11-21T03:00", "us")

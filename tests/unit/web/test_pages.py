@@ -456,6 +456,21 @@ def test_high_night_flow_says_what_it_is_measured_against(samples: Any, fresh: A
     assert '"reference":null' in client.get("/dmas/D1").text
 
 
+def test_what_was_to_come_and_what_came_is_shown_by_day_and_where_something_is_missing(
+    browse: Browse, samples: Any, tmp_path: Any
+) -> None:
+    page = browse(samples.BUILDERS["town"](tmp_path), "en").get("/ingest").text
+    part = page[page.index('id="ledger"') :]
+    rows = re.findall(r"<tr>.*?</tr>", part[: part.index("</table>")], re.S)
+    days = [row for row in rows if "/sensors/" not in row][1:]
+    assert ["Sat 21 Nov 2026" in days[0], "Fri 20 Nov 2026" in days[1]] == [True, True]
+    assert len(rows) > 3 and "Missing" in rows[0]
+    (tmp_path / "empty").mkdir()
+    assert (
+        'id="ledger"' not in browse(samples.BUILDERS["empty"](tmp_path / "empty"), "id").get("/ingest").text
+    )
+
+
 def test_names_that_no_sensor_has_are_shown_as_text_with_what_they_said_last(
     browse: Browse, samples: Any, tmp_path: Any
 ) -> None:
