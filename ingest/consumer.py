@@ -9,17 +9,18 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from ingest.backoff import Backoff
+from ingest.births import Births
 from ingest.broker_options import BrokerOptions, TakenOver, taken_over
 from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS
 from ingest.devices import DeviceLog
-from ingest.foreign import filters
+from ingest.foreign import filters, in_sequence
 from ingest.ledger.book import Ledger
 from ingest.link import Link, Received
 from ingest.pipeline import Group, Pipeline, RawMessage
 from ingest.rejected import RejectedLog
 from ingest.spool.behind import SpooledStore, SpoolOptions
 from ingest.stats import Stats
-from ingest.topics import ROOT, subscriptions
+from ingest.topics import ROOT, Subscription, subscriptions
 from waterworks.errors import BrokerError, StoreError, StoreUnavailable
 from waterworks.ports import Clock, ReadingStore
 from waterworks.reading import as_datetime
@@ -46,8 +47,8 @@ class ConsumerOptions(BrokerOptions):
     is so old [s]. quiet_s: or when it holds a few and nothing came for so long [s], because a broker that
     allows few messages in flight sends no more until some are acknowledged.
     settle_s: how often to look at the numbers of the messages that came [s].
-    max_bytes, max_readings: bounds on one message. retry_s, retry_most_s: first and longest wait before
-    connecting or writing again [s].
+    max_bytes, max_readings: bounds on one message. rebirths: ask Sparkplug's nodes for births that were
+    missed. retry_s, retry_most_s: first and longest wait before connecting or writing again [s].
     """
 
     name: str = "main"
@@ -60,6 +61,7 @@ class ConsumerOptions(BrokerOptions):
     settle_s: float = 5.0
     max_bytes: int = MAX_BYTES
     max_readings: int = MAX_READINGS
+    rebirths: bool = True
     retry_s: float = 0.5
     retry_most_s: float = 30.0
 
@@ -69,8 +71,8 @@ class Consumer:
 
     At least once: a message is acknowledged when its readings are in the store, or in the spool where there
     is one, and what was wrong with it in ``rejected``; until then the broker keeps it. devices: where to keep
-    what devices say of themselves. ledger: where it is counted what came. spool: where readings wait for a
-    store that is away or slow.
+    what devices say of themselves. ledger: where it is counted what came. births: where to keep what
+    Sparkplug's nodes say of their metrics. spool: where readings wait for a store that is away or slow.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Consumer:
         *,
         devices: DeviceLog | None = None,
         ledger: Ledger | None = None,
+        births: Births | None = None,
         spool: SpoolOptions | None = None,
     ) -> None:
         self.options = options
@@ -92,6 +95,7 @@ class Consumer:
         self._subscriptions = subscriptions(
             site.id, shared=options.shared, strays=options.strays, foreign=filters(site)
         )
+        self._subscriptions += [Subscription(f) for f in in_sequence(site)]
         self._store_behind = store
         self._spool = spool
         self._ledger = ledger
@@ -102,6 +106,7 @@ class Consumer:
             rejected,
             devices=devices,
             ledger=ledger,
+            births=births,
             stats=self.stats,
             max_bytes=options.max_bytes,
             max_readings=options.max_readings,
@@ -128,6 +133,7 @@ class Consumer:
             try:
                 link = Link(self.options, self.client_id)
                 try:
+                    self._pipeline.foreign.missed()
                     link.open(self._subscriptions)
                     self.stats.connected = True
                     self.stats.reconnects = connections
@@ -161,6 +167,9 @@ class Consumer:
             messages = link.take()
             if messages and self._store(messages, link, stop) and gone is None:
                 link.acknowledge(messages)
+                if self.options.rebirths:
+                    for request in self._pipeline.foreign.requests():
+                        link.publish(request.topic, request.payload)
             self.stats.unacked = 0
             self._tend()
         if gone is not None:

@@ -147,6 +147,12 @@ class Link:
         if self._lost is not None:
             raise self._lost
 
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send a message with QoS 0. ``read`` and ``keep_alive`` bring it on its way."""
+        self._client.publish(topic, payload, qos=0)
+        if self._lost is not None:
+            raise self._lost
+
     def close(self) -> None:
         """Leave the broker. Whatever is not acknowledged it will deliver again. Closing twice is allowed."""
         self._client.on_disconnect = None

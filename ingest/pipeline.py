@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from ingest.births import Births
 from ingest.decoders.columns import Columns, Fault, Rejection
 from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS, JsonReadings
 from ingest.decoders.json_status import decode_result, decode_status
@@ -73,7 +74,8 @@ class Pipeline:
 
     devices: where to keep what devices say of themselves; None: nowhere. ledger: where arrivals are counted;
     None: nowhere. What cannot be written there holds nobody up: it is tried again with the next group, and
-    counted in ``stats`` where it had to be let go. max_bytes, max_readings: bounds on one message.
+    counted in ``stats`` where it had to be let go. births: where to keep what Sparkplug's nodes say; None:
+    nowhere. max_bytes, max_readings: bounds on one message.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Pipeline:
         devices: DeviceLog | None = None,
         ledger: Ledger | None = None,
         stats: Stats | None = None,
+        births: Births | None = None,
         max_bytes: int = MAX_BYTES,
         max_readings: int = MAX_READINGS,
     ) -> None:
@@ -97,7 +100,7 @@ class Pipeline:
         self._readings = JsonReadings(max_bytes=max_bytes, max_readings=max_readings)
         names = Names(site.names, site.sensor)
         self._senml = Senml(names, max_bytes=max_bytes, max_readings=max_readings)
-        self._foreign = Foreign(site, names, max_bytes=max_bytes, max_readings=max_readings)
+        self.foreign = Foreign(site, names, births=births, max_bytes=max_bytes, max_readings=max_readings)
         self._topics: dict[str, Topic | Format | None] = {}
         self._known_devices = {s.device for s in site.sensors}
 
@@ -158,6 +161,7 @@ class Pipeline:
         if self._devices is not None:
             self._devices.forget(group.forgotten)
             self._devices.update(group.states)
+        self.foreign.save()
         if self._ledger is not None and not group.ledger_done:
             self._ledger.write(group.batch, group.spoiled, group.marks, group.received)
             group.ledger_done = True
@@ -176,7 +180,7 @@ class Pipeline:
         except KeyError:
             if len(self._topics) >= _TOPICS_REMEMBERED:
                 self._topics.clear()
-            topic = parse(text) or self._foreign.format(text)
+            topic = parse(text) or self.foreign.format(text)
             if len(text) <= _TOPIC_REMEMBERED:
                 self._topics[text] = topic
         if topic is None:
@@ -191,7 +195,7 @@ class Pipeline:
         self, format: Format, message: RawMessage, columns: Columns, now: int, when: datetime, group: Group
     ) -> None:
         before = len(columns) + columns.unwanted
-        done = self._foreign.decode(format, message.topic, message.payload, columns, now, when, message.stale)
+        done = self.foreign.decode(format, message.topic, message.payload, columns, now, when, message.stale)
         if done.faults:
             self._refuse(group, message, _of_faults(message, when, done.faults))
         elif len(columns) + columns.unwanted == before:

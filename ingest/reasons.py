@@ -18,6 +18,7 @@ class Reason(StrEnum):
     BAD_UTF8 = "bad_utf8"
     BAD_JSON = "bad_json"
     BAD_CBOR = "bad_cbor"
+    BAD_PROTOBUF = "bad_protobuf"
     UNDECODED = "undecoded"  # bytes of an uplink that nothing says how to read
     UNSUPPORTED = "unsupported"  # what the format says must not be used by who does not know it
     WRONG_TYPE = "wrong_type"  # a field is missing, or has a type or value that it may not have
@@ -26,6 +27,7 @@ class Reason(StrEnum):
     DECODER_FAILED = "decoder_failed"  # our own mistake: kept, so that it can be read again once mended
     # one reading
     BAD_NAME = "bad_name"  # none, or one that the format does not allow
+    NO_BIRTH = "no_birth"  # what a number stands for was said in a message that we did not hear
     UNKNOWN_SENSOR = "unknown_sensor"
     WRONG_DEVICE = "wrong_device"  # the sensor belongs to another device
     UNKNOWN_UNIT = "unknown_unit"  # no unit of the quantity that the sensor measures

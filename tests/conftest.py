@@ -6,11 +6,13 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -196,3 +198,41 @@ def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.start()
     yield server
     server.end(signal.SIGINT)
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes((*out, number))
+
+
+def _field(number: int, value: int | float | bool | str | bytes) -> bytes:
+    """A field of Protocol Buffers; a float as a double."""
+    if isinstance(value, float):
+        return _varint(number << 3 | 1) + struct.pack("<d", value)
+    if isinstance(value, int):
+        return _varint(number << 3) + _varint(value)
+    raw = value.encode() if isinstance(value, str) else value
+    return _varint(number << 3 | 2) + _varint(len(raw)) + raw
+
+
+# Numbers of the fields of a metric (Sparkplug 3.0.0, section 6.4.1).
+_METRIC = {
+    "name": 1, "alias": 2, "t": 3, "datatype": 4, "historical": 5, "transient": 6, "null": 7,
+    "int": 10, "long": 11, "double": 13, "boolean": 14, "string": 15,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def sparkplug() -> Callable[..., bytes]:
+    """Writes a payload of Sparkplug B with none of our code: time [ms], seq, and a dict for each metric."""
+
+    def write(t: int, seq: int | None, *metrics: dict[str, Any]) -> bytes:
+        body = _field(1, t)
+        for metric in metrics:
+            body += _field(2, b"".join(_field(_METRIC[key], value) for key, value in metric.items()))
+        return body if seq is None else body + _field(3, seq)
+
+    return write

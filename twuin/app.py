@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
+from ingest.births import Births
 from ingest.consumer import Consumer, ConsumerOptions
 from ingest.devices import DeviceLog
+from ingest.foreign import in_sequence
 from ingest.ledger.book import Ledger
 from ingest.rejected import RejectedLog
 from ingest.spool.behind import SpoolOptions
@@ -228,12 +230,16 @@ def start_ingest(parts: Parts) -> None:
     """Run the MQTT consumer in a thread of its own."""
     # A clock that follows the data cannot tell what is in the future: that takes the wall's.
     clock = WallClock() if isinstance(parts.clock, DataClock) else parts.clock
+    births = None
+    if in_sequence(parts.site):
+        births = Births(parts.settings.data_dir / f"births-{parts.settings.mqtt.name}.sqlite")
     parts.consumer = Consumer(
         ConsumerOptions(
             **broker_options(parts.settings),
             name=parts.settings.mqtt.name,
             shared=parts.settings.mqtt.shared,
             strays=parts.settings.mqtt.strays,
+            rebirths=parts.settings.mqtt.rebirths,
         ),
         parts.site,
         parts.store,
@@ -241,6 +247,7 @@ def start_ingest(parts: Parts) -> None:
         clock,
         devices=parts.devices,
         ledger=parts.ledger,
+        births=births,
         spool=SpoolOptions(
             spool_root(parts.settings) / parts.settings.mqtt.name,
             max_bytes=parts.settings.spool.max_bytes,

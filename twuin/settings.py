@@ -55,6 +55,9 @@ class MqttSettings(Section):
         True,
         description="Keep what comes for unknown sites as rejected; false where a broker serves several",
     )
+    rebirths: bool = Field(
+        True, description="Ask Sparkplug edge nodes for births that were missed (Node Control/Rebirth)"
+    )
 
     @field_validator("name")
     @classmethod

@@ -23,6 +23,7 @@ class Format(StrEnum):
     PLAIN = "plain"  # a topic with one number; the name is the topic, and there is no source
     CHIRPSTACK = "chirpstack"  # uplinks of ChirpStack 4; the source is the DevEUI
     THINGS_STACK = "things-stack"  # uplinks of The Things Stack 3; the source is the device id
+    SPARKPLUG = "sparkplug"  # Sparkplug B; the source is group/node or group/node/device
 
 
 LORAWAN = (Format.CHIRPSTACK, Format.THINGS_STACK)

@@ -34,22 +34,33 @@ class Named:
         return meaning is not None and meaning.unwanted
 
     def add(
-        self, out: Columns, source: str, name: str, value: Any, micros: int, place: int, unit: str = ""
+        self,
+        out: Columns,
+        source: str,
+        name: str,
+        value: Any,
+        micros: int,
+        place: int,
+        unit: str = "",
+        *,
+        suspect: bool = False,
     ) -> None:
         """One value of ``name`` as ``source`` sent it at ``micros``; in ``unit``, "" where it names none.
 
         A name that the site does not say is taken for a sensor's id. Unless a line of names.csv is about just
-        this source, the sensor must be one of the device ``source``. Raises Rejection for what is no number.
+        this source, the sensor must be one of the device ``source``. suspect: the sender doubts the value.
+
+        Raises Rejection for what is no number.
         """
         meaning = self._names.find(self._format, source, name)
         if meaning is None:
             if len(name) > MAX_NAME:
                 raise Rejection(Reason.BAD_NAME, f"a name of {len(name)} characters; at most {MAX_NAME}")
             device = self._devices.get(source, source)
-            out.add(out.source(device, name, unit), micros, number_of(value), place)
+            out.add(out.source(device, name, unit), micros, number_of(value), place, suspect)
         elif meaning.unwanted:
             out.unwanted += 1
         else:
             number = number_of(value) * meaning.scale + meaning.offset
             device = "" if meaning.of_source else self._devices.get(source, source)
-            out.add(out.source(device, meaning.sensor, meaning.unit or unit), micros, number, place)
+            out.add(out.source(device, meaning.sensor, meaning.unit or unit), micros, number, place, suspect)

@@ -17,6 +17,7 @@ import numpy as np
 import paho.mqtt.client as paho
 import pytest
 
+from ingest.births import Births
 from ingest.broker import HOST, RunningBroker, start_broker
 from ingest.consumer import Consumer, ConsumerOptions
 from ingest.devices import DeviceLog
@@ -79,6 +80,8 @@ class Client:
         info = self._client.publish(topic, payload, qos=qos, retain=retain)
         info.wait_for_publish(60)
         assert info.is_published()
+        if qos == 0:  # of which the broker says nothing: when it has this one, it had that before
+            self.publish("sync", b"")
 
     def cut(self) -> None:
         """The line is cut: no DISCONNECT."""
@@ -96,6 +99,7 @@ class Client:
 def consuming(port: int, store: Any, folder: Path, site: Site = SITE, **options: Any) -> Iterator[Consumer]:
     """A consumer in a thread; stopped at the end."""
     rejected, devices = RejectedLog(folder / "rejected.sqlite"), DeviceLog(folder / "devices.sqlite")
+    births = Births(folder / "births.sqlite")
     consumer = Consumer(
         ConsumerOptions(port=port, retry_s=0.1, retry_most_s=0.3, **options),
         site,
@@ -103,6 +107,7 @@ def consuming(port: int, store: Any, folder: Path, site: Site = SITE, **options:
         rejected,
         WallClock(),
         devices=devices,
+        births=births,
     )
     stop = threading.Event()
     thread = threading.Thread(target=consumer.run, args=(stop,))
@@ -115,6 +120,7 @@ def consuming(port: int, store: Any, folder: Path, site: Site = SITE, **options:
         thread.join()
         rejected.close()
         devices.close()
+        births.close()
 
 
 @pytest.fixture
@@ -236,3 +242,94 @@ def test_uplinks_of_both_network_servers_are_stored_at_their_own_times(
     log = DeviceLog(tmp_path / "devices.sqlite")
     assert {d: s.signal_dbm for d, s in log.all().items()} == {"d2": -101.0, "d1": -88.0}
     log.close()
+
+
+SCADA = replace(
+    SITE,
+    names=(
+        ForeignName("Flow/Inlet", "D1-IN", Format.SPARKPLUG, "PDAM/rtu-9/meter", "m3/h"),
+        ForeignName("Level", "TANK", Format.SPARKPLUG, "PDAM/rtu-9", "m"),
+    ),
+    listen=(Listening("spBv1.0/PDAM/#", Format.SPARKPLUG),),
+)
+T0 = 1_795_230_000_000  # 2026-11-21T03:00:00Z
+
+
+class EdgeNode:
+    """A Sparkplug edge node with one device, which answers requests for its births as it has to."""
+
+    def __init__(self, port: int, write: Callable[..., bytes], bdseq: int = 0, alias: int = 1) -> None:
+        self._write, self._bdseq, self.alias = write, bdseq, alias
+        self.seq, self.tick, self.rebirths = 0, 0, 0
+        death = write(T0, None, {"name": "bdSeq", "datatype": 4, "long": bdseq})
+        self._client = Client(port, f"edge-{bdseq}", will=("spBv1.0/PDAM/NDEATH/rtu-9", death))
+        self._client.subscribe("spBv1.0/PDAM/NCMD/rtu-9")
+        self.birth()
+
+    def _send(self, verb: str, *metrics: dict[str, Any]) -> None:
+        device = "/meter" if verb[0] == "D" else ""
+        payload = self._write(T0 + 1000 * self.tick, self.seq, *metrics)
+        self._client.publish(f"spBv1.0/PDAM/{verb}/rtu-9{device}", payload, qos=0)
+        self.seq = (self.seq + 1) % 256
+
+    def birth(self) -> None:
+        self.seq = 0
+        at = T0 + 1000 * self.tick
+        self._send(
+            "NBIRTH",
+            {"name": "bdSeq", "t": at, "datatype": 4, "long": self._bdseq},
+            {"name": "Node Control/Rebirth", "t": at, "datatype": 11, "boolean": False},
+            {"name": "Level", "alias": 100, "t": at, "datatype": 10, "double": 2.0},
+        )
+        flow = {"name": "Flow/Inlet", "alias": self.alias, "t": at, "datatype": 10, "double": 36.0}
+        self._send("DBIRTH", flow)
+
+    def data(self, flow: float) -> None:
+        self.tick += 1
+        self._send("DDATA", {"alias": self.alias, "t": T0 + 1000 * self.tick, "double": flow})
+
+    def obey(self) -> None:
+        """Answer what has been asked."""
+        for topic, payload in self._client.heard:
+            assert topic == "spBv1.0/PDAM/NCMD/rtu-9" and b"Node Control/Rebirth" in payload
+            self.rebirths += 1
+            self.birth()
+        self._client.heard.clear()
+
+    def cut(self) -> None:
+        self._client.cut()
+
+
+def test_an_edge_node_is_followed_over_restarts_of_ingest_and_asked_for_what_was_missed(
+    broker: RunningBroker, store: DuckStore, tmp_path: Path, sparkplug: Callable[..., bytes]
+) -> None:
+    with consuming(broker.port, store, tmp_path, SCADA) as consumer:
+        node = EdgeNode(broker.port, sparkplug)
+        node.data(72.0)
+        until(lambda: consumer.stats.stored == 3, "birth and data stored")
+    # Nothing is sent while ingest is away: the aliases of the births still hold.
+    with consuming(broker.port, store, tmp_path, SCADA) as consumer:
+        node.data(108.0)
+        until(lambda: consumer.stats.stored == 1, "data by alias stored")
+        node.obey()
+        assert node.rebirths == 0
+    # Now the node turns its alias over to another metric while nobody listens.
+    node.alias = 5
+    node.birth()
+    node.data(144.0)
+    with consuming(broker.port, store, tmp_path, SCADA) as consumer:
+        node.data(180.0)
+        until(lambda: consumer.stats.rejected == {"no_birth": 1}, "not believed")
+        until(lambda: bool(node._client.heard), "asked for its births")
+        node.obey()
+        until(lambda: consumer.stats.stored == 2, "both values of the births stored")
+        node.data(216.0)
+        until(lambda: consumer.stats.stored == 3, "data stored again")
+        log = DeviceLog(tmp_path / "devices.sqlite")
+        until(lambda: log.all()["d2"].online and log.all()["d1"].online, "known to be there")
+        node.cut()
+        until(lambda: not log.all()["d2"].online and not log.all()["d1"].online, "known to be gone")
+        log.close()
+    assert node.rebirths == 1
+    flows = [(round(at.timestamp() - T0 / 1000), round(v * 3600)) for at, v in readings(store, "D1-IN")]
+    assert flows == [(0, 36), (1, 72), (2, 108), (4, 36), (5, 216)]

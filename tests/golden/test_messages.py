@@ -1,6 +1,7 @@
 """Every folder of each format's: a topic and a payload as a device sends it, and what becomes of them.
 
-Payloads in ``.hex`` are bytes in hexadecimal, with comments after ``;``.
+Payloads in ``.hex`` are bytes in hexadecimal, with comments after ``;``. Where messages rest on those before
+them, ``topic`` has a line for each, and ``payload-1``, ``payload-2``, ... are theirs.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from waterworks.reading import as_datetime, instant
 from waterworks.site import Sensor, Site
 from waterworks.units import Quantity
 
-FORMATS = ("json", "senml-json", "senml-cbor", "plain", "chirpstack", "things-stack")
+FORMATS = ("json", "senml-json", "senml-cbor", "plain", "chirpstack", "things-stack", "sparkplug")
 CASES = sorted(p for f in FORMATS for p in (Path(__file__).parent / f).iterdir() if p.is_dir())
 JSON_CASES = [c for c in CASES if c.parent.name == "json"]
 RECEIVED = instant("2026-11-21T12:00:00Z")
@@ -69,11 +70,24 @@ SITE = Site(
         ForeignName("temperature", "T1", Format.THINGS_STACK, "dev1", "degC"),
         ForeignName("pressure", "LORA-P"),
         ForeignName("BatV", "LORA-V"),
+        # Sparkplug; the first is of the specification's examples
+        ForeignName("Supply Voltage", "U1", Format.SPARKPLUG, "Sparkplug B Devices/Raspberry Pi", "V"),
+        *(
+            ForeignName(name, sensor, Format.SPARKPLUG, f"PDAM/n{node}/rtu", unit)
+            for node in range(1, 30)
+            for name, sensor, unit in (
+                ("Flow/Inlet", "D1-IN", ""),
+                ("Pressure", "D1-P1", "bar"),
+                ("Temp", "T1", "degC"),
+                ("Spare", "-", ""),
+            )
+        ),
     ),
     listen=(
         Listening("pdam/#", Format.PLAIN),
         Listening("application/+/device/+/event/+", Format.CHIRPSTACK),
         Listening("v3/+/devices/+/#", Format.THINGS_STACK),
+        Listening("spBv1.0/#", Format.SPARKPLUG),
     ),
     codecs=(
         ByteField("0101010101010101", "level", 0, TYPES["u8"], 1),
@@ -91,17 +105,25 @@ class Untouched:
         raise AssertionError(f"decoding called {name}()")
 
 
-def read(case: Path) -> tuple[RawMessage, dict[str, Any]]:
-    topic = (case / "topic").read_text().removesuffix("\n")
-    [payload] = case.glob("payload.*")
-    data = payload.read_bytes()
+def read(case: Path) -> tuple[list[RawMessage], dict[str, Any]]:
+    topics = (case / "topic").read_text().removesuffix("\n").split("\n")
+    payloads = [_bytes(p) for p in sorted(case.glob("payload*"), key=lambda p: (len(p.name), p.name))]
+    expected = json.loads((case / "expected.json").read_text())
+    return [RawMessage(t, p) for t, p in zip(topics, payloads, strict=True)], expected
+
+
+def _bytes(payload: Path) -> bytes:
     if payload.suffix == ".hex":
-        data = bytes.fromhex("".join(line.split(";")[0] for line in payload.read_text().splitlines()))
-    return RawMessage(topic, data), json.loads((case / "expected.json").read_text())
+        return bytes.fromhex("".join(line.split(";")[0] for line in payload.read_text().splitlines()))
+    return payload.read_bytes()
+
+
+def pipeline() -> Pipeline:
+    return Pipeline(SITE, Untouched(), Untouched())  # type: ignore[arg-type]
 
 
 def prepare(*messages: RawMessage) -> Group:
-    return Pipeline(SITE, Untouched(), Untouched()).prepare(messages, RECEIVED)  # type: ignore[arg-type]
+    return pipeline().prepare(messages, RECEIVED)
 
 
 def readings_of(group: Group) -> list[tuple[str, datetime, float, int]]:
@@ -126,8 +148,11 @@ def wanted(expected: dict[str, Any]) -> list[tuple[str, datetime, Any, int]]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_message_becomes_these_readings_and_rejections(case: Path) -> None:
-    message, expected = read(case)
-    group = prepare(message)
+    messages, expected = read(case)
+    reader = pipeline()
+    group = reader.prepare(messages, RECEIVED)
+    asked = [r.topic.split("/") for r in reader.foreign.requests()]
+    assert [f"{group}/{node}" for _, group, _, node in asked] == expected.get("asks", [])
     assert readings_of(group) == wanted(expected)
     assert (group.batch.received == RECEIVED).all()
     assert sorted((r.reason.value, r.readings) for r in group.rejected) == sorted(
@@ -136,17 +161,19 @@ def test_message_becomes_these_readings_and_rejections(case: Path) -> None:
     for entry in expected["rejected"]:
         [found] = [r for r in group.rejected if r.reason.value == entry["reason"]]
         assert entry.get("detail", "") in found.detail
-        assert (found.payload, found.topic) == (message.payload, message.topic)
+        assert RawMessage(found.topic, found.payload) in messages
         assert "\n" not in found.detail
 
 
 def test_all_messages_in_one_group_become_what_each_becomes_alone() -> None:
     pairs = [read(case) for case in CASES]
-    group = prepare(*[message for message, _ in pairs])
+    group = prepare(*[message for messages, _ in pairs for message in messages])
     assert readings_of(group) == [r for _, expected in pairs for r in wanted(expected)]
     rejected = sorted((r.topic, r.payload, r.reason.value, r.readings) for r in group.rejected)
     assert rejected == sorted(
-        (m.topic, m.payload, r["reason"], r["readings"]) for m, e in pairs for r in e["rejected"]
+        (found.topic, found.payload, found.reason.value, found.readings)
+        for messages, _ in pairs
+        for found in prepare(*messages).rejected
     )
 
 
@@ -155,7 +182,7 @@ def test_all_messages_in_one_group_become_what_each_becomes_alone() -> None:
     "case", [c for c in JSON_CASES if "schema_valid" in read(c)[1]], ids=lambda p: p.name
 )
 def test_published_schema_agrees_with_the_decoder(case: Path, root: Path) -> None:
-    message, expected = read(case)
+    [message], expected = read(case)
     schema = json.loads((root / "docs/schema/readings.schema.json").read_text())
     validator = jsonschema.Draft202012Validator(schema)
     assert validator.is_valid(json.loads(message.payload)) is expected["schema_valid"]
@@ -184,5 +211,5 @@ def test_schema_of_device_messages_tells_good_from_bad(
 
 
 def test_reading_times_are_utc_microseconds() -> None:
-    message, _ = read(next(c for c in JSON_CASES if c.name == "single"))
+    [message], _ = read(next(c for c in JSON_CASES if c.name == "single"))
     assert prepare(message).batch.time[0] == np.datetime64("2026-11-21T03:00:00", "us")
