@@ -236,7 +236,10 @@ class DuckStore:
         if len(outcome.delete):
             _delete(con, outcome.delete)
         if fresh:
-            con.executemany("INSERT INTO sensors VALUES (?, ?)", [[k, name] for name, k in fresh.items()])
+            # Not row by row: a batch may bring hundreds of thousands of sensors, 0.2 ms each.
+            ids = np.fromiter(fresh.values(), np.int32, len(fresh))
+            with _incoming(con, id=ids, name=pa.array(fresh, pa.string())):
+                con.execute("INSERT INTO sensors SELECT id, name FROM incoming")
         with _incoming(
             con,
             sensor=sensor[rows],
@@ -442,7 +445,7 @@ def _naive(when: np.datetime64) -> Any:
 
 
 @contextmanager
-def _incoming(con: duckdb.DuckDBPyConnection, **columns: NDArray[Any]) -> Iterator[None]:
+def _incoming(con: duckdb.DuckDBPyConnection, **columns: Any) -> Iterator[None]:
     """Arrays as the table ``incoming``, without a copy."""
     con.register("incoming", pa.table(columns))
     try:

@@ -28,7 +28,8 @@ class Newest:
         self._value = np.empty(0, np.float64)
         self._quality = np.empty(0, np.uint16)
         self._received = np.empty(0, np.int64)
-        self._grow(max(self.ids.values(), default=-1) + 1)
+        self._next = max(self.ids.values(), default=-1) + 1
+        self._grow(self._next)
 
     def _grow(self, size: int) -> None:
         have = len(self._first)
@@ -55,7 +56,7 @@ class Newest:
         occurs = np.zeros(len(batch.names), bool)
         occurs[batch.sensor] = True
         fresh: dict[str, int] = {}
-        following = max(self.ids.values(), default=-1) + 1
+        following = self._next
         numbers = np.full(len(batch.names), -1, np.int32)
         for k in np.flatnonzero(occurs):
             name = batch.names[k]
@@ -90,6 +91,7 @@ class Newest:
     ) -> None:
         """Take in the stored ``rows`` of ``batch``, whose N readings have these numbers and times."""
         self.ids.update(fresh)
+        self._next = max(self._next, max(fresh.values(), default=-1) + 1)
         rows = rows[np.argsort(time[rows], kind="stable")]
         s, t = sensor[rows], time[rows]
         np.minimum.at(self._first, s, t)
