@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from twuin.cli import benchmark, broker, device, files, ingest, losses, run, site, store
+from twuin.cli import bench, benchmark, broker, device, files, ingest, losses, run, site, store
 from twuin.cli.options import Common, err
 from waterworks.errors import TwuinError
 
@@ -57,6 +57,7 @@ app.add_typer(site.app, name="site")
 app.add_typer(store.app, name="store")
 app.add_typer(broker.app, name="broker")
 app.add_typer(device.app, name="device")
+app.add_typer(bench.app, name="bench")
 app.add_typer(benchmark.app, name="benchmark")
 
 
