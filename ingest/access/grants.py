@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ingest.decoders.sparkplug import ROOT as SPARKPLUG
 from ingest.topics import ROOT, Channel, build, escape
 from waterworks.errors import BrokerError
 
@@ -35,8 +36,8 @@ def of_foreign(more: Sequence[str]) -> Grants:
 
 
 def of_ingest(site: str) -> Grants:
-    """An ingest process's: it hears everything, and speaks to the devices of its site."""
-    return _checked(Grants((), ("#",)))
+    """An ingest process's: it hears everything, and asks Sparkplug nodes for their births."""
+    return _checked(Grants((f"{SPARKPLUG}/+/NCMD/+",), ("#",)))
 
 
 def of_manager(site: str) -> Grants:
