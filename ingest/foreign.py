@@ -21,6 +21,7 @@ from waterworks.listen import matches
 from waterworks.names import ANY_OTHER, LORAWAN, Format, Names
 from waterworks.site import Site
 
+_MOST_US = 2**62  # microseconds: a time that the ledger's 64 bits hold with room to spare
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -113,6 +114,9 @@ class Foreign:
             if not topic.endswith("/up"):  # joins, acknowledgements and the like
                 return _NOTHING
             taken = self._uplinks[format].take(payload, out)
+            device = self._devices.find(format, taken.uplink.device)
+            if device and abs(taken.time) < _MOST_US:
+                out.mark(device, None, taken.uplink.counter, 0, taken.time)
             return Outcome(taken.faults, self._devices.of_uplink(format, taken, received))
         if format is Format.SPARKPLUG:
             return self._take_sparkplug(topic, payload, out, received)

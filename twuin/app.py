@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from ingest.consumer import Consumer, ConsumerOptions
 from ingest.devices import DeviceLog
 from ingest.foreign import in_sequence
 from ingest.ledger.book import Ledger
+from ingest.mapping import load_mapping
 from ingest.rejected import RejectedLog
 from ingest.spool.behind import SpoolOptions
 from ingest.spool.look import SpoolSeen, look
 from ingest.stats import Stats
 from ingest.store.embedded import open_store
+from ingest.watch import Watch
 from twuin import __version__
 from twuin.alerts.service import AlertService
 from twuin.api import api_router, install_errors, install_guards
@@ -156,6 +159,7 @@ class Parts:
     jobs: Jobs
     consumer: Consumer | None = None
     monitor: Monitor | None = None
+    watch: Watch | None = None
 
     def close(self) -> None:
         """End the jobs, then the store that they work on."""
@@ -256,6 +260,26 @@ def start_ingest(parts: Parts) -> None:
         ),
     )
     parts.jobs.start("ingest", parts.consumer.run)
+
+
+def start_watch(parts: Parts) -> None:
+    """Store the files that come into a folder, in a thread of its own, where the settings name one."""
+    watch = parts.settings.watch
+    if watch.folder is None:
+        return
+    if watch.mapping is None:
+        raise SettingsError(
+            "setting watch.mapping is missing: name the file that says what the files in watch.folder hold"
+        )
+    mapping = load_mapping(watch.mapping)
+    folder = Watch(watch.folder, mapping, parts.site, parts.store, parts.rejected, settle_s=watch.settle_s)
+
+    def work(stop: threading.Event) -> None:
+        with Instance(parts.settings.data_dir, "watch"):  # two would take the same file
+            folder.run(stop)
+
+    parts.watch = folder
+    parts.jobs.start("files", work)
 
 
 def spool_root(settings: Settings) -> Path:
@@ -365,6 +389,13 @@ def health_parts(parts: Parts) -> dict[str, dict[str, Any]]:
             else {"status": "degraded", "detail": stats.problem or "not connected to the MQTT broker"}
         )
         report["spool"] = spool_health(stats, parts.settings)
+    if parts.watch is not None:
+        files = parts.watch.stats
+        moved = f"{files.done:,} files stored, {files.failed:,} failed, {files.waiting:,} waiting"
+        report["files"] = {
+            "status": "degraded" if files.problem else "ok",
+            "detail": files.problem or moved,
+        }
     if parts.monitor is not None:
         status = parts.monitor.status()
         done = (
@@ -409,6 +440,7 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say) -> None:
             app = web_app(parts)  # before there are threads: what it is made of silences warnings for itself
             if ingest:
                 start_ingest(parts)
+                start_watch(parts)
             start_monitor(parts)
             start_means(parts)
             say(f"{site.name}: {address(sock)}   (Ctrl-C ends it)")
@@ -423,9 +455,23 @@ def run_ingest(settings: Settings, *, say: Say) -> None:
         parts = build(settings, site=site)
         with until_stopped(parts.jobs.stop), closing(parts):
             start_ingest(parts)
+            start_watch(parts)
             mqtt = settings.mqtt
             say(f"Readings of {site.name} from {mqtt.host}:{mqtt.port} as {mqtt.name!r}   (Ctrl-C ends it)")
             parts.jobs.stop.wait()
+
+
+def run_watch(settings: Settings, *, say: Say) -> None:
+    """Files of a folder alone, until stopped."""
+    if settings.watch.folder is None:
+        raise SettingsError("no folder to watch: name one, or set watch.folder")
+    site = read_settings_site(settings)
+    prepare_folder(settings.data_dir)
+    parts = build(settings, site=site)
+    with until_stopped(parts.jobs.stop), closing(parts):
+        start_watch(parts)
+        say(f"Files for {site.name} from {settings.watch.folder}   (Ctrl-C ends it)")
+        parts.jobs.stop.wait()
 
 
 def run_monitor(settings: Settings, *, say: Say) -> None:

@@ -169,6 +169,20 @@ class LedgerSettings(Section):
     )
 
 
+class WatchSettings(Section):
+    """A folder into which files of readings are put."""
+
+    folder: Path | None = Field(None, description="Folder whose files of readings are stored; empty: none")
+    mapping: Path | None = Field(None, description="What the files hold (docs/backfill.md)")
+    settle_s: float = Field(
+        10.0,
+        ge=1,
+        le=3600,
+        allow_inf_nan=False,
+        description="A file is taken when it stayed as it is for so long [s]",
+    )
+
+
 class WebSettings(Section):
     """Where pages and API are served."""
 
@@ -225,6 +239,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()  # type: ignore[call-arg]
     spool: SpoolSettings = SpoolSettings()  # type: ignore[call-arg]
     ledger: LedgerSettings = LedgerSettings()  # type: ignore[call-arg]
+    watch: WatchSettings = WatchSettings()  # type: ignore[call-arg]
     web: WebSettings = WebSettings()  # type: ignore[call-arg]
     monitor: MonitorSettings = MonitorSettings()  # type: ignore[call-arg]
     clock: ClockSettings = ClockSettings()  # type: ignore[call-arg]

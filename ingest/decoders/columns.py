@@ -73,12 +73,16 @@ class Columns:
         """The index under which to add values of this source."""
         return self.sources.setdefault(Source(device, sensor, unit), len(self.sources))
 
-    def mark(self, device: str, boot: int | None, number: int, oldest: int) -> None:
+    def mark(
+        self, device: str, boot: int | None, number: int, oldest: int, newest: int | None = None
+    ) -> None:
         """The message whose readings were just added is ``number`` of ``device``. Numbers beyond belief are
-        passed over: counting messages is a service to who sends them."""
+        passed over: counting messages is a service to who sends them. newest: its time [us], if it has one
+        of its own."""
         boot = -1 if boot is None else boot
         if -1 <= boot < MOST_NUMBER and 0 <= oldest <= number < MOST_NUMBER:
-            newest = self._micros[-1] if self._micros else 0
+            if newest is None:
+                newest = self._micros[-1] if self._micros else 0
             self.marks.append((device, boot, number, oldest, newest))
 
     def add(self, source: int, micros: int, value: float, place: int = 0, suspect: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -53,6 +54,30 @@ def ingest(
 
     mqtt = {**broker_flags(broker), "name": name, "shared": shared, "version": mqtt_version}
     run_ingest(settings_from(site=site, data_dir=data_dir, mqtt=mqtt), say=err.print)
+
+
+@app.command()
+def watch(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder into which the files are put. Default: watch.folder.")
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="What the files hold: columns, units, time zone (TOML).")
+    ] = None,
+    settle: Annotated[
+        float | None, typer.Option("--settle", help="Take a file when it stayed as it is for so long [s].")
+    ] = None,
+    site: SiteOption = None,
+    data_dir: DataOption = None,
+) -> None:
+    """Store the files of readings that are put into a folder, until stopped.
+
+    Each file is moved to done/ or failed/ there, with what became of it in a text file beside it.
+    """
+    from twuin.app import run_watch
+
+    said = {"folder": folder, "mapping": mapping, "settle_s": settle}
+    run_watch(settings_from(site=site, data_dir=data_dir, watch=said), say=err.print)
 
 
 @app.command()

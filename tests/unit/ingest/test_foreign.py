@@ -104,3 +104,13 @@ def test_bounds_hold_for_other_makers_too(foreign: Site, store: Any, rejected: R
         RawMessage("pdam/level", b"1" * 2001),
     )
     assert pipeline.stats.rejected == {"too_many_readings": 1, "too_large": 2}
+
+
+def test_frame_counters_tell_the_ledger_of_uplinks_that_did_not_come(
+    foreign: Site, store: Any, rejected: RejectedLog
+) -> None:
+    pipeline = Pipeline(foreign, store, rejected)
+    uplinks = [RawMessage(UP, uplink(fCnt=count)) for count in (4, 5, 7)]
+    group = pipeline.prepare([*uplinks, RawMessage(UP, b"{")], instant(NOW))
+    at = round(datetime(2026, 11, 21, 11, 59, 58, 500_000, tzinfo=UTC).timestamp() * 1e6)
+    assert group.marks == [("d1", -1, count, 0, at) for count in (4, 5, 7)]
