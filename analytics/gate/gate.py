@@ -14,12 +14,13 @@ from analytics.cusum import accumulate, threshold
 from analytics.gate.fault import Dry, Fault, FaultKind
 from analytics.gate.judge import Judge, Verdict
 from analytics.gate.layout import INLET, Layout
-from analytics.gate.learnt import Learnt, learn_all
+from analytics.gate.learnt import Learnt
 from analytics.gate.options import Options
 from analytics.gate.recovery import recovered
 from analytics.gate.relation import compare
 from analytics.gate.state import State
 from analytics.gate.stuck import repeats
+from analytics.gate.study import Study
 from analytics.gate.supply import without_water
 from analytics.gate.tape import Tape
 
@@ -76,6 +77,7 @@ class Gate:
         self.tape = Tape(len(self.layout.what), len(self.layout.member))
         self.state = State.fresh(len(self.layout.what))
         self.learnt: Learnt | None = None
+        self.study = Study(self)
         self._kept: dict[int, tuple[State, Learnt | None]] = {}
 
     # -- what callers read -------------------------------------------------------------------------
@@ -162,23 +164,9 @@ class Gate:
         if state.day >= 0 and self.learnt is not None:
             self._close_day(changes)
         state.day = day
-        days = (rows - tape.base) / j
-        due = rows - state.learnt_at >= self.options.refit_days * j or (
-            state.learnt_at < 14 * j and rows - state.learnt_at >= 2 * j
-        )
-        if days < self.options.min_days or (self.learnt is not None and not due):
+        if not self.study.due(rows):
             return
-        last = rows - self.options.lag_days * j if days >= 3 * self.options.lag_days else rows
-        first = max(tape.base, last - self.options.window_days * j)
-        values = np.where(self.doubtful(first, last), np.nan, tape.floats("value", first, last))
-        inflow = np.where(self._without(first, last), np.nan, tape.floats("inflow", first, last))
-        for f in self.faults:
-            areas = np.flatnonzero(self.layout.sign[f.sensor] != 0)
-            a, b = max(0, f.onset - first), max(0, (last if f.closed is None else f.closed + 1) - first)
-            inflow[a:b, areas] = np.nan
-        self.learnt = learn_all(
-            values, inflow, tape.slots(first, last), j, self.layout, self.options, self.learnt
-        )
+        self.learnt = self.study.learn(rows)
         state.learnt_at = rows
         biased = np.flatnonzero((state.bias != 0) & ~state.faulty())  # a fault must not be learnt as water
         if len(biased):
@@ -221,7 +209,7 @@ class Gate:
 
     def _adopt(self, f: Fault, row: int) -> None:
         """A shift that stays is how the sensor, or the network around it, now is."""
-        error = self.tape.floats("error", row + 1 - 3 * self.slots, row + 1)[:, f.sensor]
+        error = self.tape.of(f.sensor, "error", row + 1 - 3 * self.slots, row + 1)
         known = error[np.isfinite(error)]
         if len(known) < self.slots:
             return
@@ -238,9 +226,9 @@ class Gate:
         if but is not None:
             out[:, but] = np.asarray(self.tape.cut("wrong", first, last), bool)[:, but]
         without = self._without(first, last)
-        area = self.layout.area
-        inside = area >= 0
-        out[:, inside] |= without[:, area[inside]]
+        if without.any():
+            inside = self.layout.area >= 0
+            out[:, inside] |= without[:, self.layout.area[inside]]
         return out
 
     def _without(self, first: int, last: int) -> Bools:
@@ -285,6 +273,7 @@ class Gate:
             if self.state.kept_day != self.state.day and (i + 1) % self._per_block == 0:
                 self.state.kept_day = self.state.day
                 self._kept[i + 1] = (self.state.copy(), self.learnt)
+            self.study.ahead(i + 1)
 
     def _compare(self, first: int, last: int) -> None:
         """Differences of rows [first, last) from what the neighbours say."""
@@ -397,6 +386,7 @@ class Gate:
         at = max(kept)
         state, self.learnt = self._kept[at]
         self.state = state.copy()
+        self.study.forget()
         self._kept = {r: k for r, k in self._kept.items() if r <= at}
         self.tape.back_to(at)
         return at

@@ -11,6 +11,7 @@ from analytics.gate.fault import Fault, FaultKind
 from analytics.gate.lag import best_lag
 from analytics.gate.layout import INLET
 from analytics.gate.naming import name, onset_of, onset_of_noise
+from analytics.gate.pairing import Pairing
 from analytics.gate.relation import Group, compare, powers, strain, transformed
 from analytics.gate.verdict import alone_odds, flow_odds, head_odds
 
@@ -107,7 +108,7 @@ class Judge:
         first = row + 1 - max(3, round(2700 / gate.step_s))
         if first < gate.tape.base or first < gate.state.clean[s] or not self._mirrored(first, row, s):
             return NOTHING
-        value = gate.tape.floats("value", first, row + 1)[:, s]
+        value = gate.tape.of(s, "value", first, row + 1)
         while first - 1 >= max(gate.tape.base, row - gate.slots):
             earlier = gate.tape.floats("value", first - 1, first)[0, s]
             if not earlier < 0:
@@ -120,9 +121,9 @@ class Judge:
         gate = self.gate
         if gate.learnt is None:
             return False
-        value = gate.tape.floats("value", first, row + 1)[:, s]
+        value = gate.tape.of(s, "value", first, row + 1)
         usual = gate.learnt.course.usual[gate.tape.slots(first, row + 1), s]
-        said = value - gate.tape.floats("error", first, row + 1)[:, s]
+        said = value - gate.tape.of(s, "error", first, row + 1)
         expected = np.where(np.isfinite(said), said, usual)
         ok = np.isfinite(value) & np.isfinite(expected)
         if ok.sum() < 2:
@@ -145,7 +146,7 @@ class Judge:
             far = (np.abs(z[:, s]) > o.spike) | np.asarray(gate.tape.cut("wrong", first, row + 1)[:, s], bool)
         if far.sum() < o.spikes or not self._worst(first, row, s, noise=True):
             return NOTHING
-        error = gate.tape.floats("error", first, row + 1)[:, s] - gate.state.bias[s]
+        error = gate.tape.of(s, "error", first, row + 1) - gate.state.bias[s]
         found = name(error, z[:, s], gate.slots)
         if found is None or found.kind is not FaultKind.SPIKE:
             return NOTHING
@@ -167,8 +168,8 @@ class Judge:
         assert learnt is not None
         base = max(gate.tape.base, int(state.clean[s]), row + 1 - LONGEST_DAYS * gate.slots)
         first = max(base, min(zero - 4, row - 2))
-        z = gate.tape.floats("z", base, row + 1)[:, s]
-        error = gate.tape.floats("error", base, row + 1)[:, s] - state.bias[s]
+        z = gate.tape.of(s, "z", base, row + 1)
+        error = gate.tape.of(s, "error", base, row + 1) - state.bias[s]
         if np.isfinite(z).sum() < 3:
             return NOTHING
         start = onset_of(z, first - base)
@@ -285,8 +286,8 @@ class Judge:
         """From which row on a lasting fault is looked at, standardised differences since and these [SI]."""
         gate = self.gate
         first = max(f.onset, gate.tape.base, row + 1 - LONGEST_DAYS * gate.slots)
-        z = gate.tape.floats("z", first, row + 1)[:, f.sensor]
-        error = gate.tape.floats("error", first, row + 1)[:, f.sensor] - gate.state.bias[f.sensor]
+        z = gate.tape.of(f.sensor, "z", first, row + 1)
+        error = gate.tape.of(f.sensor, "error", first, row + 1) - gate.state.bias[f.sensor]
         return first, z, error
 
     def _clock(self, onset: int, row: int, s: int, *, known: bool = False) -> Clock | None:
@@ -327,19 +328,9 @@ class Judge:
         if left <= usual:  # with the value shifted all is well
             return None
 
-        def together(own: Floats, others: Floats) -> Floats:
-            both = np.empty((len(own), len(mine)))
-            both[:, mine], both[:, ~mine] = own, others
-            return strain(both, group)
-
+        pairing = Pairing(x, mine, group)
         found = best_lag(
-            x[:, mine],
-            x[:, ~mine],
-            first - before,
-            max(onset, first) - before,
-            most,
-            LAG_FITS * usual,
-            together,
+            len(x), first - before, max(onset, first) - before, most, LAG_FITS * usual, pairing.strain
         )
         if found is None or found.best > LAGGED * found.now or found.best > LAG_FITS * usual:
             return None
@@ -347,7 +338,7 @@ class Judge:
             return None
         k = found.steps
         begin, end = max(first - before, k), min(len(x), len(x) + k)
-        gain = strain(x[begin:end], group) - together(x[begin:end, mine], x[begin - k : end - k, ~mine])
+        gain = pairing.strain(begin, end, 0) - pairing.strain(begin, end, k)
         since = int(np.argmax(np.cumsum(np.nan_to_num(gain)[::-1])[::-1]))
         # A clock that was set back stamps times anew that it had stamped before.
         return Clock(k, before + begin + since + min(k, 0), found.best < DECISIVE * found.now)
@@ -364,7 +355,7 @@ class Judge:
         before = max(gate.tape.base, int(gate.state.clean[s]), onset - BEFORE_DAYS * gate.slots)
         if onset - before < gate.slots // 4:
             return False
-        value = gate.tape.floats("value", before, onset)[:, s]
+        value = gate.tape.of(s, "value", before, onset)
         earlier = _mean(value - gate.answer(before, onset)[0][:, s] - gate.state.bias[s])
         return bool(abs(difference - earlier) < 0.5 * abs(difference))
 
@@ -376,8 +367,8 @@ class Judge:
         before = max(tape.base, onset - BEFORE_DAYS * gate.slots)
         slot = tape.slots(before, row + 1)
         cut = onset - before
-        value = tape.floats("value", before, row + 1)[:, s]
-        error = tape.floats("error", before, row + 1)[:, s]
+        value = tape.of(s, "value", before, row + 1)
+        error = tape.of(s, "error", before, row + 1)
         usual = learnt.course.usual[slot, s]
         n = row + 1 - onset
 
@@ -440,12 +431,11 @@ class Judge:
         gate = self.gate
         assert gate.learnt is not None
         trusted = ~gate.doubtful(onset, row + 1)
-        found = powers(
-            gate.freed(onset, row + 1), trusted, gate.learnt.relation, gate.layout, int(gate.layout.area[s])
-        )
+        values, area = gate.freed(onset, row + 1), int(gate.layout.area[s])
+        found = powers(values, trusted, gate.learnt.relation, gate.layout, area, scatter=noise)
         if found is None or s not in found.members:
             return False
-        power = found.scatter if noise else found.shift
+        power = found.power
         mine = power[found.members == s][0]
         margin = 2 * np.log(gate.options.odds)
         rivals = found.members != s

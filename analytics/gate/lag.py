@@ -29,31 +29,24 @@ class Lag(NamedTuple):
 
 
 def best_lag(
-    own: Floats,
-    others: Floats,
-    first: int,
-    since: int,
-    most: int,
-    fits: float,
-    strain: Callable[[Floats, Floats], Floats],
+    n: int, first: int, since: int, most: int, fits: float, strain: Callable[[int, int, int], Floats]
 ) -> Lag | None:
     """The shift of a device's clock that lets its readings fit best among the others.
 
-    own (N, A): its readings, others (N, B): the others' over the same steps. Only its readings from row
-    ``first`` on are asked about: with a clock that is k steps ahead they were taken k steps before. A shift
-    that leaves fewer than half of them is passed over, and so is one that leaves out what the others have
-    read since it shows, from row ``since`` on, but for ``SEEN`` steps: then it may be they that have
-    changed. strain(own, others) (T,): how little they fit, NaN where unknown. None where nothing can be said,
-    or where they fit as they are (a strain below ``fits``).
+    Both have ``n`` rows over the same steps. Only the device's readings from row ``first`` on are asked
+    about: with a clock that is k steps ahead they were taken k steps before. A shift that leaves fewer than
+    half of them is passed over, and so is one that leaves out what the others have read since it shows, from
+    row ``since`` on, but for ``SEEN`` steps: then it may be they that have changed. strain(begin, end, k)
+    (end - begin,): how little its rows [begin, end) fit the others' rows of k steps before, NaN where
+    unknown. None where nothing can be said, or where they fit as they are (a strain below ``fits``).
     """
-    n = len(own)
 
     def at(shift: int) -> float:
         # Reading of step i was taken at step i - shift.
         begin, end = max(first, shift), min(n, n + shift)
         if 2 * (end - begin) < n - first:
             return float("inf")
-        found = strain(own[begin:end], others[begin - shift : end - shift])
+        found = strain(begin, end, shift)
         found = found[np.isfinite(found)]
         return float(np.mean(found)) if 2 * len(found) >= n - first else float("inf")
 
@@ -67,7 +60,7 @@ def best_lag(
     best = int(np.argmin(strains))
     k = shifts[best]
     begin, end = max(first, k) - k, min(n, n + k) - k
-    unmoved = strain(own[begin:end], others[begin:end])
+    unmoved = strain(begin, end, 0)
     unmoved = unmoved[np.isfinite(unmoved)]
     # Held against the same hours of the others: a shift must not look good for what it leaves out.
     return Lag(k, min(now, float(np.mean(unmoved))) if len(unmoved) else 0.0, strains[best])

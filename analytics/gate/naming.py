@@ -88,7 +88,9 @@ def name(error: Floats, z: Floats, steps_a_day: float) -> Named | None:
         at = np.flatnonzero(ok).astype(np.float64)
         t = at - at[0]
         if t[-1] >= RAMP_DAYS * steps_a_day:
-            slope, base = np.polyfit(t, s, 1)
+            u = t - t.mean()
+            slope = float((u * s).sum() / (u * u).sum())
+            base = float(s.mean() - slope * t.mean())
             ramp = float(np.mean((s - base - slope * t) ** 2))
             grows = abs(base + slope * t[-1]) > 1.5 * abs(base)
             if ramp < RAMP_GAIN * step and grows:

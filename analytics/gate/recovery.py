@@ -80,7 +80,7 @@ def _steps_to_tell(gate: Gate, f: Fault) -> int:
 def _back_where_it_was(gate: Gate, s: int, first: int, row: int) -> bool:
     """Whether a sensor that was known to stand shifted reads what its neighbours say without that."""
     assert gate.learnt is not None
-    error = gate.tape.floats("error", first, row + 1)[:, s]
+    error = gate.tape.of(s, "error", first, row + 1)
     error = error[np.isfinite(error)]
     scale = float(np.nanmean(gate.learnt.relation.scale[:, s])) * gate.learnt.caution
     if gate.state.bias[s] == 0 or 4 * len(error) < 3 * (row + 1 - first):
@@ -114,14 +114,14 @@ def recovered(gate: Gate, f: Fault, row: int) -> bool:
         return True
     if f.kind in RELATED and not _fits(gate, f, first, row):
         return False
-    z = gate.tape.floats("z", first, row + 1)[:, s]
+    z = gate.tape.of(s, "z", first, row + 1)
     z = z[np.isfinite(z)]
     if 2 * len(z) >= need and f.kind in SCATTERED:
         around = z - np.mean(z)
         if np.sqrt(np.mean(around**2)) >= WELL or np.abs(around).max() > gate.options.spike:
             return False
         if abs(np.mean(z)) >= FAR_OFF:  # it has been shifted all the while, or is now
-            error = gate.tape.floats("error", first, row + 1)[:, s] - gate.state.bias[s]
+            error = gate.tape.of(s, "error", first, row + 1) - gate.state.bias[s]
             f.kind, f.size = FaultKind.OFFSET, float(np.nanmean(error))
             return False
     elif 2 * len(z) >= need and f.kind is not FaultKind.STUCK:
@@ -129,7 +129,7 @@ def recovered(gate: Gate, f: Fault, row: int) -> bool:
         if not (tight and abs(np.mean(z)) < SHIFTED):
             return False
         if f.kind in (FaultKind.OFFSET, FaultKind.DRIFT):
-            error = gate.tape.floats("error", first, row + 1)[:, s] - gate.state.bias[s]
+            error = gate.tape.of(s, "error", first, row + 1) - gate.state.bias[s]
             if abs(float(np.nanmean(error))) > 0.5 * abs(f.size):
                 return False
     elif f.kind in RELATED or f.kind in SCATTERED:

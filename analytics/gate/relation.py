@@ -109,11 +109,10 @@ class Compared(NamedTuple):
 
 
 class Powers(NamedTuple):
-    """members (K,): sensors; shift, scatter (K,): how much speaks against each [-]."""
+    """members (K,): sensors; power (K,): how much speaks against each [-]."""
 
     members: Ints
-    shift: Floats
-    scatter: Floats
+    power: Floats
 
 
 def transformed(values: Floats, what: Ints, usual: Floats) -> Floats:
@@ -239,11 +238,13 @@ def strain(x: Floats, group: Group) -> Floats:
     return out
 
 
-def powers(values: Floats, trusted: Bools, relation: Relation, layout: Layout, area: int) -> Powers | None:
+def powers(
+    values: Floats, trusted: Bools, relation: Relation, layout: Layout, area: int, *, scatter: bool
+) -> Powers | None:
     """By how much each member of an area departs from the others in readings (T, S), None where unknown.
 
-    For a shift of one of several jointly normal values the log likelihood ratio is half of ``shift``, and
-    it is largest for the one that shifted; likewise half of ``scatter`` for one that scatters.
+    For a shift of one of several jointly normal values the log likelihood ratio is half of its power, and it
+    is largest for the one that shifted; likewise, with ``scatter``, for one that scatters.
     """
     group = relation.groups[area] if area >= 0 else None
     if group is None:
@@ -255,12 +256,11 @@ def powers(values: Floats, trusted: Bools, relation: Relation, layout: Layout, a
     if use.sum() < LEAST_MEMBERS or not rows.any():
         return None
     deviation, variance = _departures(x[rows], group, np.flatnonzero(use))
-    n = len(deviation)
-    return Powers(
-        group.members[use],
-        deviation.sum(axis=0) ** 2 / (n * variance),
-        (np.clip(deviation / np.sqrt(variance), -FARTHEST, FARTHEST) ** 2).sum(axis=0),
-    )
+    if scatter:
+        power = (np.clip(deviation / np.sqrt(variance), -FARTHEST, FARTHEST) ** 2).sum(axis=0)
+    else:
+        power = deviation.sum(axis=0) ** 2 / (len(deviation) * variance)
+    return Powers(group.members[use], power)
 
 
 def _by_hour(error: Floats, hour: Ints, floor: Floats) -> Floats:
@@ -288,7 +288,8 @@ def _response(pressure: Floats, inflow: Floats, layout: Layout, area: int) -> fl
 def _departures(x: Floats, group: Group, inside: Ints) -> tuple[Floats, Floats]:
     """Difference of each member in ``inside`` (K,) from what the others of these say (T, K), and its variance
     (K,), in one product: for steps that are always looked at together."""
-    inverse = np.linalg.inv(group.cov[np.ix_(inside, inside)])
+    whole = len(inside) == len(group.members)
+    inverse = group.inverse if whole else np.linalg.inv(group.cov[np.ix_(inside, inside)])
     own = np.diag(inverse)
     return np.asarray((x[:, inside] - group.mean[inside]) @ inverse / own), 1 / own
 

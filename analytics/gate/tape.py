@@ -50,6 +50,10 @@ class Tape:
         """The same in double precision, a copy."""
         return np.asarray(self.cut(name, first, last), np.float64)
 
+    def of(self, sensor: int, name: str, first: int, last: int) -> Floats:
+        """Of one sensor, (T,)."""
+        return np.asarray(self.cut(name, first, last)[:, sensor], np.float64)
+
     def slots(self, first: int, last: int) -> Ints:
         """Slots of rows [first, last)."""
         return np.asarray(self.cut("slot", first, last)[:, 0], np.int64)

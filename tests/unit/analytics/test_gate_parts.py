@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from analytics.gate.fault import FaultKind
 from analytics.gate.lag import best_lag
 from analytics.gate.naming import name, onset_of, onset_of_noise
+from analytics.gate.pairing import Pairing
 from analytics.gate.relation import Group, strain
 from analytics.gate.stuck import longest_run, repeats, run_limit
 from analytics.gate.verdict import alone_odds, flow_odds, head_odds
@@ -46,10 +47,10 @@ def test_the_shift_of_a_clock_is_found_as_a_loop_finds_it(shift: int, seed: int)
     others = truth[20:120, None]
     own = truth[20 - shift : 120 - shift, None]  # a clock ahead: what was then is stamped later
 
-    def apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.asarray((a - b)[:, 0] ** 2)
+    def apart(begin: int, end: int, by: int) -> np.ndarray:
+        return np.asarray((own[begin:end] - others[begin - by : end - by])[:, 0] ** 2)
 
-    found = best_lag(own, others, 20, 20, 10, 1e-9, apart)
+    found = best_lag(len(own), 20, 20, 10, 1e-9, apart)
     if abs(shift) < 2:
         assert found is None or found.steps != 0
     else:
@@ -65,6 +66,22 @@ def test_the_strain_is_mahalanobis_distance_by_the_members_that_are_there() -> N
     d = x[0] - group.mean
     assert strain(x, group)[0] == pytest.approx(d @ inverse @ d / 3)
     assert np.isnan(strain(x, group)[1])  # two are too few
+
+
+@given(st.integers(0, 9999), st.integers(-5, 5))
+def test_the_strain_between_moved_readings_is_that_of_the_two_put_together(seed: int, shift: int) -> None:
+    rng = np.random.default_rng(seed)
+    members = int(rng.integers(3, 7))
+    root = rng.standard_normal((members, members))
+    cov = root @ root.T + 0.1 * np.eye(members)
+    group = Group.of(np.arange(members), rng.standard_normal(members), cov)
+    x = np.where(rng.random((40, members)) < 0.2, np.nan, 3 * rng.standard_normal((40, members)))
+    mine = np.arange(members) < rng.integers(1, members)
+    begin, end = max(4, shift), min(40, 40 + shift)
+    both = x[begin:end].copy()
+    both[:, ~mine] = x[begin - shift : end - shift, ~mine]
+    found = Pairing(x, mine, group).strain(begin, end, shift)
+    assert found == pytest.approx(strain(both, group), rel=1e-8, nan_ok=True)
 
 
 def test_a_sensor_that_was_missing_keeps_how_it_hangs_on_the_others_and_follows_where_they_went() -> None:
