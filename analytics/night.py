@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.noise import MAD_TO_SIGMA, nanmedian
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -121,24 +123,17 @@ def sustained_excess(
     and is over after three nights in a row that are not. Causal: night d looks at nights up to d.
     """
     flow = usual - known
+    middle, spread = _past(flow, back, lag)
     found: list[Excess] = []
     start = -1
     above = below = 0
-    frozen: tuple[float, float] | None = None
-    for d in range(len(flow)):
-        if not np.isfinite(flow[d]):
-            continue
-        if frozen is None or start < 0:
-            past = flow[max(0, d - back) : max(0, d - lag)]
-            past = past[np.isfinite(past)]
-            if len(past) < 14:
+    limit = np.nan
+    for d in np.flatnonzero(np.isfinite(flow)).tolist():
+        if start < 0:  # while an excess lasts, what was before it stays the reference
+            if np.isnan(middle[d]):
                 continue
-            middle = float(np.median(past))
-            spread = 1.4826 * float(np.median(np.abs(past - middle)))
-            frozen = (middle, max(spread, 0.03 * abs(middle)))
-        middle, spread = frozen
-        high = flow[d] > middle + sigmas * spread and flow[d] > legitimate
-        if high:
+            limit = max(middle[d] + sigmas * spread[d], legitimate)
+        if flow[d] > limit:
             above, below = above + 1, 0
             if start < 0 and above >= 3:
                 start = d - 2
@@ -149,3 +144,13 @@ def sustained_excess(
                 found[-1] = found[-1]._replace(end=d - 2)
                 start = -1
     return found
+
+
+def _past(flow: Floats, back: int, lag: int) -> tuple[Floats, Floats]:
+    """Median and robust spread (D,) of nights d-back .. d-lag, NaN where fewer than 14 of them are known."""
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.concatenate([np.full(back, np.nan), flow]), back - lag
+    )[: len(flow)]
+    middle = np.where(np.isfinite(windows).sum(axis=1) >= 14, nanmedian(windows, axis=1), np.nan)
+    spread = MAD_TO_SIGMA * nanmedian(np.abs(windows - middle[:, None]), axis=1)
+    return middle, np.maximum(spread, 0.03 * np.abs(middle))

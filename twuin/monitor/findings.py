@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from analytics.detector import Detector
 from analytics.events import Event
 from analytics.gate.watch import Revoked
-from analytics.night import NightFlow, legitimate_use, night_flow, sustained_excess
+from analytics.night import Excess, NightFlow, legitimate_use, sustained_excess
 from twuin.alerts.model import Finding, Kind
-from twuin.monitor.grid import LocalTime, midnight, moment
+from twuin.monitor.grid import midnight, moment
 from twuin.monitor.locate import NOWHERE, Place
 from twuin.monitor.search import onset_blocks, visit_gain
 from waterworks.reading import as_datetime
-from waterworks.site import Site
+from waterworks.site import Dma, Site
 
 Floats = NDArray[np.float64]
 
@@ -89,36 +89,32 @@ def revoked_finding(
     return replace(found, volume=0.0, evidence={**found.evidence, "meter": sensors[revoked.sensor]})
 
 
-def nights(site: Site, detector: Detector, local: LocalTime, inflow: Floats | None = None) -> NightFlow:
-    """Night flow of all nights that are over. ``local``: of all the detector's rows.
-
-    inflow (T, S) [m3/s]: other inflow than the trusted one that the detector has seen. Hours that are not
-    trusted or without supply are missing there, so that only supplied hours count.
-    """
-    start, end = site.monitor.night
-    if not len(local.day):
-        return NightFlow(np.empty(0, np.int64), *(np.empty((0, len(site.dmas))),) * 2)
-    found = night_flow(
-        detector.inflow if inflow is None else inflow, local.day, local.hour, detector.step_s, (start, end)
-    )
-    # A night that goes on is not judged yet.
-    now_day, now_hour = int(local.day[-1]), float(local.hour[-1]) + detector.step_s / 3600
-    over = (found.night < now_day) | ((found.night == now_day) & (now_hour >= end))
-    return NightFlow(found.night[over], found.lowest[over], found.usual[over])
+def _legitimate(dma: Dma) -> float:
+    """What a DMA's customers use at night [m3/s]."""
+    each = np.array(dma.night_use_m3s_per_connection)
+    return dma.large_night_m3s + float(legitimate_use(np.array(float(dma.connections)), each))
 
 
-def night_findings(site: Site, found: NightFlow, leaks: list[Finding], now: datetime) -> list[Finding]:
-    """Sustained excess of night flow in DMAs that have no leak finding at that time."""
+def night_stretches(site: Site, found: NightFlow) -> list[list[Excess]]:
+    """Stretches of nights with too much flow, of each DMA."""
+    none = np.zeros(len(found.night))
+    return [
+        sustained_excess(found.usual[:, column], none, _legitimate(dma))
+        for column, dma in enumerate(site.dmas)
+    ]
+
+
+def night_findings(
+    site: Site, found: NightFlow, stretches: list[list[Excess]], leaks: list[Finding], now: datetime
+) -> list[Finding]:
+    """Sustained excess of night flow, ``night_stretches``, in DMAs that have no leak finding at that time."""
     out: list[Finding] = []
     if not len(found.night):
         return out
     end = site.monitor.night[1]
     for column, dma in enumerate(site.dmas):
-        legitimate = dma.large_night_m3s + float(
-            legitimate_use(np.array(float(dma.connections)), np.array(dma.night_use_m3s_per_connection))
-        )
-        usual = found.usual[:, column]
-        for stretch in sustained_excess(usual, np.zeros(len(usual)), legitimate):
+        legitimate, usual = _legitimate(dma), found.usual[:, column]
+        for stretch in stretches[column]:
             # A value stands for the seven nights up to it: what raised it began some nights before.
             onset = as_datetime(midnight(int(found.night[max(0, stretch.start - 1)]), site.timezone))
             until = None

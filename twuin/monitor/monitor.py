@@ -14,15 +14,16 @@ from typing import Protocol
 import numpy as np
 
 from analytics.events import Event
-from analytics.night import NightFlow
+from analytics.night import Excess, NightFlow
 from analytics.options import Options
 from twuin.alerts.model import Finding
 from twuin.monitor.engine import Engine
-from twuin.monitor.findings import flow_finding, night_findings, nights, revoked_finding
+from twuin.monitor.findings import flow_finding, night_findings, night_stretches, revoked_finding
 from twuin.monitor.grid import LocalTime, local_time, midnight, moment, second_of
 from twuin.monitor.joining import joined, with_tracked
 from twuin.monitor.locate import Locator, Place, Span
 from twuin.monitor.network_watch import network_watch
+from twuin.monitor.nights import Nights
 from twuin.monitor.places import KEEP_DAYS
 from twuin.monitor.pressures import PressureWatch
 from twuin.monitor.publish import Publisher
@@ -97,6 +98,10 @@ class Monitor:
         self._known: LocalTime | None = None
         self._said: list[Finding] | None = None
         self._found: NightFlow | None = None
+        self._stretches: list[list[Excess]] = []
+        night = site.monitor.night, self._engine.step_s, len(site.dmas)
+        self._nights, self._measured, self._doubted = Nights(*night), Nights(*night), False
+        self._changed = self._published = 0
         self._status = MonitorStatus(None)
 
     def close(self) -> None:
@@ -221,17 +226,23 @@ class Monitor:
         engine = self._engine
         if engine.origin is None or not engine.detector.rows:
             return
+        self._changed = min(self._changed, engine.detector.changed_since())
         if self._publisher.origin != engine.origin:
-            self._known = None
-        self._found = nights(self._site, engine.detector, self._local())
-        begins = np.array(
-            [midnight(int(n), self._site.timezone) for n in self._found.night], "datetime64[us]"
-        )
-        measured = self._found
+            self._known, self._changed = None, 0
+        rows = engine.detector.rows
+        if self._changed >= rows == self._published:
+            return
+        local = self._local()
+        self._found = found = self._nights.update(engine.detector.inflow, local, self._changed)
+        self._stretches = night_stretches(self._site, found)
+        begins = np.array([midnight(int(n), self._site.timezone) for n in found.night], "datetime64[us]")
+        measured = found
         if engine.watch.gate.faults or engine.watch.gate.dry:
-            every = engine.watch.measured(0, engine.detector.rows)
-            measured = nights(self._site, engine.detector, self._local(), every)
-        self._publisher.write(engine, self._found, begins, measured)
+            every = engine.watch.measured(0, rows)
+            measured = self._measured.update(every, local, self._changed if self._doubted else 0)
+        self._doubted = measured is not found
+        self._publisher.write(engine, self._changed, found, begins, measured)
+        self._changed = self._published = rows
 
     def _report(self, latest: dict[str, Latest], now: np.datetime64) -> None:
         """Hand over all findings, if they are not the ones that were handed over last."""
@@ -253,7 +264,7 @@ class Monitor:
             ]
             findings += engine.gate.findings(engine.watch, origin)
             if self._found is not None:
-                findings += night_findings(self._site, self._found, leaks, moment(until))
+                findings += night_findings(self._site, self._found, self._stretches, leaks, moment(until))
         findings += self._silences.findings(latest, now)
         findings.sort(key=lambda f: (f.onset, f.kind.value, f.subject))
         if findings != self._said:

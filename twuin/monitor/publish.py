@@ -38,13 +38,14 @@ class Publisher:
         self.origin: int | None = None
         self._nights: NightFlow | None = None
 
-    def write(self, engine: Engine, nights: NightFlow, begins: Times, measured: NightFlow) -> None:
-        """Series of the detector from its first changed row on, and nights that are new or differ.
+    def write(
+        self, engine: Engine, first: int, nights: NightFlow, begins: Times, measured: NightFlow
+    ) -> None:
+        """Series of the detector from ``first`` on, its first changed row, and nights that are new or differ.
 
         begins (D,): the local midnights of ``nights``. measured: the same nights of inflow as measured.
         """
         detector = engine.detector
-        first = detector.changed_since()
         if self.origin != engine.origin:
             first, self._nights, self.origin = 0, None, engine.origin
         assert engine.origin is not None

@@ -53,8 +53,10 @@ class Silences:
                 start, known = extent[0], []
             else:
                 start, known = newest, self._gaps.get(name, [])
-            end = latest[name].time
-            self._gaps[name] = [*known, *self._store.gaps(name, start, end, silence_limit(sensor))]
+            end, limit = latest[name].time, silence_limit(sensor)
+            # In less than a silence there is none: the store need not be asked at every step.
+            new = self._store.gaps(name, start, end, limit) if end - start > limit else []
+            self._gaps[name] = [*known, *new]
             self._newest[name] = end
 
     def findings(self, latest: dict[str, Latest], now: np.datetime64) -> list[Finding]:
