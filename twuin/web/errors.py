@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from twuin.alerts.service import BadCursor
 from twuin.views.views import Views
 from twuin.web.render import Page, Templates
-from waterworks.errors import NotFound, StoreUnavailable, TwuinError
+from waterworks.errors import NotFound, StoreError, StoreUnavailable, TwuinError
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def install_error_pages(pages: FastAPI, templates: Templates, views: Views) -> None:
     """Answer every error under ``pages`` with a page of the same make as the others."""
 
-    def answer(request: Request, status: int) -> Response:
+    def answer(request: Request, status: int, *, refused: bool = False) -> Response:
         if request.url.path.startswith(f"{request.scope.get('root_path', '')}/api/"):
             # Nothing of the interface is here, or it would have answered: say so in its own way.
             problem = {"type": "about:blank", "title": "Not found", "status": status}
@@ -35,13 +35,17 @@ def install_error_pages(pages: FastAPI, templates: Templates, views: Views) -> N
             log.exception("the error page cannot show the site")
             site = None
         page = Page(templates, request, site)
-        return page.response("error.html", status, status=status)
+        return page.response("error.html", status, status=status, refused=refused)
 
     def not_found(request: Request, error: Exception) -> Response:
         return answer(request, 404)
 
     def unavailable(request: Request, error: Exception) -> Response:
         return answer(request, 503)
+
+    def refused(request: Request, error: Exception) -> Response:
+        log.error("%s %s: %s", request.method, request.url.path, error)
+        return answer(request, 503, refused=True)
 
     def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -54,6 +58,7 @@ def install_error_pages(pages: FastAPI, templates: Templates, views: Views) -> N
 
     pages.add_exception_handler(NotFound, not_found)
     pages.add_exception_handler(StoreUnavailable, unavailable)
+    pages.add_exception_handler(StoreError, refused)
     pages.add_exception_handler(RequestValidationError, not_found)
     pages.add_exception_handler(BadCursor, not_found)
     pages.add_exception_handler(HTTPException, http_error)

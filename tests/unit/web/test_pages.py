@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from twuin.alerts.model import Finding, Kind, Reason, State
 from twuin.web import locales
 from twuin.web.render import Templates
-from waterworks.errors import StoreUnavailable
+from waterworks.errors import StoreError, StoreUnavailable
 
 Browse = Callable[..., TestClient]
 Shown = Callable[[str], Any]
@@ -219,6 +219,12 @@ def test_a_broken_or_unreachable_store_gets_a_page_without_its_inner_words(
     monkeypatch.setattr(fresh.views, "dmas", fail(RuntimeError("secret inside")))
     answer = client.get("/")
     assert answer.status_code == 500 and "has been logged" in answer.text and "secret" not in answer.text
+    for language, words in (("en", "The readings cannot be read"), ("id", "Bacaan tidak dapat dibaca")):
+        monkeypatch.setattr(fresh.views, "dmas", fail(StoreError("the file is of another version")))
+        caplog.clear()
+        answer = browse(fresh, language, raise_server_exceptions=False).get("/")
+        assert answer.status_code == 503 and words in answer.text and "version" not in answer.text
+        assert "the file is of another version" in caplog.text  # who can mend it finds it named
     monkeypatch.setattr(fresh.views, "site", fail(StoreUnavailable("secret inside")))
     caplog.clear()
     answer = client.get("/")
