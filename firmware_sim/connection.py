@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,7 +16,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from firmware_sim.broker_address import BrokerAddress
 from firmware_sim.device import Device, Meter, Sampler
 from firmware_sim.scenario_model import DeviceOptions
-from firmware_sim.wire import Series, Topics, Writer, garbled, last_will
+from firmware_sim.unconfirmed import Unconfirmed
+from firmware_sim.wire import Number, Series, Topics, Writer, garbled, last_will, read_receipt
 from waterworks.site import Site
 
 KEEPALIVE_S = 60
@@ -40,13 +42,15 @@ class Counts:
     def __init__(self) -> None:
         self.readings = self.messages = self.acknowledged = 0
         self.garbage = self.duplicates = self.dropped = self.connections = self.commands = 0
+        self.confirmed = self.unconfirmed = self.resent = 0
 
 
 class Connection:
     """The connection of ``device``. ``outbox``: what waits because it is offline or too much is in flight.
 
     heard: called with the payload of a command. refused: called with the broker's reason. bounded: whether
-    a full outbox loses samples as a device's buffer does.
+    a full outbox loses samples as a device's buffer does. boot: tells this run's message numbers from
+    those of other runs. ``unconfirmed``: what was sent and is kept until Twuin confirms it.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Connection:
         refused: Callable[[Connection, str], None],
         *,
         bounded: bool,
+        boot: int = 0,
     ) -> None:
         self.device, self.counts = device, counts
         self.topics = Topics(site.id, device.id)
@@ -74,7 +79,9 @@ class Connection:
         self.failures = 0
         self.seq = 0
         room = max(options.buffer_samples, IN_FLIGHT) * len(device.samplers)
-        self._room = room if bounded else None
+        self._room, self._bounded = room, bounded
+        self.unconfirmed: Unconfirmed[Moment] = Unconfirmed(boot)
+        self._numbers: dict[int, int] = {}  # of messages that the broker has not acknowledged, by packet id
         self._options, self._broker, self._selector = options, broker, selector
         self._now, self._heard, self._refused = now, heard, refused
         self._client = self._make(site)
@@ -131,6 +138,7 @@ class Connection:
     def tend(self) -> None:
         """Keep alive; call every few seconds."""
         self._client.loop_misc()
+        self.pump()
 
     def cut_when_quiet(self) -> None:
         """In an outage of the scenario: lose the connection once all that left before has arrived.
@@ -166,16 +174,36 @@ class Connection:
     def put(self, moment: Moment) -> None:
         """Send a sample, or keep it until that is possible, as long as there is room."""
         self.outbox.append(moment)
-        if self._room is not None and len(self.outbox) > self._room:
+        self._make_room()
+        self.pump()
+
+    def _make_room(self) -> None:
+        """One memory holds what waits and what is not confirmed yet."""
+        newest = self._options.buffer_keep == "newest"
+        while len(self.unconfirmed) and (
+            self.unconfirmed.samples + (len(self.outbox) if self._bounded else 0) > self._room
+        ):
+            if self.unconfirmed.told and not newest and self._bounded:
+                break
+            self.counts.unconfirmed += self.unconfirmed.let_go()
+        while (
+            self._bounded and len(self.outbox) and (len(self.outbox) + self.unconfirmed.samples > self._room)
+        ):
             self.counts.dropped += 1
-            if self._options.buffer_keep == "newest":
+            if newest:
                 self.outbox.popleft()
             else:
                 self.outbox.pop()
-        self.pump()
 
     def pump(self) -> None:
-        """Send what waits, as far as the broker keeps up."""
+        """Send what waits, as far as the broker keeps up; what is missing at Twuin goes first."""
+        while self.connected and self.in_flight < IN_FLIGHT:
+            now = time.monotonic()
+            number = self.unconfirmed.again(now)
+            if number is None:
+                break
+            self.counts.resent += 1
+            self._publish(self.topics.readings, self.unconfirmed.resend(number, now), number=number)
         while self.connected and self.outbox and self.in_flight < IN_FLIGHT:
             if len(self.outbox) > 2 and not self.outbox[0].garbage:
                 self._send_series()
@@ -183,15 +211,16 @@ class Connection:
                 self._send(self.outbox.popleft())
 
     def _send(self, moment: Moment) -> None:
-        self.seq += 1
         meters = moment.sampler.meters
-        payload = self.writer.sample(self.seq, meters, moment.stamp, moment.values)
-        if moment.garbage:
+        number = self._next_number()
+        payload = self.writer.sample(number, meters, moment.stamp, moment.values)
+        if moment.garbage:  # destroyed in its memory already: there is nothing that it could send again
             self.counts.garbage += 1
             self._publish(self.topics.readings, garbled(payload, moment.sampler.key, moment.stamp))
             return
+        self._keep(number, payload, [moment])
         self.counts.readings += len(meters)
-        self._publish(self.topics.readings, payload)
+        self._publish(self.topics.readings, payload, number=number.seq)
         if moment.duplicate:
             self.counts.duplicates += 1
             self._publish(self.topics.readings, payload)
@@ -199,22 +228,37 @@ class Connection:
     def _send_series(self) -> None:
         columns: dict[int, tuple[Meter, list[int], list[float]]] = {}
         again = False
+        moments = []
         for _ in range(BATCH):
             if not self.outbox or self.outbox[0].garbage:
                 break
             moment = self.outbox.popleft()
+            moments.append(moment)
             again = again or moment.duplicate
             for meter, value in zip(moment.sampler.meters, moment.values, strict=True):
                 _, stamps, values = columns.setdefault(id(meter), (meter, [], []))
                 stamps.append(moment.stamp)
                 values.append(value)
                 self.counts.readings += 1
-        self.seq += 1
-        payload = self.writer.series(self.seq, [Series(*c) for c in columns.values()])
-        self._publish(self.topics.readings, payload)
+        number = self._next_number()
+        payload = self.writer.series(number, [Series(*c) for c in columns.values()])
+        self._keep(number, payload, moments)
+        self._publish(self.topics.readings, payload, number=number.seq)
         if again:
             self.counts.duplicates += 1
             self._publish(self.topics.readings, payload)
+
+    def _next_number(self) -> Number:
+        self.seq += 1
+        if not self._options.receipts:
+            return Number(self.seq)
+        return Number(self.seq, self.unconfirmed.boot, self.unconfirmed.oldest(self.seq))
+
+    def _keep(self, number: Number, payload: bytes, moments: list[Moment]) -> None:
+        if self._options.receipts:
+            self.unconfirmed.add(number.seq, payload, moments, time.monotonic())
+            if not self._bounded:
+                self._make_room()
 
     def send_status(self) -> None:
         """A sign of life."""
@@ -225,10 +269,12 @@ class Connection:
         """The result of a command."""
         self._publish(self.topics.result, payload)
 
-    def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+    def _publish(self, topic: str, payload: bytes, *, retain: bool = False, number: int = 0) -> None:
         self.in_flight += 1
         self.counts.messages += 1
-        self._client.publish(topic, payload, qos=1, retain=retain)
+        sent = self._client.publish(topic, payload, qos=1, retain=retain)
+        if number:
+            self._numbers[sent.mid] = number
 
     # -- paho's callbacks -----------------------------------------------------------------------------
 
@@ -239,18 +285,24 @@ class Connection:
             return
         self.connected, self.failures = True, 0
         self.counts.connections += 1
-        self._client.subscribe(self.topics.command, qos=1)
+        self._client.subscribe([(self.topics.command, 1), (self.topics.receipt, 1)])
+        self.unconfirmed.reconnected(time.monotonic())
         self.send_status()
 
     def _on_disconnect(self, *_: Any) -> None:
         self.connected = self.connecting = False
 
     def _on_message(self, _c: Any, _u: Any, message: paho.MQTTMessage) -> None:
-        if not message.retain:
+        if message.topic == self.topics.receipt:
+            receipt = read_receipt(bytes(message.payload))
+            if receipt is not None:
+                self.counts.confirmed += self.unconfirmed.confirm(receipt, time.monotonic())
+        elif not message.retain:
             self._heard(self, bytes(message.payload))
 
-    def _on_publish(self, *_: Any) -> None:
+    def _on_publish(self, _c: Any, _u: Any, mid: int, *_: Any) -> None:
         self.in_flight -= 1
+        self.unconfirmed.acknowledged(self._numbers.pop(mid, 0), time.monotonic())
         self.counts.acknowledged += 1
 
     def _on_open(self, _c: Any, _u: Any, sock: Any) -> None:

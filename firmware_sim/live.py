@@ -31,14 +31,17 @@ DAY_US = 86_400_000_000
 BACKLOG = 2_000  # messages of all devices under way at most, when running as fast as the machine allows
 CONNECTS = 20  # connections begun between two looks at the sockets
 BACK_OFF_S = (0.5, 30.0)  # first and longest wait for a broker that cannot be reached
+RECEIPTS_S = 20.0  # for the last receipts, where any came
 GOODBYE_S = 5.0  # for the last acknowledgements at the end
 
 
 @dataclass(frozen=True, slots=True)
 class FleetReport:
     """What a fleet did. readings, messages: sent, duplicates counted once in ``readings``; acknowledged: by
-    the broker; garbage: messages destroyed; dropped: samples that found no room while the broker was away;
-    unsimulated: sensors that the network cannot answer for. start, end: simulated [UTC]."""
+    the broker; confirmed: samples that Twuin's receipts confirmed; resent: messages sent again because none
+    did; unconfirmed: samples let go before one did, for want of memory; garbage: messages destroyed;
+    dropped: samples that found no room while the broker was away; unsimulated: sensors that the network
+    cannot answer for. start, end: simulated [UTC]."""
 
     devices: int
     start: np.datetime64
@@ -46,6 +49,9 @@ class FleetReport:
     readings: int
     messages: int
     acknowledged: int
+    confirmed: int
+    resent: int
+    unconfirmed: int
     garbage: int
     duplicates: int
     dropped: int
@@ -113,6 +119,7 @@ class _Fleet:
             d.id: Connection(
                 simulation.bound.site, d, broker, simulation.bound.scenario.devices, self._selector,
                 self._counts, lambda: self._now, self._heard, self._refused, bounded=clock is not None,
+                boot=int(time.time()),
             )
             for d in simulation.devices
         }  # fmt: skip
@@ -154,6 +161,9 @@ class _Fleet:
             readings=c.readings,
             messages=c.messages,
             acknowledged=c.acknowledged,
+            confirmed=c.confirmed,
+            resent=c.resent,
+            unconfirmed=c.unconfirmed,
             garbage=c.garbage,
             duplicates=c.duplicates,
             dropped=c.dropped,
@@ -358,11 +368,13 @@ class _Fleet:
         connection.answer(command_result(command))
 
     def _finish(self) -> None:
-        """Wait for the acknowledgements of what was sent."""
-        until = time.monotonic() + GOODBYE_S
-        while time.monotonic() < until:
+        """Wait for the acknowledgements of what was sent, and at a run's end for the receipts too."""
+        began = time.monotonic()
+        while (waited := time.monotonic() - began) < RECEIPTS_S:
             open_ = [c for c in self._connections.values() if c.connected or c.connecting]
-            if not any(c.in_flight or c.outbox for c in open_):
+            under_way = waited < GOODBYE_S and any(c.in_flight or c.outbox for c in open_)
+            kept = any(c.unconfirmed.told and len(c.unconfirmed) for c in open_)
+            if not under_way and (not kept or self._stop.is_set()):
                 return
             self._serve(0.05)
 
@@ -382,7 +394,10 @@ class _Fleet:
             for at, s in self._agenda.sendings(now)
         ]
         for connection in self._connections.values():
-            found += [_one(connection.device, m, m.stamp, now, waited=True) for m in connection.outbox]
+            kept = connection.unconfirmed.all() if connection.unconfirmed.told else []
+            found += [
+                _one(connection.device, m, m.stamp, now, waited=True) for m in (*kept, *connection.outbox)
+            ]
         return found
 
 

@@ -191,7 +191,8 @@ class DeviceOptions:
     which values come, in the sensor's own unit rounded to the nearest power of ten.
     clock_spread_s: standard deviation of the devices' clock offsets [s]. battery_v, battery_v_per_year:
     voltage at the scenario's start and its fall [V]. status_interval_s: how often the status is sent [s].
-    time_format: "rfc3339", or "ms" since 1970.
+    time_format: "rfc3339", or "ms" since 1970. receipts: whether they keep what they sent until Twuin
+    confirms it, and send again what is missing.
     """
 
     interval_s: float | None = None
@@ -212,6 +213,7 @@ class DeviceOptions:
     battery_v_per_year: float = 0.05
     status_interval_s: float = 6 * 3600.0
     time_format: str = "rfc3339"
+    receipts: bool = True
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,13 @@ def text(value: Any) -> str:
     return value
 
 
+def flag(value: Any) -> bool:
+    """A rule: true or false."""
+    if not isinstance(value, bool):
+        raise WrongValue(f"{value!r} must be true or false")
+    return value
+
+
 def absolute(value: Any) -> np.datetime64:
     """A rule: an instant with a zone."""
     when = parse_when(value)
@@ -162,7 +169,7 @@ DEVICES: Rules = {
     "consumption_resolution_m3h": number(0, above=True), "pressure_resolution_m": number(0, above=True),
     "level_resolution_m": number(0, above=True), "clock_spread_s": number(0, 3600),
     "battery_v": number(0, 60), "battery_v_per_year": number(0), "status_interval_s": number(1),
-    "time_format": word("rfc3339", "ms"),
+    "time_format": word("rfc3339", "ms"), "receipts": flag,
 }  # fmt: skip
 NEEDS_VALUE = {
     FaultKind.OFFSET: "what is added, in the sensor's unit",

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from firmware_sim.device import Device, Meter
 from firmware_sim.draws import uniform
+from firmware_sim.unconfirmed import Receipt
 
 FIRMWARE = "sim-1"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,6 +28,22 @@ class Topics:
         self.status = f"{base}/status"
         self.command = f"{base}/command"
         self.result = f"{base}/command/result"
+        self.receipt = f"{base}/receipt"
+
+
+class Number(NamedTuple):
+    """Of a message: its number since ``boot``, and the oldest one that the device still keeps; boot None: the
+    device wants no receipts."""
+
+    seq: int
+    boot: int | None = None
+    oldest: int = 0
+
+    def fields(self) -> dict[str, int]:
+        """As they stand in a message."""
+        if self.boot is None:
+            return {"seq": self.seq}
+        return {"seq": self.seq, "boot": self.boot, "oldest": self.oldest}
 
 
 class Series(NamedTuple):
@@ -51,7 +68,7 @@ class Writer:
         whole = stamp % 1_000_000 == 0
         return moment.astimezone(self._zone).isoformat(timespec="seconds" if whole else "milliseconds")
 
-    def sample(self, seq: int, meters: Sequence[Meter], stamp: int, values: Sequence[float]) -> bytes:
+    def sample(self, number: Number, meters: Sequence[Meter], stamp: int, values: Sequence[float]) -> bytes:
         """One moment of one sensor, or of several together."""
         time = self.time(stamp)
         rows = [
@@ -59,10 +76,10 @@ class Writer:
             for m, value in zip(meters, values, strict=True)
         ]
         if len(rows) == 1:
-            return _json({**rows[0], "seq": seq})
-        return _json({"device": self._device.id, "seq": seq, "readings": rows})
+            return _json({**rows[0], **number.fields()})
+        return _json({"device": self._device.id, **number.fields(), "readings": rows})
 
-    def series(self, seq: int, series: Sequence[Series]) -> bytes:
+    def series(self, number: Number, series: Sequence[Series]) -> bytes:
         """Many moments at once, in columns: what was kept while offline."""
         columns = [
             {
@@ -73,7 +90,7 @@ class Writer:
             }
             for s in series
         ]
-        return _json({"seq": seq, "series": columns})
+        return _json({**number.fields(), "series": columns})
 
     def status(self, at: int, *, online: bool) -> bytes:
         """Birth and sign of life, or goodbye."""
@@ -118,6 +135,19 @@ def garbled(payload: bytes, key: int, at: int) -> bytes:
         b"ERR 0x1F sensor bus timeout",
     )
     return ways[int(float(uniform(key ^ 9, at)) * len(ways))]
+
+
+def read_receipt(payload: bytes) -> Receipt | None:
+    """Understand a receipt; None for what is none."""
+    try:
+        said = json.loads(payload)
+        receipt = Receipt(
+            said["boot"], said["stored"], said["highest"], [(first, last) for first, last in said["gaps"]]
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+    numbers = (*receipt[:3], *(n for gap in receipt.gaps for n in gap))
+    return receipt if all(type(n) is int for n in numbers) else None
 
 
 class Command(NamedTuple):

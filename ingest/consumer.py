@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -14,13 +15,15 @@ from ingest.broker_options import BrokerOptions, TakenOver, taken_over
 from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS
 from ingest.devices import DeviceLog
 from ingest.foreign import filters, in_sequence
+from ingest.heartbeat import Heartbeat, Stalled
 from ingest.ledger.book import Ledger
+from ingest.ledger.numbers import told
 from ingest.link import Link, Received
 from ingest.pipeline import Group, Pipeline, RawMessage
 from ingest.rejected import RejectedLog
 from ingest.spool.behind import SpooledStore, SpoolOptions
 from ingest.stats import Stats
-from ingest.topics import ROOT, Subscription, subscriptions
+from ingest.topics import ROOT, Channel, Subscription, build, subscriptions
 from waterworks.errors import BrokerError, StoreError, StoreUnavailable
 from waterworks.ports import Clock, ReadingStore
 from waterworks.reading import as_datetime
@@ -46,7 +49,9 @@ class ConsumerOptions(BrokerOptions):
     group_messages, group_s, group_bytes: a group is written when it holds so many messages or bytes, or
     is so old [s]. quiet_s: or when it holds a few and nothing came for so long [s], because a broker that
     allows few messages in flight sends no more until some are acknowledged.
-    settle_s: how often to look at the numbers of the messages that came [s].
+    receipt_s: how often at most a device is told what of it is stored [s].
+    heartbeat_s: how often to say something to oneself [s], 0: never; a connection on which nothing has come
+    for thrice as long is given up.
     max_bytes, max_readings: bounds on one message. rebirths: ask Sparkplug's nodes for births that were
     missed. retry_s, retry_most_s: first and longest wait before connecting or writing again [s].
     """
@@ -58,7 +63,8 @@ class ConsumerOptions(BrokerOptions):
     group_s: float = 0.1
     group_bytes: int = 32 * 2**20
     quiet_s: float = 0.02
-    settle_s: float = 5.0
+    receipt_s: float = 5.0
+    heartbeat_s: float = 10.0
     max_bytes: int = MAX_BYTES
     max_readings: int = MAX_READINGS
     rebirths: bool = True
@@ -99,7 +105,10 @@ class Consumer:
         self._store_behind = store
         self._spool = spool
         self._ledger = ledger
-        self._settle_at = 0.0
+        self._site = site.id
+        self._receipts_at = 0.0
+        heartbeat = build(site.id, f"ingest-{options.name}", Channel.HEARTBEAT)
+        self._heartbeat = Heartbeat(heartbeat if options.heartbeat_s else "", options.heartbeat_s)
         self._pipeline = Pipeline(
             site,
             store,
@@ -131,7 +140,7 @@ class Consumer:
         while not stop.is_set():
             began = time.monotonic()
             try:
-                link = Link(self.options, self.client_id)
+                link = Link(self.options, self.client_id, self._heartbeat.topic)
                 try:
                     self._pipeline.foreign.missed()
                     link.open(self._subscriptions)
@@ -139,6 +148,7 @@ class Consumer:
                     self.stats.reconnects = connections
                     connections += 1
                     self._well(f"connected to {self.options.where} as {self.client_id!r}")
+                    self._heartbeat.begin()
                     self._consume(link, stop)
                 finally:
                     self.stats.connected = False
@@ -171,7 +181,8 @@ class Consumer:
                     for request in self._pipeline.foreign.requests():
                         link.publish(request.topic, request.payload)
             self.stats.unacked = 0
-            self._tend()
+            if gone is None:
+                self._tend(link)
         if gone is not None:
             raise gone
         if self.options.shared:
@@ -198,7 +209,7 @@ class Consumer:
             if stop.is_set():
                 return
             link.read(_LOOK_UP_S, o.group_messages, o.group_bytes)
-            self._tend()
+            self._tend(link)
         closes = time.monotonic() + o.group_s
         while len(link.inbox) < o.group_messages and link.inbox_bytes < o.group_bytes:
             seen = len(link.inbox)
@@ -209,15 +220,26 @@ class Consumer:
             if len(link.inbox) == seen >= _FEW:
                 return
 
-    def _tend(self) -> None:
-        """Do what is due beside the messages."""
-        if self._ledger is None or time.monotonic() < self._settle_at:
-            return
-        self._settle_at = time.monotonic() + self.options.settle_s
+    def _tend(self, link: Link) -> None:
+        """Do what is due beside the messages. Raises BrokerError when the connection is gone or stalled."""
         try:
-            self._ledger.settle()
+            self._heartbeat.tend(link)
+        except Stalled:
+            self.stats.stalls += 1
+            raise
+        now = time.monotonic()
+        if self._ledger is None or now < self._receipts_at:
+            return
+        self._receipts_at = now + self.options.receipt_s
+        try:
+            receipts = self._ledger.settle()
         except (StoreUnavailable, StoreError) as e:
             self.stats.ledger_problem = str(e)
+            return
+        for device, receipt in receipts.items():
+            topic = build(self._site, device, Channel.RECEIPT)
+            link.publish(topic, json.dumps(told(receipt), separators=(",", ":")).encode(), retain=True)
+        self.stats.receipts += len(receipts)
 
     def _store(self, messages: list[Received], link: Link, stop: threading.Event) -> bool:
         """Decode, check and commit messages; False when told to stop before they are durable."""

@@ -20,11 +20,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from ingest.broker_options import BrokerOptions as BrokerOptions
 from ingest.broker_options import TakenOver, identify, refused, taken_over, unreachable, who
-from ingest.topics import Subscription
+from ingest.topics import Channel, Subscription
 from waterworks.errors import BrokerError
 
 _CONNECT_S = 10.0  # for the broker's answer to CONNECT and to SUBSCRIBE
 _CHUNK = 256 * 1024  # bytes asked of the socket at once
+_OURS = (f"/{Channel.RECEIPT.value}", f"/{Channel.HEARTBEAT.value}")
 _TAKEN_OVER = 0x8E  # MQTT 5.0, table 2-6
 
 
@@ -45,12 +46,18 @@ class Received(NamedTuple):
 class Link:
     """A connection to the broker of ``options`` as ``client_id``, with a session that outlives it.
 
-    ``inbox``: messages read and not yet taken. Raises BrokerError wherever the broker cannot be reached,
-    refuses, or is gone. Of one thread.
+    ``inbox``: messages read and not yet taken. What Twuin itself says (receipts, and heartbeats of other
+    processes) does not come into it. heartbeat: the topic on which this process hears itself, "" for none;
+    ``heartbeats``: how many came. ``heard_at``: monotonic time at which the last message came [s].
+
+    Raises BrokerError wherever the broker cannot be reached, refuses, or is gone. Of one thread.
     """
 
-    def __init__(self, options: BrokerOptions, client_id: str) -> None:
+    def __init__(self, options: BrokerOptions, client_id: str, heartbeat: str = "") -> None:
         self.options = options
+        self.heartbeat = heartbeat
+        self.heartbeats = 0
+        self.heard_at = time.monotonic()
         self.client_id = client_id
         self.inbox: list[Received] = []
         self.inbox_bytes = 0
@@ -93,6 +100,8 @@ class Link:
             _, mid = self._client.subscribe(s.filter, qos=1)
             if mid is not None:
                 self._asked[mid] = s.filter
+        if self.heartbeat:  # where the broker does not allow it, there is none
+            self._client.subscribe(self.heartbeat, qos=0)
         if not self._kept:
             self._await(lambda: not self._asked, "does not answer to SUBSCRIBE")
 
@@ -116,6 +125,8 @@ class Link:
                 before = len(inbox)
                 if client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                     raise self._gone()
+                if len(inbox) > before:
+                    self.heard_at = time.monotonic()
                 if len(inbox) >= most or self.inbox_bytes >= most_bytes:
                     self._drained = False
                     break
@@ -147,9 +158,9 @@ class Link:
         if self._lost is not None:
             raise self._lost
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Send a message with QoS 0. ``read`` and ``keep_alive`` bring it on its way."""
-        self._client.publish(topic, payload, qos=0)
+        self._client.publish(topic, payload, qos=0, retain=retain)
         if self._lost is not None:
             raise self._lost
 
@@ -192,7 +203,7 @@ class Link:
     def _on_subscribe(self, _c: Any, _u: Any, mid: int, reasons: list[ReasonCode], _p: Any) -> None:
         filter = self._asked.pop(mid, "")
         self._subscribed = not self._asked
-        if any(code.is_failure for code in reasons):
+        if filter and any(code.is_failure for code in reasons):
             self._lost = BrokerError(
                 f"{self.options.where} does not let {who(self.options)} subscribe to {filter}: "
                 "allow it in the broker's access list"
@@ -203,6 +214,11 @@ class Link:
             topic = m.topic
         except UnicodeDecodeError:
             topic = "(not UTF-8)"
+        if m.qos == 0 and topic.endswith(_OURS):
+            if topic == self.heartbeat:
+                self.heartbeats += 1
+                self.heard_at = time.monotonic()
+            return
         payload = bytes(m.payload)
         # What comes before SUBACK, on a session that outlived its connection, was queued while we were away.
         stale = m.retain or m.dup or (self._kept and not self._subscribed)

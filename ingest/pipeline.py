@@ -35,6 +35,7 @@ from waterworks.site import Site
 
 log = logging.getLogger(__name__)
 
+_NOT_FOR_US = frozenset({Channel.COMMAND, Channel.RECEIPT, Channel.HEARTBEAT})
 _TOPICS_REMEMBERED = 50_000
 _TOPIC_REMEMBERED = 500  # characters: a topic may have 65,535, and anyone may make up new ones
 
@@ -203,7 +204,7 @@ class Pipeline:
         group.states += done.states
 
     def _take_other(self, topic: Topic, message: RawMessage, when: datetime, group: Group) -> None:
-        if topic.channel is Channel.COMMAND:  # on its way to the device
+        if topic.channel in _NOT_FOR_US:  # on its way to the device, or to another ingest process
             self.stats.other += 1
             return
         if not self._known_devices & {topic.device, ""}:

@@ -27,6 +27,7 @@ class Stats:
     reconnects: connections made after the first one. retries: writes that had to be tried again.
     uncounted: readings that the ledger had no room for; ledger_problem: one line on why it takes nothing, ""
     while it does.
+    receipts: told to devices. stalls: connections given up because nothing came back on them.
     problem: one line on what is wrong now, "" while all is well.
 
     Of the spool: spooled, drained: readings that went into it, and that the store took from there. What
@@ -51,6 +52,8 @@ class Stats:
     retries: int = 0
     problem: str = ""
     uncounted: int = 0
+    receipts: int = 0
+    stalls: int = 0
     ledger_problem: str = ""
     spooled: int = 0
     drained: int = 0

@@ -27,6 +27,8 @@ class Channel(StrEnum):
     STATUS = "status"
     COMMAND = "command"
     RESULT = "command/result"
+    RECEIPT = "receipt"  # to the device: which of its messages are stored
+    HEARTBEAT = "heartbeat"  # of an ingest process to itself
 
 
 class Topic(NamedTuple):

@@ -244,6 +244,8 @@ def start_ingest(parts: Parts) -> None:
             shared=parts.settings.mqtt.shared,
             strays=parts.settings.mqtt.strays,
             rebirths=parts.settings.mqtt.rebirths,
+            receipt_s=parts.settings.mqtt.receipt_s,
+            heartbeat_s=parts.settings.mqtt.heartbeat_s,
         ),
         parts.site,
         parts.store,

@@ -59,6 +59,22 @@ class MqttSettings(Section):
         True, description="Ask Sparkplug edge nodes for births that were missed (Node Control/Rebirth)"
     )
 
+    receipt_s: float = Field(
+        5.0,
+        ge=0.1,
+        le=3600,
+        allow_inf_nan=False,
+        description="How often at most a device is told which of its messages are stored [s]",
+    )
+    heartbeat_s: float = Field(
+        10.0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How often the ingest sends itself a heartbeat through the broker [s]; silent for thrice "
+        "as long, it connects anew; 0: never",
+    )
+
     @field_validator("name")
     @classmethod
     def _fits_a_client_id(cls, name: str) -> str:

@@ -12,7 +12,7 @@ from waterworks.errors import BrokerError
 FROM_DEVICE = (Channel.READINGS, Channel.SENML, Channel.SENML_CBOR, Channel.STATUS, Channel.RESULT)
 """What a device says."""
 
-TO_DEVICE = (Channel.COMMAND,)
+TO_DEVICE = (Channel.COMMAND, Channel.RECEIPT)
 """What it hears."""
 
 
@@ -36,8 +36,11 @@ def of_foreign(more: Sequence[str]) -> Grants:
 
 
 def of_ingest(site: str) -> Grants:
-    """An ingest process's: it hears everything, and asks Sparkplug nodes for their births."""
-    return _checked(Grants((f"{SPARKPLUG}/+/NCMD/+",), ("#",)))
+    """An ingest process's: it hears everything, tells devices of its site what is stored, and asks Sparkplug
+    nodes for their births."""
+    level = f"{ROOT}/{escape(site)}/+"
+    own = (f"{level}/{Channel.RECEIPT.value}", f"{level}/{Channel.HEARTBEAT.value}")
+    return _checked(Grants((*own, f"{SPARKPLUG}/+/NCMD/+"), ("#",)))
 
 
 def of_manager(site: str) -> Grants:

@@ -227,6 +227,7 @@ def test_a_device_with_anothers_password_is_refused(
         own("d2"),
         own("d2", "status"),
         own("d1", "command"),
+        own("d1", "receipt"),
         own("d2", "command"),
         own("d1") + "/more",
         f"twuin/other/{'d1'}/readings",
@@ -257,6 +258,22 @@ def test_a_device_hears_no_others_commands_nor_readings_whatever_it_subscribes_t
     assert office.publish(own("d2", "command"), b"for d2") == "taken"
     until(lambda: (own("d2", "command"), b"for d2") in spy.heard, lambda: "its own command")
     assert {topic for topic, _ in spy.heard} == {own("d2", "command")}
+
+
+def test_a_device_hears_its_own_receipts_which_none_but_the_ingest_can_send(
+    client: Callable[..., Client],
+) -> None:
+    ingest, device, spy = client("ingest"), client("d1"), client("d2")
+    ingest.subscribe("twuin/#")
+    device.subscribe(own("d1", "receipt"))
+    spy.subscribe("#", own("d1", "receipt"))
+    assert client("manager").publish(own("d1", "receipt"), b"forged", retain=True) == "Not authorized"
+    assert ingest.publish(own("d1", "receipt"), b"stored", retain=True) == "taken"
+    assert ingest.publish(own("ingest-main", "heartbeat"), b"beat") == "taken"
+    until(lambda: device.heard == [(own("d1", "receipt"), b"stored")], lambda: f"heard: {device.heard}")
+    until(lambda: (own("ingest-main", "heartbeat"), b"beat") in ingest.heard, lambda: "its heartbeat")
+    assert spy.heard == []
+    assert ingest.publish(own("d1", "command"), b"forged") == "Not authorized"
 
 
 def test_a_gateway_publishes_where_it_may_and_nowhere_else(client: Callable[..., Client]) -> None:

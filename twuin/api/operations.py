@@ -109,6 +109,9 @@ class _Figures(Collector):
                 ("twuin_readings_spooled", "Readings put into the disk spool", stats.readings_spooled),
                 ("twuin_readings_drained", "Readings stored from the disk spool", stats.readings_drained),
                 ("twuin_mqtt_reconnects", "Connections to the broker after the first", stats.reconnects),
+                ("twuin_mqtt_stalls", "Open connections given up as silent", stats.stalls),
+                ("twuin_receipts", "Receipts sent to devices", stats.receipts),
+                ("twuin_readings_uncounted", "Readings missing in the ledger", stats.readings_uncounted),
             )
             for name, help, number in counts:
                 if number is not None:

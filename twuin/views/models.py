@@ -236,6 +236,9 @@ class IngestStats(Model):
     spool_oldest: datetime | None = Field(default=None, description="When the oldest of them was received")
     spool_damaged: int = Field(default=0, description="Parts of the spool that could not be read")
     reconnects: int = 0
+    stalls: int = Field(default=0, description="Of these, because nothing came back on an open connection")
+    receipts: int = Field(default=0, description="Told to devices: which of their messages are stored")
+    readings_uncounted: int = Field(default=0, description="That the ledger had no room for")
     last_message: datetime | None = None
     rejected: RejectedSummary = Field(description="By all processes, ever")
 

@@ -418,6 +418,9 @@ class Views:
             spool_oldest=stats.spool_oldest,
             spool_damaged=stats.spool_damaged,
             reconnects=stats.reconnects,
+            stalls=stats.stalls,
+            receipts=stats.receipts,
+            readings_uncounted=stats.uncounted,
             last_message=stats.last_message,
             rejected=rejected,
         )
