@@ -330,9 +330,8 @@ class ReadingFile:
         quality = np.zeros(len(good), np.uint16)
         if long.quality_column is not None:
             flags = numbers(block.columns[long.quality_column], self.source)
-            wrong = flags.bad | (
-                ~flags.missing & ~((flags.value >= 0) & (flags.value < 65536) & (flags.value % 1 == 0))
-            )
+            whole = (flags.value >= 0) & (flags.value < 65536) & (np.floor(flags.value) == flags.value)
+            wrong = flags.bad | (~flags.missing & ~whole)
             self._refuse_cells(block, [long.quality_column], (wrong & good)[:, None], tally)
             good &= ~wrong
             quality = np.where(wrong | flags.missing, 0, flags.value).astype(np.uint16)

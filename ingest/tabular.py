@@ -124,7 +124,8 @@ class _Csv:
             _fail(self._path, line or None, "the gzip file ends too early here: fetch or copy it again")
         if "zlib" in text or "decompress" in text.lower():
             _fail(self._path, line or None, f"the gzip file is damaged: {text}")
-        if "UTF8" in text or isinstance(error, UnicodeError):
+        # The last of a line that has too many cells beside: Arrow shows what it cannot read as U+FFFD.
+        if "UTF8" in text or isinstance(error, UnicodeError) or "\ufffd" in text:
             _fail(
                 self._path,
                 line or None,

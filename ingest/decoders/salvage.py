@@ -170,7 +170,7 @@ def time_of(time: Any) -> int:
         raise _wrong("the time", time, "RFC 3339 text or integer milliseconds")
     try:
         return micros(msgspec.convert(time, datetime))
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):  # the latter of half a surrogate pair
         raise Rejection(
             Reason.BAD_TIME, f"time {_show(time)} is not like 2026-11-21T10:00:00+07:00 (RFC 3339)"
         ) from None

@@ -144,6 +144,8 @@ class Uplinks:
                 message = msgspec.convert(raw, self._type)
             except msgspec.ValidationError as e:
                 raise Rejection(Reason.WRONG_TYPE, str(e)[:300]) from None
+            except UnicodeEncodeError:
+                raise Rejection(Reason.WRONG_TYPE, "a text with half a surrogate pair") from None
             except RecursionError:
                 raise Rejection(Reason.TOO_DEEP, "nested too deep to read") from None
         if isinstance(message, _ChirpUplink):
