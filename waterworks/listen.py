@@ -32,6 +32,8 @@ def wrong_filter(text: str) -> str | None:
         return "begins with '$', which is for the broker's own topics"
     if levels[0] == OWN:
         return f"is under {OWN}/, which Twuin reads in any case"
+    if overlap(text, f"{OWN}/#"):
+        return f"reaches into {OWN}/, which Twuin reads in any case: write the first level out"
     return None
 
 

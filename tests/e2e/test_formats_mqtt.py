@@ -333,3 +333,33 @@ def test_an_edge_node_is_followed_over_restarts_of_ingest_and_asked_for_what_was
     assert node.rebirths == 1
     flows = [(round(at.timestamp() - T0 / 1000), round(v * 3600)) for at, v in readings(store, "D1-IN")]
     assert flows == [(0, 36), (1, 72), (2, 108), (4, 36), (5, 216)]
+
+
+def test_several_processes_divide_what_can_be_divided_and_each_follow_the_rest(
+    broker: RunningBroker, store: DuckStore, tmp_path: Path, sparkplug: Callable[..., bytes]
+) -> None:
+    site = replace(SCADA, names=(*SITE.names, *SCADA.names), listen=(*SITE.listen, *SCADA.listen))
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+    device = Client(broker.port, "dev")
+    with (
+        consuming(broker.port, store, folders[0], site, name="a", shared=True) as one,
+        consuming(broker.port, store, folders[1], site, name="b", shared=True) as other,
+    ):
+        for k in range(100):
+            device.publish("pdam/spare", str(k))
+        until(
+            lambda: sum(c.stats.rejected["unknown_sensor"] for c in (one, other)) == 100, "each number once"
+        )
+        assert one.stats.rejected and other.stats.rejected
+        node = EdgeNode(broker.port, sparkplug)
+        for k in range(20):
+            node.data(float(k))
+        until(lambda: len(readings(store, "D1-IN")) == 21, "all stored")
+        until(lambda: one.stats.unacked == other.stats.unacked == 0, "all durable")
+        assert not {"no_birth"} & {*one.stats.rejected, *other.stats.rejected}
+        node.obey()
+        assert node.rebirths == 0
+        node.cut()
+    device.close()

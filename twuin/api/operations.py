@@ -106,6 +106,7 @@ class _Figures(Collector):
                 ("twuin_readings_duplicate", "Readings that were known already", stats.readings_duplicate),
                 ("twuin_readings_replaced", "Readings that took another's place", stats.readings_replaced),
                 ("twuin_readings_expired", "Readings older than what is kept", stats.readings_expired),
+                ("twuin_readings_unwanted", "Readings that the site does not want", stats.readings_unwanted),
                 ("twuin_readings_spooled", "Readings put into the disk spool", stats.readings_spooled),
                 ("twuin_readings_drained", "Readings stored from the disk spool", stats.readings_drained),
                 ("twuin_mqtt_reconnects", "Connections to the broker after the first", stats.reconnects),

@@ -227,6 +227,7 @@ class IngestStats(Model):
     readings_duplicate: int | None = Field(default=0, description="null: the store counts them as stored")
     readings_replaced: int | None = Field(default=0, description="Likewise")
     readings_expired: int = Field(default=0, description="Older than what the store keeps: not stored")
+    readings_unwanted: int = Field(default=0, description="Under names that the site does not want")
     rejected_here: dict[str, int] = Field(default_factory=dict, description="By reason, by this process")
     messages_unacknowledged: int = 0
     readings_spooled: int = Field(default=0, description="Put into the disk spool by this process")

@@ -409,6 +409,7 @@ class Views:
             readings_duplicate=stats.duplicates,
             readings_replaced=stats.replaced,
             readings_expired=stats.expired,
+            readings_unwanted=stats.unwanted,
             rejected_here=dict(stats.rejected),
             messages_unacknowledged=stats.unacked,
             readings_spooled=stats.spooled,

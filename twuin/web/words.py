@@ -399,6 +399,7 @@ class Words:
             "broker": _("Message broker"),
             "store": _("Reading store"),
             "spool": _("Waiting readings"),
+            "files": _("Files of loggers"),
             "monitor": _("Leak monitor"),
             "means": _("Means of the readings"),
             "alerts": _("Alert store"),

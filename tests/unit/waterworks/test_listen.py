@@ -56,7 +56,7 @@ def test_filters_overlap_where_a_topic_fits_both(a: str, b: str, both: bool) -> 
     assert overlap(b, a) is both
 
 
-@pytest.mark.parametrize("text", ["", "a/#/b", "a#", "a/b+", "$SYS/#", "twuin/#", "a\0b"])
+@pytest.mark.parametrize("text", ["", "a/#/b", "a#", "a/b+", "$SYS/#", "twuin/#", "a\0b", "#", "+/level"])
 def test_what_is_no_filter_of_other_makers_is_told(text: str) -> None:
     assert wrong_filter(text)
 

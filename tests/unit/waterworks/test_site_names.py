@@ -120,3 +120,15 @@ def test_topics_and_what_is_not_wanted_need_no_sensor_of_their_own(folder: Any) 
     )
     assert check_site(folder.path) == []
     assert [n.sensor for n in read_site(folder.path).names] == ["F1", "-", "-"]
+
+
+def test_a_line_that_no_message_can_be_about_is_told(folder: Any) -> None:
+    folder.write("names.csv", "name,sensor,format,source\nFlow,F1,sparkplug,PDAM/rtu-9\npdam/f2,F2,plain,\n")
+    [warning] = check_site(folder.path)
+    assert (warning.file, warning.line, warning.severity) == ("names.csv", 2, Severity.WARNING)
+    assert "nothing of format sparkplug is listened to" in warning.message
+    site = (folder.path / "site.toml").read_text()
+    folder.write("site.toml", site + '\n[listen]\nsparkplug = ["spBv1.0/PDAM/#"]\nchirpstack = ["pdam/#"]\n')
+    [error] = check_site(folder.path)
+    assert (error.line, error.severity) == (3, Severity.ERROR)
+    assert "topic 'pdam/f2' is one of those that chirpstack in site.toml listens to" in error.message
