@@ -27,12 +27,23 @@ def of_device(site: str, device: str, more: Sequence[str] = ()) -> Grants:
     """A device's: its own topics, and ``more`` filters to publish to. Raises BrokerError for no filter."""
     own = [build(site, device, channel) for channel in FROM_DEVICE]
     heard = [build(site, device, channel) for channel in TO_DEVICE]
-    return _checked(Grants((*own, *more), tuple(heard)))
+    return _checked(Grants((*own, *more), (*heard, *_commands_of_edges(more))))
 
 
 def of_foreign(more: Sequence[str]) -> Grants:
     """A device's that has no place in the site, as a gateway: the filters that it was given."""
-    return _checked(Grants(tuple(more)))
+    return _checked(Grants(tuple(more), _commands_of_edges(more)))
+
+
+def _commands_of_edges(more: Sequence[str]) -> tuple[str, ...]:
+    """What edge nodes of Sparkplug hear, that publish to ``spBv1.0/{group}/+/{node}/#``: their commands."""
+    heard: dict[str, None] = {}
+    for topic in more:
+        levels = topic.split("/")
+        if len(levels) > 3 and levels[0] == SPARKPLUG and levels[3] not in ("+", "#"):
+            group, node = levels[1], levels[3]
+            heard |= dict.fromkeys((f"{SPARKPLUG}/{group}/NCMD/{node}", f"{SPARKPLUG}/{group}/DCMD/{node}/+"))
+    return tuple(heard)
 
 
 def of_ingest(site: str) -> Grants:

@@ -153,7 +153,7 @@ def broker(root: Path, mosquitto: str, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def logins(broker: Broker) -> dict[str, tuple[str, str]]:
-    """Devices d1, d2 and an odd one, a gateway, a manager and the ingest process."""
+    """Devices d1, d2 and an odd one, a gateway, an edge node, a manager and the ingest process."""
 
     def add() -> dict[str, tuple[str, str]]:
         made = {name: broker.device(name) for name in ("d1", "d2", ODD)}
@@ -161,8 +161,15 @@ def logins(broker: Broker) -> dict[str, tuple[str, str]]:
         gateway, secret = broker.identities.add(
             Role.DEVICE, "gateway", SITE, of_foreign(["pdam/reservoir 3/#"]), now
         )
+        edge, hidden = broker.identities.add(
+            Role.DEVICE, "rtu-9", SITE, of_foreign(["spBv1.0/PDAM/+/rtu-9/#"]), now
+        )
         manager, other = broker.identities.add(Role.MANAGER, "office", SITE, of_manager(SITE), now)
-        return made | {"gateway": (gateway.user, secret), "manager": (manager.user, other)}
+        return made | {
+            "gateway": (gateway.user, secret),
+            "edge": (edge.user, hidden),
+            "manager": (manager.user, other),
+        }
 
     made = broker.reloaded(add)
     secret = password_file(broker.folder, "main").read_text().strip()
@@ -199,6 +206,19 @@ def test_a_device_publishes_its_readings_and_hears_its_commands(
     assert office.publish(own(who, "command"), b"go") == "taken"
     until(lambda: len(ingest.heard) == 6, lambda: f"all six heard: {ingest.heard}")
     until(lambda: device.heard == [(own(who, "command"), b"go")], lambda: f"heard: {device.heard}")
+
+
+def test_an_edge_node_publishes_as_itself_and_hears_what_it_is_asked(client: Callable[..., Client]) -> None:
+    ingest, edge = client("ingest"), client("edge")
+    ingest.subscribe("spBv1.0/#")
+    edge.subscribe("spBv1.0/#")
+    assert edge.publish("spBv1.0/PDAM/DDATA/rtu-9/meter") == "taken"
+    assert edge.publish("spBv1.0/PDAM/DDATA/rtu-8/meter") == "Not authorized"
+    assert ingest.publish("spBv1.0/PDAM/NCMD/rtu-8", b"not for it") == "taken"
+    assert ingest.publish("spBv1.0/PDAM/NCMD/rtu-9", b"births") == "taken"
+    until(lambda: ("spBv1.0/PDAM/NCMD/rtu-9", b"births") in edge.heard, lambda: f"heard: {edge.heard}")
+    assert [topic for topic, _ in edge.heard] == ["spBv1.0/PDAM/NCMD/rtu-9"]
+    assert "spBv1.0/PDAM/DDATA/rtu-8/meter" not in [topic for topic, _ in ingest.heard]
 
 
 @pytest.mark.parametrize(

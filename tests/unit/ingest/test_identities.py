@@ -186,3 +186,11 @@ def test_a_device_may_write_its_own_topics_and_those_it_was_given() -> None:
         (*(build("malang", "d/1", c) for c in FROM_DEVICE), "pdam/#"),
         (*(build("malang", "d/1", c) for c in TO_DEVICE),),
     )
+
+
+def test_an_edge_node_of_sparkplug_hears_commands_to_itself_and_no_others() -> None:
+    assert of_foreign(["spBv1.0/PDAM/+/rtu-9/#", "spBv1.0/PDAM/+/+", "pdam/#"]).read == (
+        "spBv1.0/PDAM/NCMD/rtu-9",
+        "spBv1.0/PDAM/DCMD/rtu-9/+",
+    )
+    assert of_device("malang", "d1", ["spBv1.0/PDAM/NDATA/n"]).read[-2] == "spBv1.0/PDAM/NCMD/n"
