@@ -443,6 +443,54 @@ def test_nights_of_another_span_keep_the_span_of_the_chart_above(
         expect(nights.locator("[aria-current]")).to_have_text("all")
 
 
+COVERED = """() => {
+  const boxes = (what) =>
+    [...document.querySelectorAll(what)].map((e) => [e.title, e.getBoundingClientRect()]);
+  const names = boxes(".map-dma");
+  const others = [...boxes(".map-alert"), ...names];
+  return names.flatMap(([name, a]) => others
+    .filter(([other, b]) => other !== name
+      && a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
+    .map(([other]) => `${name} is covered by ${other}`));
+}"""
+
+
+@pytest.mark.parametrize("width", WIDTHS.values())
+def test_no_sign_on_the_map_covers_a_name(
+    width: int, serve: Callable[[str], Served], browser: Browser
+) -> None:
+    with window(browser, serve("town").url, width=width) as reader:
+        page = reader.new_page()
+        page.goto("/")
+        settled(page)
+        assert page.locator(".map-alert").count() >= 2 and page.locator(".map-dma").count() == 4
+        assert page.evaluate(COVERED) == []
+
+
+def test_names_go_around_signs_and_stay_where_nothing_is_in_the_way(
+    serve: Callable[[str], Served], browser: Browser
+) -> None:
+    names = [{"x": 90 + 200 * i, "y": 150, "width": 110, "height": 24} for i in range(4)]
+    above = {
+        "left": 70,
+        "right": 114,
+        "top": 110,
+        "bottom": 154,
+    }  # over the first; the third's is well above it
+    signs = [above, {"left": 470, "right": 514, "top": 60, "bottom": 104}]
+    with window(browser, serve("town").url) as reader:
+        page = reader.new_page()
+        page.goto("/")
+        script = page.locator('script[src$="/js/map.js"]').get_attribute("src")
+        assert script is not None
+        spread = page.evaluate(
+            "async ([url, ...given]) => (await import(url)).spread(...given)",
+            [script.replace("map.js", "labels.js"), names, signs, {"width": 800, "height": 300}],
+        )
+    assert spread[1:] == [[0, 0]] * 3
+    assert spread[0][1] >= 154 + 12 - 150  # below the sign
+
+
 def test_without_webgl_the_network_is_drawn_flat(serve: Callable[[str], Served], browser: Browser) -> None:
     with window(browser, serve("town").url) as reader:
         reader.add_init_script(

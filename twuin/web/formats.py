@@ -105,6 +105,9 @@ class Formats:
         return f"{sign}{currency_sign(self.currency, self.code)}\u00a0{self.number(abs(value), 0)}"
 
     def percent(self, share: float) -> str:
+        """In whole ones; what is there at all is never shown as nothing."""
+        if 0 < share <= 0.005:
+            return f"<\u00a0{format_percent(0.01, locale=self.code)}"
         return format_percent(share, locale=self.code)
 
     def bytes(self, size: int) -> str:

@@ -40,6 +40,12 @@ def test_units_are_words_of_the_language() -> None:
     assert formats("en").quantity(0.5, "1") == "0.50"
 
 
+def test_a_small_share_is_not_shown_as_nothing() -> None:
+    shown = [formats("en").percent(share) for share in (0.0, 0.001, 0.005, 0.0051, 1.0)]
+    assert shown == ["0%", "<\u00a01%", "<\u00a01%", "1%", "100%"]
+    assert formats("id").percent(0.001) == "<\u00a01%"
+
+
 def test_money_is_in_whole_units_of_the_sites_currency() -> None:
     assert formats("id").money(1729800.4) == "Rp\u00a01.729.800"
     assert formats("en", currency="EUR").money(-12.0) == "-€\u00a012"

@@ -2,8 +2,11 @@
 
 import { _, client, number, onTheme } from "./common.js";
 import { drawFlat } from "./flatmap.js";
+import { spread } from "./labels.js";
 import { layers, sensorImage, shapeOf } from "./maplooks.js";
 import { boundsOf, dmaCentres, pipeMiddles, suspectWeights } from "./network.js";
+
+const SIGN_ABOVE = -12; // an alert's sign stands so far above its place [px]
 
 const box = document.getElementById("map");
 const note = document.querySelector("[data-map-note]");
@@ -145,11 +148,16 @@ async function drawGl(network) {
   }
 
   let markers = [];
+  let names = [];
+  let signs = [];
   function mark() {
     markers.forEach((m) => m.remove());
-    markers = [];
-    const add = (element, at, options = {}) =>
-      markers.push(new gl.Marker({ element, ...options }).setLngLat(at).addTo(map));
+    [markers, names, signs] = [[], [], []];
+    const add = (element, at, options = {}) => {
+      const added = new gl.Marker({ element, ...options }).setLngLat(at).addTo(map);
+      markers.push(added);
+      return added;
+    };
     for (const dma of now.dmas) {
       const at = centres.get(dma.id);
       if (!at) continue;
@@ -162,18 +170,39 @@ async function drawGl(network) {
       const name = document.createElement("span");
       name.textContent = dma.name;
       label.append(name);
-      add(label, at);
+      names.push(add(label, at));
     }
     for (const alert of now.alerts) {
       const at = placeOf(alert, now, middles);
       if (at)
-        add(
-          marker(`map-alert kind-${alert.kind}`, alert.href, `${alert.title}, ${alert.flow}`, alert.kind),
-          at,
-          { anchor: "bottom", offset: [0, -12] },
+        signs.push(
+          add(
+            marker(`map-alert kind-${alert.kind}`, alert.href, `${alert.title}, ${alert.flow}`, alert.kind),
+            at,
+            { anchor: "bottom", offset: [0, SIGN_ABOVE] },
+          ),
         );
     }
+    arrange();
   }
+
+  /** Move names out of the way of signs and of each other. */
+  function arrange() {
+    const sized = (m) => {
+      const { x, y } = map.project(m.getLngLat());
+      return { x, y, width: m.getElement().offsetWidth, height: m.getElement().offsetHeight };
+    };
+    const taken = signs.map(sized).map(({ x, y, width, height }) => ({
+      left: x - width / 2,
+      right: x + width / 2,
+      top: y + SIGN_ABOVE - height,
+      bottom: y + SIGN_ABOVE,
+    }));
+    const size = { width: box.clientWidth, height: box.clientHeight };
+    spread(names.map(sized), taken, size).forEach((offset, i) => names[i].setOffset(offset));
+  }
+  map.on("moveend", arrange);
+  map.on("resize", arrange);
 
   await new Promise((resolve) => (map.isStyleLoaded() ? resolve() : map.once("load", resolve)));
   map.addSource("network", { type: "geojson", data: withStates(network, now) });
