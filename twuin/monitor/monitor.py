@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 
 MAX_BACKOFF_S = 30.0
 
-PATIENCE_S = 0.03
-"""How long the night's work on the hydraulic model may hold up other things at once [s]."""
+PATIENCE_S = 0.015
+"""How long a step may take before the night's work on the hydraulic model is put off to the next one [s]."""
 
 
 class Alerts(Protocol):
@@ -139,6 +139,7 @@ class Monitor:
         final: no more readings will come; go up to the end of the last one's step. progress: called with
         the share done. Raises StoreUnavailable; what was asked then is asked again the next time.
         """
+        begun = time.monotonic()
         changes = self._store.changes(self._cursor)
         spans = {n: s for n, s in changes.spans.items() if not is_derived(n) and n in self._site.sensor}
         # Before `latest`: a clock that follows the data must not run ahead of what it is held against.
@@ -153,7 +154,8 @@ class Monitor:
             second = second_of(mark)
             moved = self._watch.proceed(second) or moved
             if self._model is not None:
-                patience = None if final or progress is not None else PATIENCE_S
+                hurried = not final and progress is None
+                patience = max(PATIENCE_S - (time.monotonic() - begun), 0.0) if hurried else None
                 moved = self._model.proceed(second, progress, patience_s=patience) or moved
         if spans or moved or self._said is None:
             self._publish()
