@@ -1,12 +1,13 @@
 # make demo    everything on this machine: broker, store, simulated town, monitor, page
 # make test    install what the tests need, run the checks and all tests
 # make check   the fast checks only: formatting, lint, types, direction of imports
+# make chaos   break servers, networks and disks at random for an hour and more, and count what is stored
 
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test check tests fmt lock servers env env-dev clean
+.PHONY: help demo test check tests chaos fmt lock servers env env-dev clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -34,6 +35,10 @@ check: env-dev
 
 tests:
 	$(BIN)/python -m pytest $(ARGS)
+
+# A hundred rounds for each store take about an hour and a half; TWUIN_CHAOS_SEED repeats a run.
+chaos: env-dev servers
+	TWUIN_CHAOS_ROUNDS=$${TWUIN_CHAOS_ROUNDS:-100} $(BIN)/python -m pytest -s tests/e2e/chaos $(ARGS)
 
 fmt: env-dev
 	$(BIN)/ruff format .
