@@ -359,10 +359,11 @@ def _settle(db: Any, rows: Ints) -> dict[int, Receipt]:
                 _drop_old_boots(db, device)
         else:
             count = _count(found)
+        asks = boot != PLAIN and int(oldest.max()) > 0
         while len(number):
             k = begins_anew(number, newest, count) if boot == PLAIN else len(number)
             if k:
-                count.take(number[:k], int(newest[:k].max()))
+                count.take(number[:k], int(newest[:k].max()), asks=asks)
             if k < len(number):  # it counts anew: what was missing stays missing
                 count.lost += count.missing
                 count.settled, count.runs = int(number[k]) - 1, []
@@ -383,7 +384,7 @@ def _settle(db: Any, rows: Ints) -> dict[int, Receipt]:
                 count.heard,
             ),
         )
-        if boot != PLAIN and int(oldest.max()) > 0 and heard >= latest.get(device, 0):
+        if asks and heard >= latest.get(device, 0):
             latest[device] = heard
             told[device] = count.receipt(boot)
     return told

@@ -11,7 +11,8 @@ import numpy as np
 from ingest.ledger.arrivals import Ints
 
 MOST_GAPS = 200
-"""Gaps of one count that are kept apart. A device has none or a few; one gone mad makes up any number."""
+"""Gaps of one count that are kept apart. A device has none or a few; one gone mad makes up any number, and of
+one that sends hundreds of messages a second, two ingest processes hear every other one for a while."""
 
 MOST_TOLD = 20
 """Gaps that one receipt names; it then speaks of the numbers up to the first one that it leaves out."""
@@ -63,8 +64,12 @@ class Count:
         """Numbers below the highest one that did not come."""
         return sum(b - a + 1 for a, b in self.gaps)
 
-    def take(self, numbers: Ints, newest: int) -> None:
-        """Messages with these numbers came; newest: the newest time of their readings [us]."""
+    def take(self, numbers: Ints, newest: int, *, asks: bool = False) -> None:
+        """Messages with these numbers came; newest: the newest time of their readings [us].
+
+        asks: the device is told by receipts what it may let go. Where there are more gaps than are kept, what
+        came last is then forgotten, and will be sent again; of others the first gap is given up as lost.
+        """
         unique = np.unique(numbers)
         breaks = np.flatnonzero(np.diff(unique) != 1)
         firsts = unique[np.append(0, breaks + 1)].tolist()
@@ -77,6 +82,12 @@ class Count:
                 fresh += self._cover(a, b)
             self._settle()
         self.received += fresh
+        while len(self.runs) > MOST_GAPS:
+            if asks:
+                a, b = self.runs.pop()
+                self.received -= b - a + 1
+            else:
+                self.give_up(self.runs[0][0])
         self.duplicate += len(numbers) - fresh
         self.newest = max(self.newest, newest)
 
@@ -117,10 +128,8 @@ class Count:
         return fresh
 
     def _settle(self) -> None:
-        while self.runs and (self.runs[0][0] <= self.settled + 1 or len(self.runs) > MOST_GAPS):
-            a, b = self.runs.pop(0)
-            self.lost += max(0, a - self.settled - 1)
-            self.settled = max(self.settled, b)
+        while self.runs and self.runs[0][0] <= self.settled + 1:
+            self.settled = max(self.settled, self.runs.pop(0)[1])
 
 
 def begins_anew(numbers: Ints, newest: Ints, count: Count) -> int:

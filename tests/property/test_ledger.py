@@ -123,3 +123,25 @@ def test_a_device_gone_mad_takes_bounded_room() -> None:
     assert len(kept.runs) <= MOST_GAPS
     assert kept.received + kept.duplicate == len(numbers)
     assert kept.lost + kept.missing + kept.received >= 99_998
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 1.0), st.integers(1, 40))
+def test_no_receipt_says_that_a_number_is_stored_that_did_not_come(
+    seed: int, share: float, parts: int
+) -> None:
+    """However many gaps there are: two processes that share the load may hear every other message."""
+    rng = np.random.default_rng(seed)
+    numbers = rng.permutation(np.flatnonzero(rng.random(2000) < share) + 1)
+    kept, seen = Count(0), set[int]()
+    for part in np.array_split(numbers, parts):
+        if not len(part):
+            continue
+        kept.take(part, 0, asks=True)
+        seen.update(part.tolist())
+        receipt = kept.receipt(1)
+        gaps = {n for a, b in receipt.gaps for n in range(a, b + 1)}
+        assert set(range(1, receipt.highest + 1)) - gaps <= seen
+        assert len(kept.runs) <= MOST_GAPS
+    kept.take(np.arange(1, 2001), 0, asks=True)  # and all is sent again
+    assert kept.receipt(1) == (1, 2000, 2000, ())
+    assert (kept.lost, kept.missing, kept.received) == (0, 0, 2000)
