@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ingest.decoders.sparkplug import ROOT as SPARKPLUG
+from ingest.topics import ROOT
+from waterworks.names import Format
 from waterworks.reading import as_datetime
 
 MOST = 1000
@@ -66,7 +69,7 @@ def keep(db: sqlite3.Connection, messages: Iterable[tuple[int, str, Iterable[Hea
     last: dict[tuple[str, str], tuple[float | None, str, int, int, int]] = {}
     for received, topic, names in messages:
         for h in names:
-            key = _clean(topic), _clean(h.name)
+            key = _clean(_usual(topic)), _clean(h.name)
             before = last.pop(key, None)  # so that the dict has the last heard at its end
             count = h.readings + (before[-1] if before else 0)
             value = h.value if isfinite(h.value) else None
@@ -87,6 +90,38 @@ def keep(db: sqlite3.Connection, messages: Iterable[tuple[int, str, Iterable[Hea
         " (SELECT topic, name FROM unknown ORDER BY heard DESC, topic, name LIMIT -1 OFFSET ?)",
         (MOST,),
     )
+
+
+def _usual(topic: str) -> str:
+    """The topic of a sender's data: Sparkplug's births say the same names on another one."""
+    levels = topic.split("/")
+    if levels[0] == SPARKPLUG and len(levels) > 3 and levels[2] in ("NBIRTH", "DBIRTH"):
+        levels[2] = f"{levels[2][0]}DATA"
+    return "/".join(levels)
+
+
+def line_for(found: UnknownName) -> tuple[str, str, str, str, str] | None:
+    """Cells of names.csv for a name, its sensor left empty: name, sensor, format, source, unit.
+
+    By the usual layouts of topics; what fits none is taken for a plain number on its topic. None for Twuin's
+    own JSON, which names sensors by their ids.
+    """
+    levels = found.topic.split("/")
+    format, source = Format.PLAIN.value, ""
+    match levels:
+        case [root, _, device, *rest] if root == ROOT:
+            if not (rest and rest[0].startswith(Format.SENML.value)):
+                return None
+            format, source = Format.SENML.value, device
+        case [root, group, _, node, *rest] if root == SPARKPLUG:
+            format, source = Format.SPARKPLUG.value, "/".join([group, node, *rest])
+        case [*_, "device", device, "event", "up"]:
+            format, source = Format.CHIRPSTACK.value, device.lower()
+        case [*_, "devices", device, "up"]:
+            format, source = Format.THINGS_STACK.value, device.lower()
+        case _:
+            pass
+    return found.name, "", format, source, found.unit
 
 
 def from_row(row: tuple[str, str, float | None, str, int, int, int]) -> UnknownName:

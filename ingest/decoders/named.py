@@ -8,10 +8,13 @@ from typing import Any
 from ingest.decoders.columns import Columns, Rejection
 from ingest.decoders.salvage import number_of
 from ingest.reasons import Reason
-from waterworks.names import Format, Names
+from waterworks.names import Format, Meaning, Names
 
 MAX_NAME = 255
 """Characters of a name, as SenML's are bounded here."""
+
+_REMEMBERED = 50_000  # names and what they stand for; anyone may make up new ones
+_WORTH = 3 * MAX_NAME  # characters that are worth remembering: a topic may have 65,535
 
 
 class Named:
@@ -24,13 +27,27 @@ class Named:
         self._format = format
         self._names = names
         self._devices = devices or {}
+        self._found: dict[tuple[str, str], Meaning | None] = {}
+
+    def _find(self, source: str, name: str) -> Meaning | None:
+        key = source, name
+        try:
+            return self._found[key]
+        except KeyError:
+            pass
+        meaning = self._names.find(self._format, source, name)
+        if len(source) + len(name) <= _WORTH:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[key] = meaning
+        return meaning
 
     def known(self, source: str, name: str) -> bool:
         """Whether the site says of this name what it is: a sensor, or not wanted."""
-        return name in self._names.sensors or self._names.find(self._format, source, name) is not None
+        return name in self._names.sensors or self._find(source, name) is not None
 
     def unwanted(self, source: str, name: str) -> bool:
-        meaning = self._names.find(self._format, source, name)
+        meaning = self._find(source, name)
         return meaning is not None and meaning.unwanted
 
     def add(
@@ -52,7 +69,7 @@ class Named:
 
         Raises Rejection for what is no number.
         """
-        meaning = self._names.find(self._format, source, name)
+        meaning = self._find(source, name)
         if meaning is None:
             if len(name) > MAX_NAME:
                 raise Rejection(Reason.BAD_NAME, f"a name of {len(name)} characters; at most {MAX_NAME}")

@@ -97,6 +97,8 @@ def parse_topic(topic: str) -> NodeTopic | None:
             return None
         verb = levels[2]
         wanted = 5 if verb.startswith("D") else 4
+        if max(map(len, levels)) > MAX_NAME:  # they are remembered, for each node that says a word
+            raise Rejection(Reason.BAD_NAME, f"a level of the topic is longer than {MAX_NAME} characters")
         if len(levels) == wanted and all(levels):
             if verb in ("NCMD", "DCMD"):
                 return None

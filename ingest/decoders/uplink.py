@@ -120,6 +120,10 @@ class Uplinks:
         uplink = self._read(payload)
         if not uplink.device:
             raise Rejection(Reason.WRONG_TYPE, "the device's id is empty")
+        if len(uplink.device) > MAX_NAME or len(uplink.kind) > MAX_NAME:
+            raise Rejection(
+                Reason.BAD_NAME, f"the id of the device or of its kind is longer than {MAX_NAME} characters"
+            )
         if uplink.simulated:
             raise Rejection(Reason.UNSUPPORTED, "a simulated uplink: nothing was measured")
         micros = time_of(uplink.time)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from datetime import date
 from pathlib import Path
@@ -86,6 +87,9 @@ def unknown(
     limit: Annotated[
         int, typer.Option("--limit", help="How many to list, last heard first.", min=1, max=10000)
     ] = 100,
+    lines: Annotated[
+        bool, typer.Option("--names", help="Print lines for names.csv, to be given their sensors.")
+    ] = False,
     forget: Annotated[
         bool, typer.Option("--forget", help="Empty the list; what still comes is soon in it again.")
     ] = False,
@@ -96,6 +100,7 @@ def unknown(
     Name them in names.csv of the site folder, or add the sensors to sensors.csv.
     """
     from ingest.rejected import RejectedLog
+    from ingest.unknown import line_for
 
     settings = settings_from(data_dir=data_dir)
     path = settings.data_dir / "rejected.sqlite"
@@ -106,6 +111,11 @@ def unknown(
         out.print(f"{log.forget_unknown()} unknown names forgotten")
         return
     names = log.unknown(limit)
+    if lines:
+        table = csv.writer(sys.stdout, lineterminator="\n")
+        table.writerow(("name", "sensor", "format", "source", "unit"))
+        table.writerows(line for line in map(line_for, names) if line is not None)
+        return
     if as_json:
         print_json(
             [

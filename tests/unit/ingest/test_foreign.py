@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,3 +115,15 @@ def test_frame_counters_tell_the_ledger_of_uplinks_that_did_not_come(
     group = pipeline.prepare([*uplinks, RawMessage(UP, b"{")], instant(NOW))
     at = round(datetime(2026, 11, 21, 11, 59, 58, 500_000, tzinfo=UTC).timestamp() * 1e6)
     assert group.marks == [("d1", -1, count, 0, at) for count in (4, 5, 7)]
+
+
+def test_ids_without_end_are_refused_as_they_would_be_remembered(
+    pipeline: Pipeline, rejected: RejectedLog, sparkplug: Callable[..., bytes], foreign: Site, store: Any
+) -> None:
+    long = "x" * 256
+    run(pipeline, RawMessage(UP, uplink(deviceInfo={"devEui": long})))
+    run(pipeline, RawMessage(UP, uplink(deviceInfo={"devEui": "aa", "deviceProfileName": long})))
+    scada = Pipeline(replace(foreign, listen=(Listening("spBv1.0/#", Format.SPARKPLUG),)), store, rejected)
+    run(scada, *(RawMessage(f"spBv1.0/{t}", sparkplug(0, 0)) for t in (f"g/NDATA/{long}", f"{long}/NDATA/n")))
+    assert rejected.counts() == {"bad_name": 4}
+    assert scada.foreign.requests() == []

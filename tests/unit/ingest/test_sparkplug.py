@@ -202,7 +202,10 @@ def test_a_thousand_nodes_are_asked_a_few_at_a_time() -> None:
     assert MOST_AT_ONCE * 60 > 1000
 
 
-def test_nodes_without_end_take_no_memory_without_end(sparkplug: Write) -> None:
+def test_nodes_without_end_take_no_memory_without_end(
+    sparkplug: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.decoders.named._REMEMBERED", 1000)
     follower = Sparkplug(Named(Format.SPARKPLUG, Names()), max_metrics=1000)
     metrics = [{"name": f"m{k}", "alias": k, "t": T, "datatype": 12, "string": "x"} for k in range(100)]
     birth, empty = sparkplug(T, 0, *metrics), sparkplug(T, 0)

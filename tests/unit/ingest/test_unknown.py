@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from ingest.pipeline import Pipeline, RawMessage
 from ingest.reasons import Reason
 from ingest.rejected import Rejected, RejectedLog
-from ingest.unknown import MOST, Heard
+from ingest.unknown import MOST, Heard, UnknownName, line_for
 from waterworks.reading import instant
 from waterworks.site import Site
 
@@ -99,3 +100,27 @@ def test_a_log_of_an_earlier_version_gets_the_list(tmp_path: Path) -> None:
     log.add([said(0, Heard("a", 1.0, "", AT))])
     assert len(log.unknown()) == 1
     log.close()
+
+
+@pytest.mark.parametrize(
+    ("topic", "cells"),
+    [
+        ("pdam/reservoir3/level", ("plain", "")),
+        ("spBv1.0/PDAM/NDATA/rtu-9", ("sparkplug", "PDAM/rtu-9")),
+        ("spBv1.0/PDAM/DDATA/rtu-9/meter", ("sparkplug", "PDAM/rtu-9/meter")),
+        ("application/7/device/24E124AA00000001/event/up", ("chirpstack", "24e124aa00000001")),
+        ("v3/app1@ttn/devices/probe-3/up", ("things-stack", "probe-3")),
+        ("twuin/malang/d1/senml-cbor", ("senml", "d1")),
+    ],
+)
+def test_a_name_is_told_as_a_line_for_the_table_of_names(topic: str, cells: tuple[str, str]) -> None:
+    found = UnknownName("Load", topic, 1.0, "bar", None, NOW, 1)
+    assert line_for(found) == ("Load", "", *cells, "bar")
+    assert line_for(UnknownName("X", "twuin/malang/d1/readings", 1.0, "", None, NOW, 1)) is None
+
+
+def test_the_births_and_data_of_an_edge_node_are_one_name(rejected: RejectedLog) -> None:
+    for verb in ("DBIRTH", "DDATA", "DBIRTH"):
+        rejected.add([said(1, Heard("Load", 1.0, "", AT), topic=f"spBv1.0/PDAM/{verb}/rtu-9/meter")])
+    [found] = rejected.unknown()
+    assert (found.topic, found.readings) == ("spBv1.0/PDAM/DDATA/rtu-9/meter", 3)

@@ -50,5 +50,7 @@ def test_unknown_names_are_listed_with_what_they_said_last_until_forgotten(
     assert "urn:x:level\n    no number at" in out
     status, out = unknown("--json")
     assert {n["name"]: n["value"] for n in json.loads(out)} == {"urn:x:[b]flow": 12.5, "urn:x:level": None}
+    lines = "name,sensor,format,source,unit\nurn:x:[b]flow,,senml,b,m3/h\nurn:x:level,,senml,b,\n"
+    assert unknown("--names") == (0, lines)
     assert "2 unknown names" in unknown("--forget")[1]
     assert "no unknown name" in unknown()[1]
