@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ingest.instants import TimeFormat, parse, to_utc
@@ -211,6 +211,8 @@ class TestClockChanges:
     def test_what_a_logger_writes_hour_by_hour_comes_back(
         self, zone: str, day: int, step_min: int, days: int
     ) -> None:
+        # Lord Howe's clocks go back by half an hour: of one value in it nobody can tell which pass it is of.
+        assume(not (zone == "Australia/Lord_Howe" and step_min > 30))
         where = ZoneInfo(zone)
         start = datetime(2012, 1, 1, tzinfo=UTC) + timedelta(days=day)
         moments = [start + k * timedelta(minutes=step_min) for k in range(days * 1440 // step_min)]
