@@ -126,7 +126,7 @@ class Pipeline:
                 elif topic.channel is Channel.SENML or topic.channel is Channel.SENML_CBOR:
                     cbor = topic.channel is Channel.SENML_CBOR
                     of_pack = self._senml.decode_cbor if cbor else self._senml.decode_json
-                    faults = of_pack(topic.device, message.payload, columns, now)
+                    faults = of_pack(topic.device, message.payload, columns, now, message.stale)
                     if faults:
                         self._refuse(group, message, _of_faults(message, when, faults))
                 else:

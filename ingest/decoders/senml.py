@@ -70,11 +70,15 @@ class Senml:
         self.max_readings = max_readings
         self._names = names if isinstance(names, Names) else Names(names)
 
-    def decode_json(self, device: str, payload: bytes, out: Columns, now: int) -> list[Fault]:
+    def decode_json(
+        self, device: str, payload: bytes, out: Columns, now: int, stale: bool = False
+    ) -> list[Fault]:
         """Add the values of a pack from ``device`` to ``out``; what could not be used is returned.
 
-        now: when the message came, microseconds since 1970 UTC; relative times count from it. Each record
-        becomes a reading or a fault, except those that do nothing but set base fields.
+        now: when the message came, microseconds since 1970 UTC; relative times count from it. stale: it may
+        have waited since it was sent, so that nobody knows what they count from.
+
+        Each record becomes a reading or a fault, except those that do nothing but set base fields.
 
         Raises Rejection, with ``out`` as it was, when nothing of the pack can be used.
         """
@@ -83,13 +87,16 @@ class Senml:
             pack = msgspec.json.decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             pack = load_json(payload)
-        return self._take(device, self._records(pack), out, now)
+        return self._take(device, self._records(pack), out, None if stale else now)
 
-    def decode_cbor(self, device: str, payload: bytes, out: Columns, now: int) -> list[Fault]:
+    def decode_cbor(
+        self, device: str, payload: bytes, out: Columns, now: int, stale: bool = False
+    ) -> list[Fault]:
         """As ``decode_json``. Fields may also be labelled with their names in place of their numbers."""
         self._bound(payload)
         records = self._records(load_cbor(payload))
-        return self._take(device, [_named(r) if isinstance(r, dict) else r for r in records], out, now)
+        named = [_named(r) if isinstance(r, dict) else r for r in records]
+        return self._take(device, named, out, None if stale else now)
 
     def _bound(self, payload: bytes) -> None:
         if len(payload) > self.max_bytes:
@@ -117,7 +124,7 @@ class Senml:
                         )
         return pack
 
-    def _take(self, device: str, records: list[Any], out: Columns, now: int) -> list[Fault]:
+    def _take(self, device: str, records: list[Any], out: Columns, now: int | None) -> list[Fault]:
         _check_versions(records)
         faults: list[Fault] = []
         resolver = _Resolver(device, self._names, out, now)
@@ -171,7 +178,7 @@ class _Target(NamedTuple):
 class _Resolver:
     """Goes through the records of one pack, with the base fields that hold so far (section 4.6)."""
 
-    def __init__(self, device: str, names: Names, out: Columns, now: int) -> None:
+    def __init__(self, device: str, names: Names, out: Columns, now: int | None) -> None:
         self._device = device
         self._names = names
         self._out = out
@@ -273,7 +280,14 @@ class _Resolver:
         if not -_MOST_S < seconds < _MOST_S:  # nor NaN
             raise Rejection(Reason.BAD_TIME, f"time {seconds:g} is no number of seconds in any calendar")
         micros = round(seconds * 1e6)
-        return micros if seconds >= ABSOLUTE else self._now + micros
+        if seconds >= ABSOLUTE:
+            return micros
+        if self._now is None:
+            raise Rejection(
+                Reason.NO_TIME,
+                "its time counts from when it comes, but the broker had kept it, nobody knows how long",
+            )
+        return self._now + micros
 
     def _meaning(self, name: str) -> Meaning:
         short = name.removeprefix(f"{self._device}/")

@@ -186,6 +186,13 @@ EXAMPLES: dict[str, Callable[[Callable[..., bytes]], Example]] = {
         on("pdam/flow", b"offline"), on("pdam/flow", b'{"v": 1}'), on("pdam/flow", b"2,43")
     ),
     "a plain number that waited at the broker": lambda _: on("pdam/flow", b"36", stale=True),
+    "a relative time of SenML in a message that waited there": lambda _: Example(
+        [
+            RawMessage(m.topic, m.payload, True)
+            for m in senml({"n": "F1", "v": 36, "t": MS / 1000}, {"n": "F1", "v": 72, "t": -60}).messages
+        ],
+        1,
+    ),
     "an uplink whose bytes nothing says how to read": lambda _: uplink("aa", data="qg=="),
     "an uplink that is too short for a field of `codecs.csv`": lambda _: uplink("bb", 1, data="qg=="),
     "an uplink whose bytes are no base64": lambda _: uplink("bb", data="?"),
