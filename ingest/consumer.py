@@ -9,9 +9,12 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
+import numpy as np
+
 from ingest.backoff import Backoff
 from ingest.births import Births
 from ingest.broker_options import BrokerOptions, TakenOver, taken_over
+from ingest.clocks.quarantine import Quarantine
 from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS
 from ingest.devices import DeviceLog
 from ingest.foreign import filters, in_sequence
@@ -77,7 +80,9 @@ class Consumer:
 
     At least once: a message is acknowledged when its readings are in the store, or in the spool where there
     is one, and what was wrong with it in ``rejected``; until then the broker keeps it. devices: where to keep
-    what devices say of themselves. ledger: where it is counted what came. births: where to keep what
+    what devices say of themselves. quarantine: where to hold
+    readings with times that cannot be right, more than ahead_s in the future [s] among others. ledger: where
+    it is counted what came. births: where to keep what
     Sparkplug's nodes say of their metrics. spool: where readings wait for a store that is away or slow.
     """
 
@@ -90,6 +95,8 @@ class Consumer:
         clock: Clock,
         *,
         devices: DeviceLog | None = None,
+        quarantine: Quarantine | None = None,
+        ahead_s: float = 86_400.0,
         ledger: Ledger | None = None,
         births: Births | None = None,
         spool: SpoolOptions | None = None,
@@ -114,6 +121,8 @@ class Consumer:
             store,
             rejected,
             devices=devices,
+            quarantine=quarantine,
+            ahead=np.timedelta64(round(ahead_s * 1e6), "us"),
             ledger=ledger,
             births=births,
             stats=self.stats,

@@ -15,7 +15,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ingest.births import Births
-from ingest.decoders.columns import Columns, Fault, Rejection
+from ingest.clocks.correct import Corrections
+from ingest.clocks.quarantine import FURTHEST, HELD, Held, Quarantine
+from ingest.decoders.columns import Columns, Fault, Rejection, Source
 from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS, JsonReadings
 from ingest.decoders.json_status import decode_result, decode_status
 from ingest.decoders.senml import Senml
@@ -28,9 +30,9 @@ from ingest.rejected import Rejected, RejectedLog
 from ingest.stats import Stats
 from ingest.topics import Channel, Topic, parse
 from ingest.unknown import Heard
-from ingest.validate import explain, validate_columns
+from ingest.validate import EARLIEST, MAX_AHEAD, Validated, explain, validate_columns
 from waterworks.names import Format, Names
-from waterworks.reading import AppendResult, ReadingBatch, as_datetime
+from waterworks.reading import AppendResult, ReadingBatch, Times, as_datetime
 from waterworks.site import Site
 
 log = logging.getLogger(__name__)
@@ -65,18 +67,21 @@ class Group:
     received: np.datetime64 = field(default_factory=lambda: np.datetime64(0, "us"))
     marks: list[Mark] = field(default_factory=list)
     spoiled: list[Spoiled] = field(default_factory=list)
+    held: Held | None = None
     batch_done: bool = False
     rejected_done: bool = False
+    held_done: bool = False
     ledger_done: bool = False
 
 
 class Pipeline:
     """Prepares and commits groups of messages of one site into ``store``.
 
-    devices: where to keep what devices say of themselves; None: nowhere. ledger: where arrivals are counted;
-    None: nowhere. What cannot be written there holds nobody up: it is tried again with the next group, and
-    counted in ``stats`` where it had to be let go. births: where to keep what Sparkplug's nodes say; None:
-    nowhere. max_bytes, max_readings: bounds on one message.
+    quarantine: where to hold readings whose times cannot be right; None: they are rejected. ahead: how far a
+    time may lie in the future. devices: where to keep what devices say of themselves; None: nowhere. ledger:
+    where arrivals are counted; None: nowhere. What cannot be written there holds nobody up: it is tried again
+    with the next group, and counted in ``stats`` where it had to be let go. births: where to keep what
+    Sparkplug's nodes say; None: nowhere. max_bytes, max_readings: bounds on one message.
     """
 
     def __init__(
@@ -85,6 +90,8 @@ class Pipeline:
         store: Keeper,
         rejected: RejectedLog,
         *,
+        quarantine: Quarantine | None = None,
+        ahead: np.timedelta64 = MAX_AHEAD,
         devices: DeviceLog | None = None,
         ledger: Ledger | None = None,
         stats: Stats | None = None,
@@ -96,6 +103,8 @@ class Pipeline:
         self._site = site
         self.store = store
         self._rejected = rejected
+        self._quarantine, self._ahead = quarantine, ahead
+        self._clocks = Corrections(site)
         self._devices = devices
         self._ledger = None if ledger is None else LedgerWriter(ledger, site, self.stats)
         self._readings = JsonReadings(max_bytes=max_bytes, max_readings=max_readings)
@@ -159,6 +168,10 @@ class Pipeline:
             for r in group.rejected:
                 stats.rejected[r.reason.value] += r.readings
             group.rejected_done = True
+        if group.held is not None and self._quarantine is not None and not group.held_done:
+            self._quarantine.add(group.held)
+            stats.held += len(group.held.sensor)
+            group.held_done = True
         if self._devices is not None:
             self._devices.forget(group.forgotten)
             self._devices.update(group.states)
@@ -246,6 +259,9 @@ class Pipeline:
         """Check all readings of a group at once; what fails goes back to its messages."""
         source, time, value, quality = columns.arrays()
         sources = list(columns.sources)
+        stamped = time
+        if self._clocks:
+            time = self._clocks.apply([s.sensor for s in sources], source, time, received + self._ahead)
         checked = validate_columns(
             self._site,
             [s.sensor for s in sources],
@@ -256,17 +272,26 @@ class Pipeline:
             received=received,
             quality=quality,
             devices=[s.device for s in sources],
+            ahead=self._ahead,
         )
         group.batch = checked.batch
         if not len(checked.rejected):
             return
+        held = self._hold(checked, [sources[i] for i in source[checked.rejected]], stamped, received, group)
         owners = np.searchsorted(starts, checked.rejected, side="right") - 1
         faults: dict[int, list[Fault]] = {}
         explained: set[tuple[int, Reason]] = set()
         heard: dict[int, dict[str, Heard]] = {}
-        for row, reason, owner in zip(
-            checked.rejected.tolist(), checked.reasons, owners.tolist(), strict=True
+        for row, reason, owner, is_held in zip(
+            checked.rejected.tolist(), checked.reasons, owners.tolist(), held, strict=True
         ):
+            if self._ledger is not None:
+                m, sensor, place = messages[owner], sources[source[row]].sensor, columns.place(row)
+                group.spoiled.append(
+                    self._ledger.spoiled(m.topic, m.payload, sensor, reason, time[row], place, received)
+                )
+            if is_held:
+                continue
             detail = ""
             if (owner, reason) not in explained:  # a thousand like it need no thousand explanations
                 explained.add((owner, reason))
@@ -274,11 +299,6 @@ class Pipeline:
                 at, sent = time[row], float(value[row])
                 detail = explain(self._site, reason, of.sensor, of.unit, at, sent, of.device)
             faults.setdefault(owner, []).append(Fault(columns.place(row), reason, detail))
-            if self._ledger is not None:
-                m, sensor, place = messages[owner], sources[source[row]].sensor, columns.place(row)
-                group.spoiled.append(
-                    self._ledger.spoiled(m.topic, m.payload, sensor, reason, time[row], place, received)
-                )
             if reason is Reason.UNKNOWN_SENSOR:
                 of = sources[source[row]]
                 names = heard.setdefault(owner, {})
@@ -288,6 +308,34 @@ class Pipeline:
         for owner, of_message in faults.items():
             unknown = tuple(heard.get(owner, {}).values())
             group.rejected += _of_faults(messages[owner], when, of_message, unknown)
+
+    def _hold(
+        self,
+        checked: Validated,
+        sources: Sequence[Source],
+        stamped: Times,
+        received: np.datetime64,
+        group: Group,
+    ) -> list[bool]:
+        """Hold those of the rejected readings (K,) with whose times alone something is wrong; which ones."""
+        if self._quarantine is None:
+            return [False] * len(sources)
+        time = stamped[checked.rejected]
+        fit = np.isfinite(checked.si) & (time > EARLIEST) & (time < received + FURTHEST)
+        held = [reason in HELD and ok for reason, ok in zip(checked.reasons, fit.tolist(), strict=True)]
+        rows = np.flatnonzero(held)
+        if len(rows):
+            of = [sources[i] for i in rows.tolist()]
+            group.held = Held(
+                [self._site.sensor[s.sensor].device or s.device for s in of],
+                [s.sensor for s in of],
+                time[rows],
+                checked.si[rows],
+                checked.flags[rows],
+                [checked.reasons[i] for i in rows.tolist()],
+                received,
+            )
+        return held
 
 
 def _of_faults(

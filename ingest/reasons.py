@@ -36,4 +36,5 @@ class Reason(StrEnum):
     NO_ZONE = "no_zone"  # a local time without a zone
     BAD_TIME = "bad_time"  # no instant at all
     TIME_TOO_OLD = "time_too_old"  # before the year 2000
-    TIME_AHEAD = "time_ahead"  # more than a day in the future
+    TIME_AHEAD = "time_ahead"  # in the future
+    BEFORE_COMMISSIONING = "before_commissioning"  # before its sensor began to measure, by sensors.csv

@@ -28,6 +28,7 @@ class Stats:
     uncounted: readings that the ledger had no room for; ledger_problem: one line on why it takes nothing, ""
     while it does.
     receipts: told to devices. stalls: connections given up because nothing came back on them.
+    held: readings put into the quarantine.
     problem: one line on what is wrong now, "" while all is well.
 
     Of the spool: spooled, drained: readings that went into it, and that the store took from there. What
@@ -54,6 +55,7 @@ class Stats:
     uncounted: int = 0
     receipts: int = 0
     stalls: int = 0
+    held: int = 0
     ledger_problem: str = ""
     spooled: int = 0
     drained: int = 0

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ingest.reasons import Reason as Reason
 from waterworks.errors import UnitError
-from waterworks.reading import TIME_DTYPE, Floats, Quality, ReadingBatch
+from waterworks.reading import TIME_DTYPE, Floats, Quality, ReadingBatch, Times
 from waterworks.site import Site
 from waterworks.units import Quantity, Unit, conversion
 
@@ -46,17 +46,21 @@ _ORDER = (
     Reason.BAD_TIME,
     Reason.TIME_TOO_OLD,
     Reason.TIME_AHEAD,
+    Reason.BEFORE_COMMISSIONING,
     Reason.NOT_FINITE,
 )
 _CODE = {reason: code for code, reason in enumerate(_ORDER, start=1)}
 
 
 class Validated(NamedTuple):
-    """``batch``: what may be stored. ``rejected`` (K,): the other rows, ascending; ``reasons`` (K,): why."""
+    """``batch``: what may be stored. ``rejected`` (K,): the other rows, ascending; ``reasons`` (K,): why;
+    ``si``, ``flags`` (K,): their values [SI] and quality, which count where only the time is wrong."""
 
     batch: ReadingBatch
     rejected: NDArray[np.intp]
     reasons: list[Reason]
+    si: Floats
+    flags: NDArray[np.uint16]
 
 
 def validate_columns(
@@ -71,6 +75,7 @@ def validate_columns(
     quality: ArrayLike = 0,
     now: np.datetime64 | None = None,
     devices: Sequence[str] | None = None,
+    ahead: np.timedelta64 = MAX_AHEAD,
 ) -> Validated:
     """Check N readings and convert them to SI.
 
@@ -79,6 +84,7 @@ def validate_columns(
     value (N,): as sent. units (M,): unit of each name's values, "" for the one that the site gives.
     received: when Twuin got them, scalar or (N,). quality: flags that the sender gave, scalar or (N,).
     now: what times are compared with; default: ``received``.
+    ahead: how far a time may lie beyond that.
     devices (M,): who sent each name's values, "" or None where that is not known.
 
     Values outside the believable range are kept and flagged ``Quality.OUT_OF_RANGE``. ValueError when
@@ -88,22 +94,25 @@ def validate_columns(
     if len(units) != len(names) or (devices is not None and len(devices) != len(names)):
         raise ValueError(f"{len(names)} names, but {len(units)} units or another number of devices")
     if not len(raw):
-        return Validated(ReadingBatch.empty(), np.empty(0, np.intp), [])
+        return Validated(ReadingBatch.empty(), np.empty(0, np.intp), [], np.empty(0), np.empty(0, np.uint16))
     per_name = _per_name(site, raw.names, units, devices)
 
     ix = raw.sensor
     with np.errstate(over="ignore", invalid="ignore"):
         si = raw.value * per_name.factor[ix] + per_name.offset[ix]
     code = per_name.code[ix]
-    limit = (raw.received if now is None else now.astype(TIME_DTYPE)) + MAX_AHEAD
+    limit = (raw.received if now is None else now.astype(TIME_DTYPE)) + ahead
     _mark(code, np.isnat(raw.time), Reason.BAD_TIME)
     _mark(code, raw.time < EARLIEST, Reason.TIME_TOO_OLD)
     _mark(code, raw.time > limit, Reason.TIME_AHEAD)
+    if site.commissioned:
+        _mark(code, raw.time < commissioned(site, raw.names)[ix], Reason.BEFORE_COMMISSIONING)
     _mark(code, ~np.isfinite(si), Reason.NOT_FINITE)
     outside = (si < per_name.low[ix]) | (si > per_name.high[ix])
     flags = raw.quality | np.where(outside, np.uint16(Quality.OUT_OF_RANGE), np.uint16(0))
 
     rejected = np.flatnonzero(code)
+    spoiled, doubts = si[rejected], flags[rejected]
     if len(rejected):
         keep = np.flatnonzero(code == 0)
         ix, si, flags = ix[keep], si[keep], flags[keep]
@@ -112,7 +121,13 @@ def validate_columns(
         times, got = raw.time, raw.received
     known, index = _unique(raw.names, ix)
     batch = ReadingBatch(known, index, times, si, flags, got)
-    return Validated(batch, rejected, [_ORDER[c - 1] for c in code[rejected].tolist()])
+    return Validated(batch, rejected, [_ORDER[c - 1] for c in code[rejected].tolist()], spoiled, doubts)
+
+
+def commissioned(site: Site, names: Sequence[str]) -> Times:
+    """(M,) when each of these sensors began to measure, as far as the site says so, else ``EARLIEST``."""
+    began = site.commissioned
+    return np.array([began.get(name, EARLIEST) for name in names], TIME_DTYPE)
 
 
 def explain(
@@ -143,6 +158,8 @@ def explain(
             return f"sensor {name!r}: time {time} is before 2000: is the device's clock set?"
         case Reason.TIME_AHEAD:
             return f"sensor {name!r}: time {time} is more than a day ahead: is the device's clock right?"
+        case Reason.BEFORE_COMMISSIONING if owner:
+            return f"sensor {name!r}: time {time} is before {owner.since}, when it began by sensors.csv"
         case Reason.BAD_TIME:
             return f"sensor {name!r}: the time is no instant"
         case Reason.NOT_FINITE:

@@ -10,9 +10,12 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from fastapi import FastAPI
 
 from ingest.births import Births
+from ingest.clocks.quarantine import Quarantine
+from ingest.clocks.release import Released, release
 from ingest.consumer import Consumer, ConsumerOptions
 from ingest.devices import DeviceLog
 from ingest.foreign import in_sequence
@@ -31,6 +34,8 @@ from twuin.db import open_alert_store
 from twuin.instance import Instance, prepare_folder
 from twuin.process import Jobs, address, listen, serve_web, until_stopped
 from twuin.settings import ClockSettings, Settings, StoreSettings
+from twuin.views.clock_models import ClocksOut
+from twuin.views.clocks import ClockViews
 from twuin.views.ledger import LedgerViews
 from twuin.views.ledger_models import LedgerOut
 from twuin.views.loss_models import LossesOut
@@ -155,6 +160,7 @@ class Parts:
     rejected: RejectedLog
     devices: DeviceLog
     ledger: Ledger
+    quarantine: Quarantine
     alerts: AlertService
     jobs: Jobs
     consumer: Consumer | None = None
@@ -186,6 +192,7 @@ def build(settings: Settings, *, site: Site | None = None, clock: Clock | None =
         rejected=RejectedLog(settings.data_dir / "rejected.sqlite"),
         devices=DeviceLog(settings.data_dir / "devices.sqlite"),
         ledger=open_ledger(settings, site),
+        quarantine=open_quarantine(settings),
         alerts=alerts,
         jobs=Jobs(),
     )
@@ -212,6 +219,51 @@ def read_ledger(
             now = as_datetime(make_clock(settings.clock, store).now())
         views = LedgerViews(ledger, site, lambda: now, settings.monitor.lateness_s)
         return views.report(day, days=days, sensor=sensor, device=device)
+
+
+def open_quarantine(settings: Settings) -> Quarantine:
+    """Readings of the data folder whose times cannot be right."""
+    path = settings.data_dir / "quarantine.sqlite"
+    return Quarantine(path, max_readings=settings.quarantine.max_readings)
+
+
+def read_clocks(settings: Settings, days: int) -> ClocksOut:
+    """Clocks that are wrong and what is held because of it, whether an ingest runs or not."""
+    site = read_settings_site(settings)
+    _some_ingest_ran(settings)
+    with (
+        closing(open_ledger(settings, site)) as ledger,
+        closing(open_quarantine(settings)) as quarantine,
+        closing(open_readings(settings, site)) as store,
+    ):
+        now = as_datetime(make_clock(settings.clock, store).now())
+        return ClockViews(ledger, quarantine, site, lambda: now).report(days)
+
+
+def release_quarantine(settings: Settings, device: str | None, *, as_stamped: bool) -> Released:
+    """Store what is held, corrected by clocks.csv, as far as its times can then be right."""
+    site = read_settings_site(settings)
+    _some_ingest_ran(settings)
+    with (
+        closing(open_ledger(settings, site)) as ledger,
+        closing(open_quarantine(settings)) as quarantine,
+        closing(open_readings(settings, site)) as store,
+    ):
+        ahead = np.timedelta64(round(settings.quarantine.ahead_s * 1e6), "us")
+        return release(quarantine, site, store, ahead, device=device, as_stamped=as_stamped, ledger=ledger)
+
+
+def discard_quarantine(settings: Settings, device: str) -> int:
+    """Throw away what is held of a device; how many readings that were."""
+    _some_ingest_ran(settings)
+    with closing(open_quarantine(settings)) as quarantine:
+        return quarantine.discard(device)
+
+
+def _some_ingest_ran(settings: Settings) -> None:
+    path = settings.data_dir / "quarantine.sqlite"
+    if not path.exists():
+        raise NotFound(f"nothing is held: {path} does not exist; name the data folder with --data-dir")
 
 
 def broker_options(settings: Settings) -> dict[str, Any]:
@@ -253,6 +305,8 @@ def start_ingest(parts: Parts) -> None:
         clock,
         devices=parts.devices,
         ledger=parts.ledger,
+        quarantine=parts.quarantine,
+        ahead_s=parts.settings.quarantine.ahead_s,
         births=births,
         spool=SpoolOptions(
             spool_root(parts.settings) / parts.settings.mqtt.name,
@@ -349,6 +403,7 @@ def make_views(parts: Parts) -> Views:
         devices=parts.devices,
         ledger=parts.ledger,
         late_s=parts.settings.monitor.lateness_s,
+        quarantine=parts.quarantine,
         watermark=watermark,
         clock_speed=getattr(parts.clock, "speed", 1.0),
         ingest=lambda: None if parts.consumer is None else parts.consumer.stats,

@@ -199,6 +199,21 @@ class WatchSettings(Section):
     )
 
 
+class QuarantineSettings(Section):
+    """Readings with times that cannot be right are held aside."""
+
+    ahead_s: float = Field(
+        900.0,
+        ge=1,
+        le=86_400,
+        allow_inf_nan=False,
+        description="Readings whose times lie further in the future are held in the quarantine [s]",
+    )
+    max_readings: int = Field(
+        1_000_000, ge=1_000, description="So many are held at most; the oldest give way"
+    )
+
+
 class WebSettings(Section):
     """Where pages and API are served."""
 
@@ -256,6 +271,7 @@ class Settings(BaseSettings):
     spool: SpoolSettings = SpoolSettings()  # type: ignore[call-arg]
     ledger: LedgerSettings = LedgerSettings()  # type: ignore[call-arg]
     watch: WatchSettings = WatchSettings()  # type: ignore[call-arg]
+    quarantine: QuarantineSettings = QuarantineSettings()  # type: ignore[call-arg]
     web: WebSettings = WebSettings()  # type: ignore[call-arg]
     monitor: MonitorSettings = MonitorSettings()  # type: ignore[call-arg]
     clock: ClockSettings = ClockSettings()  # type: ignore[call-arg]

@@ -9,8 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from waterworks.codecs import ByteField
 from waterworks.listen import Listening
+from waterworks.localtime import midnight
 from waterworks.losses import Bill, LossOptions
 from waterworks.names import ForeignName
 from waterworks.units import Quantity
@@ -66,7 +69,8 @@ class Sensor:
     to its end node.
     tank_area_m2: of a storage level, the tank's plan area, None where the network model gives it.
     low, high: range of believable values [SI], None: the default of the quantity.
-    lon, lat: WGS 84 [degrees], None: taken from the network model.
+    lon, lat: WGS 84 [degrees], None: taken from the network model. since: the local day on which it began to
+    measure; None: not known.
     """
 
     id: str
@@ -84,6 +88,24 @@ class Sensor:
     high: float | None = None
     lon: float | None = None
     lat: float | None = None
+    since: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockCorrection:
+    """The clock of ``device`` was ``ahead_s`` ahead [s] of what it should show (below 0: behind) for readings
+    taken from ``since`` to before ``until`` [UTC], by right time; until None: it still is."""
+
+    device: str
+    ahead_s: float
+    since: np.datetime64
+    until: np.datetime64 | None = None
+
+    def overlaps(self, other: ClockCorrection) -> bool:
+        """Whether there is a time that both are about."""
+        before = other.until is not None and other.until <= self.since
+        after = self.until is not None and self.until <= other.since
+        return not (before or after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +131,7 @@ class Site:
     crs: coordinate system of the network file, as pyproj reads it ("EPSG:32749"); "" where the network
     has none (its coordinates are then shown without a geographic frame).
     network_file: the EPANET file, None for a site without a hydraulic model.
+    clocks: which devices' clocks are wrong.
     names: what sensors are called in messages of formats that carry names of their own. listen: the topics,
     outside Twuin's own, on which such messages come. codecs: what the bytes of uplinks mean.
     """
@@ -128,11 +151,17 @@ class Site:
     names: tuple[ForeignName, ...] = ()
     listen: tuple[Listening, ...] = ()
     codecs: tuple[ByteField, ...] = ()
+    clocks: tuple[ClockCorrection, ...] = ()
 
     @cached_property
     def sensor(self) -> dict[str, Sensor]:
         """Sensors by id."""
         return {s.id: s for s in self.sensors}
+
+    @cached_property
+    def commissioned(self) -> dict[str, np.datetime64]:
+        """When sensors began to measure [UTC], by id; only those of which the site says so."""
+        return {s.id: midnight(s.since.toordinal(), self.timezone) for s in self.sensors if s.since}
 
     @cached_property
     def dma(self) -> dict[str, Dma]:

@@ -1,5 +1,5 @@
 """The site folder: ``site.toml``, ``dmas.csv``, ``sensors.csv``, and where there are any ``network.inp``,
-``nodes.csv``, ``billed.csv``, ``names.csv`` and ``codecs.csv``, read and checked as a whole.
+``nodes.csv``, ``billed.csv``, ``names.csv``, ``codecs.csv`` and ``clocks.csv``, read and checked as a whole.
 docs/site-folder.md and docs/formats.md describe every column.
 """
 
@@ -15,6 +15,7 @@ from waterworks.epanet_file import read_network
 from waterworks.errors import NetworkError, Problem, Severity, SiteError
 from waterworks.network import Network, NodeKind
 from waterworks.site import Role, Sensor, Site
+from waterworks.site_clocks import CLOCKS_FILE, read_clocks
 from waterworks.site_codecs import CODECS_FILE, read_codecs
 from waterworks.site_losses import BILLED_FILE, read_bills
 from waterworks.site_names import NAMES_FILE, read_names
@@ -58,7 +59,16 @@ def _read(folder: Path) -> tuple[Site | None, list[Problem]]:
     ]
     reader = _Reader(folder)
     site = reader.site()
-    order = [SITE_FILE, DMAS_FILE, SENSORS_FILE, NODES_FILE, BILLED_FILE, NAMES_FILE, CODECS_FILE]
+    order = [
+        SITE_FILE,
+        DMAS_FILE,
+        SENSORS_FILE,
+        NODES_FILE,
+        BILLED_FILE,
+        NAMES_FILE,
+        CODECS_FILE,
+        CLOCKS_FILE,
+    ]
     found = sorted(
         [*missing, *reader.problems()],
         key=lambda p: (order.index(p.file) if p.file in order else len(order), p.line or 0),
@@ -88,6 +98,7 @@ class _Reader:
         self.about_bills = Problems(BILLED_FILE)
         self.about_names = Problems(NAMES_FILE)
         self.about_codecs = Problems(CODECS_FILE)
+        self.about_clocks = Problems(CLOCKS_FILE)
         self.about_network: list[Problem] = []
         self.dma_line: dict[str, int] = {}
         self.sensor_line: dict[str, int] = {}
@@ -101,6 +112,7 @@ class _Reader:
             *self.about_bills.found,
             *self.about_names.found,
             *self.about_codecs.found,
+            *self.about_clocks.found,
             *self.about_network,
         ]
 
@@ -146,6 +158,8 @@ class _Reader:
         listen = None if said is None or _wrong(self.about_site) else head.listen
         names = read_names(self.folder / NAMES_FILE, self.about_names, complete, listen)
         codecs = read_codecs(self.folder / CODECS_FILE, self.about_codecs)
+        devices = None if complete is None else {s.device for s in complete.values()}
+        clocks = read_clocks(self.folder / CLOCKS_FILE, self.about_clocks, devices, ZoneInfo(head.timezone))
         if dmas is None or sensors is None:
             return None
         return Site(
@@ -164,6 +178,7 @@ class _Reader:
             names=names,
             listen=head.listen,
             codecs=codecs,
+            clocks=clocks,
         )
 
     # the network, and what the tables say about it

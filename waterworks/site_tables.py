@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +35,7 @@ SENSOR_OPTIONAL = (
     "high",
     "lon",
     "lat",
+    "since",
 )
 
 _LITRES_PER_HOUR = 1e-3 / 3600  # m3/s
@@ -141,6 +143,7 @@ def _sensor(row: Row, lines: dict[str, int], known: set[str] | None) -> Sensor |
     if low is not None and high is not None and low >= high:
         error(f"low {low:g} is not below high {high:g}")
     lon, lat = _position(row)
+    since = _day(row, "since")
     if not fresh or quantity is None or role is None or not unit or not device:
         return None
     return Sensor(
@@ -159,6 +162,7 @@ def _sensor(row: Row, lines: dict[str, int], known: set[str] | None) -> Sensor |
         high=None if high is None else float(to_si(high, unit, quantity)),
         lon=lon,
         lat=lat,
+        since=since,
     )
 
 
@@ -177,6 +181,17 @@ def _check_role(row: Row, role: Role | None, quantity: Quantity | None, dma: str
             error(f"from_dma belongs to inlet meters, not to role {role.value}")
         if not dma and role is not Role.MONITOR:
             error(f"dma is empty: a sensor of role {role.value} belongs to a DMA")
+
+
+def _day(row: Row, column: str) -> date | None:
+    said = row.text(column)
+    if not said:
+        return None
+    try:
+        return date.fromisoformat(said)
+    except ValueError:
+        row.error(f"{column} {said!r} is no day: write it as 2026-11-21")
+        return None
 
 
 def _position(row: Row) -> tuple[float | None, float | None]:

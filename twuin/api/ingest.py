@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from twuin.api.params import PREFIX, Limit, RowId
+from twuin.views.clock_models import ClocksOut
 from twuin.views.ledger import MOST_DAYS
 from twuin.views.ledger_models import LedgerOut
 from twuin.views.models import IngestStats, Page, RejectedOut, UnknownNameOut
@@ -41,6 +42,10 @@ def ingest_routes(views: Views) -> APIRouter:
         device: Annotated[str | None, Query(max_length=200, description="Only this device")] = None,
     ) -> LedgerOut:
         return views.ledger.report(day, days=days, sensor=sensor, device=device)
+
+    @routes.get("/clocks", summary="Devices with wrong clocks, and readings held because of it")
+    def clocks() -> ClocksOut:
+        return views.clocks.latest()
 
     @routes.get("/unknown", summary="Names that devices send and no sensor has, last heard first")
     def unknown(limit: Limit = 50) -> Page[UnknownNameOut]:

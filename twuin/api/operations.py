@@ -147,6 +147,12 @@ class _Figures(Collector):
             for outcome, number in ledger.totals(day).model_dump().items():
                 readings.add_metric([name, outcome], number)
         yield readings
+        held = GaugeMetricFamily(
+            "twuin_quarantine_readings", "Readings held with times that cannot be right", labels=["reason"]
+        )
+        for reason, number in self._views.clocks.held().items():
+            held.add_metric([reason], number)
+        yield held
         messages = ledger.messages()
         for name, help, count in (
             (

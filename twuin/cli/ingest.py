@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -261,6 +261,74 @@ def ledger(
                 f"{said}, {m.lost:,} will not come any more",
                 markup=False,
             )
+
+
+@app.command()
+def clocks(
+    site: SiteOption = None,
+    data_dir: DataOption = None,
+    days: Annotated[
+        int, typer.Option("--days", help="How far back to look for the beginning.", min=1, max=31)
+    ] = 3,
+    release: Annotated[
+        bool,
+        typer.Option("--release", help="Store what is held, corrected by clocks.csv."),
+    ] = False,
+    as_stamped: Annotated[
+        bool,
+        typer.Option(
+            "--as-stamped", help="With --release: store it with the times that it came with, after all."
+        ),
+    ] = False,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="With --device: throw away what is held of it.")
+    ] = False,
+    device: Annotated[
+        str | None, typer.Option("--device", help="With --release or --discard: of this device.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print which devices' clocks are wrong, and what is held because its times cannot be right.
+
+    For each clock that is off by a constant, the line for clocks.csv of the site folder that corrects it.
+    """
+    from twuin.app import discard_quarantine, read_clocks, release_quarantine
+
+    settings = settings_from(site=site, data_dir=data_dir)
+    if discard:
+        if device is None or release:
+            raise SettingsError("--discard throws away: name the --device, and leave out --release")
+        out.print(f"{discard_quarantine(settings, device):,} readings thrown away", markup=False)
+        return
+    if release:
+        done = release_quarantine(settings, device, as_stamped=as_stamped)
+        out.print(f"{done.stored:,} readings stored, {done.held:,} still held", markup=False)
+        return
+    if as_stamped or device is not None:
+        raise SettingsError("--as-stamped and --device go with --release or --discard")
+    found = read_clocks(settings, days)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    for o in found.offsets:
+        way = "ahead" if o.ahead_s > 0 else "behind"
+        why = ", as by a wrong time zone" if o.zone else ""
+        span = str(timedelta(seconds=abs(o.ahead_s)))
+        out.print(f"{o.device}: {span} {way} since {o.since:%Y-%m-%d %H:%M}Z{why}", markup=False)
+        out.print(f"    {o.readings:,} readings came so; line for clocks.csv: {o.line}", markup=False)
+    if not found.offsets:
+        out.print("no clock is off by a constant")
+    for h in found.held:
+        out.print(
+            f"held of {h.device or 'no device'}: {h.readings:,} readings ({h.reason}), stamped "
+            f"{h.first:%Y-%m-%d %H:%M}Z to {h.last:%Y-%m-%d %H:%M}Z, "
+            f"the last came {h.last_received:%Y-%m-%d %H:%M}Z",
+            markup=False,
+        )
+    if not found.held:
+        out.print("nothing is held")
+    if found.evicted:
+        out.print(f"{found.evicted:,} held readings had to give way to newer ones", markup=False)
 
 
 @app.command()

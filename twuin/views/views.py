@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ingest.clocks.quarantine import Quarantine
 from ingest.devices import DeviceLog
 from ingest.ledger.book import Ledger
 from ingest.stats import Stats
@@ -17,6 +18,7 @@ from twuin.alerts.model import Alert, Kind, State
 from twuin.alerts.service import AlertService
 from twuin.views.area import area_pipes
 from twuin.views.believed import believed
+from twuin.views.clocks import ClockViews
 from twuin.views.convert import M3H, SHOWN_UNIT, alert_fields, alert_out, datetimes, entry_out, nulls, shown
 from twuin.views.curves import DAY, curve
 from twuin.views.dmas import dma_states, inlets_of, night_flows
@@ -82,7 +84,8 @@ class Views:
     data, None: told from the clock itself. parts: health of the parts that run here, each a dict with
     "status" (ok, degraded, down) and "detail". ingest: counters of the consumer, None where none runs
     here. rejected: log of rejected messages. devices: log of their status. ledger: what came of what was
-    to come; late_s: what comes later after its time is late [s].
+    to come; late_s: what comes later after its time is late [s]. quarantine: readings with times that cannot
+    be right.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Views:
         devices: DeviceLog | None = None,
         ledger: Ledger | None = None,
         late_s: float = 900.0,
+        quarantine: Quarantine | None = None,
         watermark: Callable[[], datetime | None] = lambda: None,
         clock_speed: float = 1.0,
         clock_is: str | None = None,
@@ -111,6 +115,7 @@ class Views:
         self._rejected = rejected
         self._devices = devices
         self.ledger = LedgerViews(ledger, site, self.now, late_s)
+        self.clocks = ClockViews(ledger, quarantine, site, self.now)
         self._own_watermark = watermark
         self._clock_speed = clock_speed
         self._clock_is = clock_is or clock_kind(clock, clock_speed)

@@ -269,6 +269,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
             rejected=listed.items,
             next=listed.next,
             unknown=views.unknown_names(50).items,
+            clocks=views.clocks.latest(),
             ledger_days=_ledger_days(views),
             incomplete=views.ledger.incomplete(views.ledger.today()),
             health=views.health(),

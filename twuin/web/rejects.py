@@ -90,6 +90,10 @@ def explain_rejected(code: str, gettext: Callable[[str], str]) -> tuple[str, str
             _("Time in the future"),
             _("The time lies more than a day ahead: the device's clock is wrong."),
         ),
+        Reason.BEFORE_COMMISSIONING: (
+            _("Before the sensor was there"),
+            _("The time lies before the day on which the sensor began to measure, by sensors.csv."),
+        ),
     }
     try:
         return known[Reason(code)]

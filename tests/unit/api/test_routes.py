@@ -200,6 +200,10 @@ def test_two_applications_keep_their_metrics_apart(app: Any, client: TestClient)
     assert other.state.registry is not app.state.registry
 
 
+def test_clocks_are_all_right_where_nothing_is_held(client: TestClient) -> None:
+    assert client.get(f"{V1}/ingest/clocks").json() == {"offsets": [], "held": [], "evicted": 0}
+
+
 def test_the_ledger_answers_for_any_sensor_and_day(client: TestClient, small_town: Any) -> None:
     sensor = small_town.site.sensors[0]
     found = client.get(f"{V1}/ingest/ledger", params={"sensor": sensor.id, "days": 2}).json()

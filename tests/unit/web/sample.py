@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from fastapi import FastAPI
 
+from ingest.clocks.quarantine import Held, Quarantine
 from ingest.devices import DeviceLog, DeviceState
 from ingest.ledger.book import SENSOR, Entry, Ledger, Marks
 from ingest.reasons import Reason as RejectReason
@@ -217,6 +218,16 @@ def _assemble(
                 int(since), names, [SENSOR], np.zeros(n, np.int32), time, np.zeros(n, np.uint8), Marks.empty()
             )
         )
+    quarantine = Quarantine(folder / "quarantine.sqlite")
+    if findings:  # the first sensor's device is seven hours ahead
+        first = site.sensors[0]
+        for k in range(20):
+            came = instant(NOW - timedelta(minutes=15 * (20 - k)))
+            stamp = np.array([came + np.timedelta64(7, "h")])
+            why = [RejectReason.TIME_AHEAD]
+            quarantine.add(
+                Held([first.device], [first.id], stamp, np.ones(1), np.zeros(1, np.uint16), why, came)
+            )
     stats = Stats(received=18_230, stored=44_112, duplicates=31, connected=True, last_message=NOW)
     rejected = RejectedLog(folder / "rejected.sqlite")
     if findings:
@@ -252,6 +263,7 @@ def _assemble(
         clock_speed=speed,
         devices=devices,
         ledger=ledger,
+        quarantine=quarantine,
         ingest=lambda: stats,
         parts=lambda: {
             "ingest": {"status": "ok", "detail": "connected"},

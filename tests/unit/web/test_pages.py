@@ -477,6 +477,22 @@ def test_what_was_to_come_and_what_came_is_shown_by_day_and_where_something_is_m
     )
 
 
+def test_wrong_clocks_are_shown_with_the_line_that_corrects_them(
+    browse: Browse, samples: Any, tmp_path: Any
+) -> None:
+    town = samples.BUILDERS["town"](tmp_path)
+    page = browse(town, "en").get("/ingest").text
+    part = page[page.index('id="clocks"') :]
+    device = town.site.sensors[0].device
+    assert "7 hours ahead" in part and "a wrong time zone?" in part
+    assert f"{device},25200,2026-11-21T05:10+07:00,," in part
+    assert "Time in the future" in part
+    (tmp_path / "empty").mkdir()
+    assert (
+        'id="clocks"' not in browse(samples.BUILDERS["empty"](tmp_path / "empty"), "id").get("/ingest").text
+    )
+
+
 def test_names_that_no_sensor_has_are_shown_as_text_with_what_they_said_last(
     browse: Browse, samples: Any, tmp_path: Any
 ) -> None:

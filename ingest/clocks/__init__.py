@@ -1,0 +1,1 @@
+"""Devices whose clocks are wrong: readings held back, offsets recognised, corrections applied."""
