@@ -223,6 +223,8 @@ class Ledger(SqliteFile):
             try:
                 with self.write() as db:
                     found = db.execute("SELECT id, body FROM numbered ORDER BY id").fetchall()
+                    if not found:  # another process was faster
+                        return {}
                     rows = np.concatenate([np.frombuffer(body, np.int64) for _, body in found])
                     told = _settle(db, rows.reshape(-1, _PER_MARK + 1))
                     db.execute("DELETE FROM numbered WHERE id <= ?", (found[-1][0],))

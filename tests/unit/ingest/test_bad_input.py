@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import cbor2
+import numpy as np
 import pytest
 
+from ingest.clocks.quarantine import Quarantine
 from ingest.decoders.json_readings import JsonReadings
 from ingest.pipeline import Pipeline, RawMessage
 from ingest.reasons import Reason
@@ -30,7 +33,10 @@ SITE = Site(
     "Kota",
     ZoneInfo("Asia/Jakarta"),
     (),
-    (Sensor("F1", Quantity.FLOW, "m3/h", "D1", "d1"), Sensor("P1", Quantity.PRESSURE, "bar", "D1", "d2")),
+    (
+        Sensor("F1", Quantity.FLOW, "m3/h", "D1", "d1", since=date(2020, 1, 1)),
+        Sensor("P1", Quantity.PRESSURE, "bar", "D1", "d2"),
+    ),
     Path(),
     names=(
         ForeignName("pdam/flow", "F1", Format.PLAIN),
@@ -136,7 +142,13 @@ EXAMPLES: dict[str, Callable[[Callable[..., bytes]], Example]] = {
     "a time before the year 2000; seconds in place of milliseconds": lambda _: among(
         {"time": "1999-12-31T00:00:00Z"}, {"time": MS // 1000}
     ),
-    "a time more than a day ahead": lambda _: among({"time": "2026-11-22T12:00:01Z"}),
+    "a time more than a year ahead": lambda _: among({"time": "2027-11-23T12:00:01Z"}),
+    "a time more than 15 minutes ahead (`quarantine.ahead_s`)": lambda _: among(
+        {"time": "2026-11-21T12:15:01Z"}, {"time": "2027-11-20T12:00:00Z"}
+    ),
+    "a time before its sensor was there (`since` in `sensors.csv`)": lambda _: among(
+        {"time": "2019-12-31T23:59:59+07:00"}
+    ),
     "the same reading again": lambda _: Example(ours(GOOD).messages * 2, 1),
     "a sensor that the site does not have": lambda _: among({"sensor": "F9"}),
     "a sensor of another device": lambda _: among({"sensor": "P1"}),
@@ -230,9 +242,10 @@ def test_bad_input_gets_what_the_table_says(
     store: Any,
     rejected: RejectedLog,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     [(_, reason, outcome)] = [line for line in rows(root) if line[0] == row]
-    [what] = re.findall(r"^(message|reading|marked|stored|once|nothing)\b", outcome)
+    [what] = re.findall(r"^(message|reading|held|marked|stored|once|nothing)\b", outcome)
     example = EXAMPLES[row](sparkplug)
     if reason == Reason.DECODER_FAILED.value:
 
@@ -240,10 +253,16 @@ def test_bad_input_gets_what_the_table_says(
             raise ZeroDivisionError("oh")
 
         monkeypatch.setattr(JsonReadings, "decode", stumble)
-    pipeline = Pipeline(SITE, store, rejected)
+    ahead = np.timedelta64(900, "s")
+    pipeline = Pipeline(
+        SITE, store, rejected, quarantine=Quarantine(tmp_path / "quarantine.sqlite"), ahead=ahead
+    )
     for message in example.messages:
         group = pipeline.prepare([message], NOW)
-        assert [r.reason.value for r in group.rejected] == ([reason] if reason else []), message.topic
+        held = [] if group.held is None else [r.value for r in group.held.reason]
+        assert held == ([reason] if what == "held" else [])
+        refused = [reason] if reason and what != "held" else []
+        assert [r.reason.value for r in group.rejected] == refused, message.topic
         assert all("\n" not in r.detail and r.detail for r in group.rejected)
         assert len(group.batch) == example.good
         assert (what == "marked") == bool((group.batch.quality & int(Quality.OUT_OF_RANGE)).any())
@@ -258,7 +277,7 @@ def test_bad_input_gets_what_the_table_says(
     if what == "once":
         assert (stats.stored, stats.duplicates) == (1, len(example.messages) - 1)
     kept = rejected.list()
-    assert len(kept) == (len(example.messages) if reason else 0)
+    assert len(kept) == (len(example.messages) if reason and what != "held" else 0)
     assert all(
         e.payload == m.payload[: 64 * 2**10] for e, m in zip(kept[::-1], example.messages, strict=False)
     )

@@ -201,6 +201,25 @@ def messages_of(ledger: Ledger, device: str = "d1") -> list[Messages]:
     return ledger.messages([device])
 
 
+def test_two_processes_that_look_at_numbers_at_once_do_not_trip_over_each_other(
+    pipeline: Pipeline, ledger: Ledger, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Ledger(tmp_path / "ledger.sqlite", site.timezone)
+    send(pipeline, reading(0, seq=1))
+    there = ledger.read
+
+    def look(sql: str, *args: Any) -> Any:
+        found = there(sql, *args)
+        if "numbered" in sql:
+            other.settle()  # the other one takes them all, after this one saw that there are some
+        return found
+
+    monkeypatch.setattr(ledger, "read", look)
+    assert ledger.settle() == {}
+    assert other.messages()[0].received == 1
+    other.close()
+
+
 def test_gaps_in_message_numbers_are_known_and_close_again(pipeline: Pipeline, ledger: Ledger) -> None:
     send(pipeline, *(reading(k, seq=100 + k) for k in (0, 1, 2, 5, 6, 9)), minute=60)
     (found,) = messages_of(ledger)
