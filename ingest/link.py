@@ -7,10 +7,11 @@ is the fastest way through Python, and no message is ever read that nobody has r
 from __future__ import annotations
 
 import select
+import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -24,6 +25,7 @@ from ingest.topics import Channel, Subscription
 from waterworks.errors import BrokerError
 
 _CONNECT_S = 10.0  # for the broker's answer to CONNECT and to SUBSCRIBE
+_LEAVE_S = 1.0  # for a broker's end of the connection; Mosquitto takes some milliseconds
 _CHUNK = 256 * 1024  # bytes asked of the socket at once
 _OURS = (f"/{Channel.RECEIPT.value}", f"/{Channel.HEARTBEAT.value}")
 _TAKEN_OVER = 0x8E  # MQTT 5.0, table 2-6
@@ -168,8 +170,7 @@ class Link:
         """Leave the broker. Whatever is not acknowledged it will deliver again. Closing twice is allowed."""
         self._client.on_disconnect = None
         try:
-            self._client.disconnect()
-            self._client.loop_write()
+            self._client.leave()
         except OSError:
             pass
         finally:
@@ -269,6 +270,24 @@ class _Client(paho.Client):
             return
         packet = b"".join(b"\x40\x02" + mid.to_bytes(2, "big") for mid in mids)
         queue(paho.PUBACK, packet, 0, 1)
+
+    def leave(self) -> None:
+        """Say goodbye, and wait until the broker has read all that was sent, acknowledgements above all.
+
+        A socket that is closed with bytes unread resets the connection, and a client of the same name that
+        comes at once takes it over: either may cost the broker what it has not read yet. Raises OSError.
+        """
+        if self.want_write():
+            self.loop_write()
+        sock = cast("socket.socket | None", self.socket())
+        if sock is None:
+            return
+        until = time.monotonic() + _LEAVE_S
+        sock.settimeout(_LEAVE_S)
+        sock.sendall(b"\xe0\x00")  # DISCONNECT of both versions (MQTT 3.1.1, 3.14; MQTT 5.0, 3.14.2.1)
+        sock.shutdown(socket.SHUT_WR)
+        while time.monotonic() < until and sock.recv(_CHUNK):
+            pass
 
     def drop(self) -> None:
         """Close the socket, whatever is still to be sent."""
