@@ -433,7 +433,9 @@ class Installation:
         Mosquitto 2.0 keeps what waits for a shared subscription over a restart, but not the subscription:
         what comes before an ingest process has subscribed again goes nowhere (docs/broker.md).
         """
-        return {"broker killed"} | ({"everything restarted"} if len(self.ingest) > 1 else set())
+        return {"broker killed", "broker killed with a backlog"} | (
+            {"everything restarted"} if len(self.ingest) > 1 else set()
+        )
 
     def faults(self, rng: random.Random) -> dict[str, Callable[[float], None]]:
         """What may happen to it, by name; each is given how long it lasts [s]."""
@@ -471,6 +473,14 @@ class Installation:
 
             return fault
 
+        def backlogged(seconds: float) -> None:
+            """The broker is killed while it holds what nobody took."""
+            self.ingest_net.cut()
+            time.sleep(max(seconds, 1.0))
+            self.broker.end(signal.SIGKILL)
+            self.ingest_net.mend()
+            self.broker.start()
+
         def full(seconds: float) -> None:
             with contextlib.suppress(OSError), self._ballast.open("wb") as ballast:
                 while True:
@@ -492,6 +502,7 @@ class Installation:
 
         found = {
             "broker killed": killed(self.broker),
+            "broker killed with a backlog": backlogged,
             "ingest killed": killed(rng.choice(self.ingest)),
             "ingest frozen": frozen(rng.choice(self.ingest)),
             "broker frozen": frozen(self.broker),

@@ -26,11 +26,19 @@ ROUND_S = 5.0
 RATE = 600.0  # readings a second of each device
 
 
-def trouble(installation: Any, rng: random.Random, counts: Counter[str]) -> list[threading.Thread]:
-    """One to three things that happen within a round, side by side."""
+def trouble(
+    installation: Any, rng: random.Random, counts: Counter[str], deck: list[str]
+) -> list[threading.Thread]:
+    """One to three things that happen within a round, side by side.
+
+    deck: what is still to come before anything comes again; drawn from, and shuffled anew when it is empty.
+    """
     possible = installation.faults(rng)
     threads = []
-    for name in rng.sample(sorted(possible), rng.choice([1, 1, 2, 3])):
+    for _ in range(rng.choice([1, 1, 2, 3])):
+        if not deck:
+            deck += rng.sample(sorted(possible), len(possible))
+        name = deck.pop()
         counts[name] += 1
         after, lasts = rng.uniform(0.2, ROUND_S - 1), rng.choice([0.2, 1.0, 3.0, 6.0])
         print(f"  after {after:.1f} s, for {lasts:.1f} s: {name}")
@@ -69,13 +77,14 @@ def test_what_was_acknowledged_is_stored_once_whatever_breaks(
     rng = random.Random(f"{SEED} {kind} {processes}")
     installation = install(kind, processes)
     counts: Counter[str] = Counter()
+    deck: list[str] = []
     sent = dict.fromkeys(devices, 0)
     lost: set[int] = set()
     for number in range(ROUNDS):
         print(f"{kind}, {processes}, round {number + 1} of {ROUNDS}")
         publishers = [make("chaos", d, installation.devices_net.port, sent[d]) for d, make in devices.items()]
         forgot = sum(counts[name] for name in installation.forgetting)
-        threads = trouble(installation, rng, counts)
+        threads = trouble(installation, rng, counts, deck)
         for each in publishers:
             each.begin(RATE)
         for thread in threads:
