@@ -1,7 +1,7 @@
 """How many messages a second one ingest process takes from Mosquitto into the embedded store.
 
     python tests/bench/ingest_mqtt.py [--messages 100000] [--version 3.1.1] [--per-message 1] [--no-store]
-                                     [--spool | --away] [--ledger]
+                                     [--spool | --away] [--ledger] [--receipts]
 
 All messages wait at the broker before the consumer connects, so that its own speed is measured and not
 the publisher's: from the first message to the last acknowledgement.
@@ -53,27 +53,30 @@ class Away(Nowhere):
         raise StoreUnavailable("away")
 
 
-def payload(i: int, per_message: int) -> bytes:
+def payload(i: int, per_message: int, receipts: bool) -> bytes:
     """About 100 bytes for a single reading; columns for more."""
     device, k = i % DEVICES, i // DEVICES
     if per_message == 1:
         return (
-            b'{"sensor":"S%d","time":"2026-11-%02dT%02d:%02d:%02d+07:00","value":12.5,"unit":"m3/h","seq":%d}'
-            % (device, 1 + k // 86400, k // 3600 % 24, k // 60 % 60, k % 60, k)
+            b'{"sensor":"S%d","time":"2026-11-%02dT%02d:%02d:%02d+07:00","value":12.5,"unit":"m3/h","seq":%d%b}'
+            % (
+                *(device, 1 + k // 86400, k // 3600 % 24, k // 60 % 60, k % 60, k + 1),
+                b',"boot":7,"oldest":%d' % max(1, k - 3) if receipts else b"",
+            )
         )
     times = [T0 + 1000 * (k * per_message + j) for j in range(per_message)]
     series = {"sensor": f"S{device}", "unit": "m3/h", "times": times, "values": [12.5] * per_message}
     return json.dumps({"seq": k, "series": [series]}).encode()
 
 
-def fill(port: int, messages: int, per_message: int) -> None:
+def fill(port: int, messages: int, per_message: int, receipts: bool) -> None:
     client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="bench")
     client.max_inflight_messages_set(1000)
     client.connect(HOST, port)
     client.loop_start()
     for i in range(messages):
         topic = f"twuin/bench/d{i % DEVICES}/readings"
-        info = client.publish(topic, payload(i, per_message), qos=1)
+        info = client.publish(topic, payload(i, per_message, receipts), qos=1)
     info.wait_for_publish(600)
     client.disconnect()
     client.loop_stop()
@@ -92,6 +95,7 @@ def main() -> None:
         "--away", action="store_true", help="with a store that is away: all goes into the spool"
     )
     parser.add_argument("--ledger", action="store_true", help="count what came in the ledger")
+    parser.add_argument("--receipts", action="store_true", help="with a ledger: devices that want receipts")
     a = parser.parse_args()
     sensors = tuple(Sensor(f"S{i}", Quantity.FLOW, "m3/h", "D", f"d{i}") for i in range(DEVICES))
     with tempfile.TemporaryDirectory() as name:
@@ -101,7 +105,7 @@ def main() -> None:
             Away() if a.away else Nowhere() if a.no_store else DuckStore(folder / "readings.duckdb")  # type: ignore[assignment]
         )
         rejected = RejectedLog(folder / "rejected.sqlite")
-        ledger = Ledger(folder / "ledger.sqlite", site.timezone) if a.ledger else None
+        ledger = Ledger(folder / "ledger.sqlite", site.timezone) if a.ledger or a.receipts else None
         with start_broker(folder / "broker", 0, kind="mosquitto") as broker:
 
             def run(messages: int) -> float:
@@ -127,13 +131,14 @@ def main() -> None:
                 return took
 
             run(0)  # makes the session, so that the broker keeps what comes
-            fill(broker.port, a.messages, a.per_message)
+            fill(broker.port, a.messages, a.per_message, a.receipts)
             cpu = time.process_time()
             took = run(a.messages)
             cpu = time.process_time() - cpu
         store.close()
     where = "store away" if a.away else "no store" if a.no_store else "DuckStore"
-    where += " and a ledger" if a.ledger else ""
+    where += " and a ledger" if a.ledger or a.receipts else ""
+    where += ", with receipts" if a.receipts else ""
     where += " behind a spool" if a.spool or a.away else ""
     print(
         f"MQTT {a.version}, {a.per_message} a message, {where}: "
