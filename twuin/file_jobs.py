@@ -29,10 +29,11 @@ from twuin.instance import prepare_folder
 from twuin.process import until_stopped
 from twuin.settings import Settings
 from waterworks.clocks import ScaledClock, WallClock
-from waterworks.errors import SettingsError
+from waterworks.errors import BrokerError, SettingsError
 from waterworks.reading import as_datetime, instant
 from waterworks.site import Site
 from waterworks.site_folder import read_site
+from waterworks.wording import counted
 
 Moved = Callable[[float], None]
 """Is told the share of the work done [0..1]."""
@@ -109,8 +110,19 @@ def run_simulation(
     """Be the devices of the site at a broker until ``days`` are over, or until stopped.
 
     logins: the file of the devices' own user names and passwords that ``twuin device add --out`` wrote.
+    Raises BrokerError where it lacks a device: that would connect as ``mqtt.username``, which is the ingest's
+    where settings and simulator share a folder, and throw the ingest out.
     """
     site = _site(settings)
+    own = {} if logins is None else read_logins(logins)
+    names = sorted({sensor.device for sensor in site.sensors if sensor.device})
+    without = [name for name in names if name not in own]
+    if logins is not None and without:
+        raise BrokerError(
+            f"{logins} has no line for {counted(len(without), 'device')} of {site.name} "
+            f"({', '.join(without[:3])}{', ...' if len(without) > 3 else ''}): "
+            "`twuin device add NAME --renew` makes a new password"
+        )
     mqtt = broker_options(settings)
     address = BrokerAddress(
         mqtt["host"],
@@ -119,7 +131,7 @@ def run_simulation(
         mqtt["password"],
         mqtt["tls"],
         mqtt["ca_file"],
-        {} if logins is None else read_logins(logins),
+        own,
     )
     begin = _begin(start, days, speed)
     end = None if days is None else begin + _days(days)

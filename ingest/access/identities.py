@@ -7,10 +7,8 @@ it, in Mosquitto's own formats, for the broker to read anew on SIGHUP.
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import json
-import os
 import secrets
 import string
 from collections.abc import Iterator
@@ -22,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ingest.access.files import write_file
+from ingest.access.files import locked, write_file
 from ingest.access.grants import Grants
 from waterworks.errors import BrokerError, NotFound
 
@@ -86,8 +84,11 @@ class Identities:
     ) -> tuple[Identity, str]:
         """An identity, and its password, which nobody can ask for again.
 
-        renew: a new password for one that exists; without it, that raises BrokerError.
+        renew: a new password for one that exists; without it, that raises BrokerError, as does a name that
+        nobody could tell from others on a line of text.
         """
+        if not name.strip() or not name.isprintable():
+            raise BrokerError(f"{name!r} is no name: give it letters, digits, signs, on one line")
         with self._changing() as kept:
             before = _find(kept.values(), role, name, site)
             if before is not None and before.revoked is None and not renew:
@@ -123,19 +124,14 @@ class Identities:
     @contextmanager
     def _changing(self) -> Iterator[dict[str, Identity]]:
         """The identities by user, written back at the end; one process at a time."""
-        lock = self.folder / ".lock"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as e:
             raise BrokerError(f"folder {self.folder} of the broker cannot be used: {e.strerror}") from e
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with locked(self.folder / ".lock"):
             kept = {i.user: i for i in self.all()}
             yield kept
             self._write(sorted(kept.values(), key=lambda i: i.user))
-        finally:
-            os.close(handle)
 
     def _write(self, identities: list[Identity]) -> None:
         """The rights first, so that nobody is let in without; what we know before what is made from it."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ingest.access import certificates
-from ingest.access.files import write_file
+from ingest.access.files import locked, write_file
 from ingest.access.grants import of_health, of_ingest
 from ingest.access.identities import Identities, Role
 from waterworks.errors import BrokerError
@@ -33,6 +33,12 @@ def prepare(
     so it may run at every start. Raises BrokerError.
     """
     _make_folders(folder, group)
+    # Two at once would each make an authority, and a password that the other's takes the place of.
+    with locked(folder / ".init"):
+        return _fill(folder, site, name, hosts, now)
+
+
+def _fill(folder: Path, site: str, name: str, hosts: Sequence[str], now: datetime) -> list[str]:
     made = certificates.ensure(folder / CERTIFICATES, hosts, now)
     said = []
     if made.authority:
@@ -42,6 +48,11 @@ def prepare(
         )
     verb = "made" if made.server else "kept"
     said.append(f"{verb} the broker's certificate, good until {made.ends:%Y-%m-%d}")
+    if made.ends < now:
+        said.append(
+            "that is past: no device connects any more. It is not of Twuin's authority: renew it where you "
+            f"got it, as {folder / CERTIFICATES / certificates.SERVER} and {certificates.SERVER_KEY}"
+        )
     said.append(_ingest(folder, site, name, now))
     said.append(_health(folder, now))
     return said

@@ -65,7 +65,7 @@ def add(
 
     settings = settings_from(site=site, broker_dir=folder)
     found = read_settings_site(settings)
-    identities = Identities(settings.broker_dir)
+    identities = Identities(_prepared(settings.broker_dir))
     devices = list(dict.fromkeys(s.device for s in found.sensors if s.device))
     wanted = list(names or [])
     if every:
@@ -83,9 +83,10 @@ def add(
             f"no sensor of site {found.id} belongs to device {unknown[0]!r}: write it as sensors.csv does, "
             "or say with --topic what it may publish"
         )
-    if file is not None and file.exists():
-        raise BrokerError(f"{file} exists: name a new file, it is to hold passwords")
+    handle = None if file is None else _new(file)  # before a password is made that could not be written
     now, made = datetime.now(UTC), []
+    if file is not None and handle is not None:
+        _save(file, handle, ("device", "username", "password"))
     for name in dict.fromkeys(wanted):
         if manager:
             role, grants = Role.MANAGER, of_manager(found.id)
@@ -95,8 +96,8 @@ def add(
             role, grants = Role.DEVICE, of_foreign(more)
         identity, secret = identities.add(role, name, found.id, grants, now, renew=renew)
         made.append((name, identity.user, secret))
-        if file is not None:
-            _save(file, made)  # at each: a password that was made and not written would be lost
+        if file is not None and handle is not None:  # at each: one that was not written would be lost
+            _save(file, handle, made[-1])
     if as_json:
         print_json([{"device": d, "user": u, "password": p} for d, u, p in made])
     elif file is not None:
@@ -116,7 +117,7 @@ def revoke(
     from ingest.access.identities import Identities
 
     settings = settings_from(broker_dir=folder)
-    identities = Identities(settings.broker_dir)
+    identities = Identities(_prepared(settings.broker_dir))
     for name in names:
         gone = identities.revoke(name, datetime.now(UTC))
         out.print(f"{gone.name}: user {gone.user} revoked", markup=False, highlight=False)
@@ -128,7 +129,7 @@ def list_(folder: FolderOption = None, as_json: JsonOption = False) -> None:
     from ingest.access.identities import Identities
 
     settings = settings_from(broker_dir=folder)
-    known = Identities(settings.broker_dir).all()
+    known = Identities(_prepared(settings.broker_dir)).all()
     if as_json:
         print_json(
             [
@@ -146,9 +147,6 @@ def list_(folder: FolderOption = None, as_json: JsonOption = False) -> None:
             ]
         )
         return
-    if not known:
-        out.print(f"No identities in {settings.broker_dir}.", markup=False)
-        return
     table = Table("name", "user name", "for", "site", "since (UTC)", "revoked (UTC)", box=None)
     for i in known:
         revoked = "" if i.revoked is None else f"{i.revoked:%Y-%m-%d %H:%M}"
@@ -156,18 +154,37 @@ def list_(folder: FolderOption = None, as_json: JsonOption = False) -> None:
     out.print(table, markup=False)
 
 
-def _save(file: Path, made: list[tuple[str, str, str]]) -> None:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("device", "username", "password"))
-    rows.writerows(made)
+def _new(file: Path) -> int:
+    """The file for the passwords, open; nobody else may read it. Raises BrokerError, also where it exists."""
     try:
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as out_file:
+        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise BrokerError(f"{file} exists: name a new file, it is to hold passwords") from None
+    except OSError as e:
+        raise BrokerError(f"{file} cannot be written: {e.strerror}") from e
+
+
+def _save(file: Path, handle: int, row: tuple[str, ...]) -> None:
+    """One line more. Raises BrokerError."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(row)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", closefd=False) as out_file:
             out_file.write(text.getvalue())
     except OSError as e:
-        last = made[-1]
         raise BrokerError(
-            f"{file} cannot be written: {e.strerror}; the password made last is for {last[0]}: `twuin device "
+            f"{file} cannot be written: {e.strerror}; the password made last is for {row[0]}: `twuin device "
             "add --renew` makes a new one"
         ) from e
+
+
+def _prepared(folder: Path) -> Path:
+    """``folder``, if it is a broker's: an identity in any other lets nobody in. Raises BrokerError."""
+    from ingest.access.identities import FILE
+
+    if not (folder / FILE).exists():
+        raise BrokerError(
+            f"{folder} is not the folder of a broker: name it with --folder, or make it with "
+            "`twuin broker init`"
+        )
+    return folder

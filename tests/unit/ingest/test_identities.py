@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from ingest.access.grants import (
     FROM_DEVICE,
@@ -194,3 +195,33 @@ def test_an_edge_node_of_sparkplug_hears_commands_to_itself_and_no_others() -> N
         "spBv1.0/PDAM/DCMD/rtu-9/+",
     )
     assert of_device("malang", "d1", ["spBv1.0/PDAM/NDATA/n"]).read[-2] == "spBv1.0/PDAM/NCMD/n"
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "a\x1b[2J", "a\u202eb"])
+def test_a_name_that_would_not_stand_on_one_line_gets_no_identity(identities: Identities, name: str) -> None:
+    with pytest.raises(BrokerError, match="is no name"):
+        identities.add(Role.MANAGER, name, "malang", Grants(), NOW)
+    assert identities.all() == []
+
+
+def test_folders_filled_by_several_at_once_hold_what_fits_together(tmp_path: Path) -> None:
+    for k in range(5):
+        folder = tmp_path / str(k)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _, f=folder: prepare(f, "malang", "main", ["broker"], NOW), range(4)))
+        ca, server = (
+            x509.load_pem_x509_certificate((folder / "certs" / name).read_bytes())
+            for name in ("ca.crt", "server.crt")
+        )
+        server.verify_directly_issued_by(ca)
+        lines = dict(line.split(":") for line in (folder / PASSWORDS).read_text().split())
+        salt = base64.b64decode(lines["@ingest-main"].split("$")[3])
+        assert hashed(password_file(folder, "main").read_text().strip(), salt) == lines["@ingest-main"]
+
+
+def test_a_certificate_of_another_authority_that_has_ended_is_told(tmp_path: Path) -> None:
+    prepare(tmp_path, "malang", "main", ["broker"], NOW)
+    (tmp_path / "certs" / "ca.key").unlink()  # so it is not ours to renew
+    said = prepare(tmp_path, "malang", "main", ["broker"], NOW + timedelta(days=800))
+    assert any("that is past" in line for line in said)
+    assert not any("that is past" in line for line in prepare(tmp_path, "malang", "main", ["broker"], NOW))
