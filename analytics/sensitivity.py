@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, csc_matrix
 from scipy.sparse.linalg import splu
 
 Floats = NDArray[np.float64]
@@ -122,39 +122,65 @@ def head_response(linear: Linear, start: Ints, end: Ints, fixed: Bools, sensors:
     return response
 
 
-def _system(linear: Linear, start: Ints, end: Ints, fixed: Bools) -> Any:
-    """Balance of every node as a sparse matrix. Unknowns: N heads, then flow changes of holding links."""
+class _Entries(NamedTuple):
+    """Balance of every node as a sparse matrix. Unknowns: N heads, then flow changes of holding links.
+
+    Each entry (E,) is its value times the conductance of its link, or its value alone where link is -1.
+    """
+
+    size: int
+    row: Ints
+    col: Ints
+    link: Ints
+    value: Floats
+
+    def at(self, slope: Floats) -> Floats:
+        """Entries (E,) where links have ``slope`` (L,) [s/m2]."""
+        result: Floats = self.value * np.append(1.0 / slope, 1.0)[self.link]
+        return result
+
+
+def _entries(linear: Linear, start: Ints, end: Ints, fixed: Bools) -> _Entries:
     n = len(fixed)
-    conducting = np.isfinite(linear.slope) & (linear.held == 0)
+    links = np.flatnonzero(np.isfinite(linear.slope) & (linear.held == 0))
     holding = np.flatnonzero(linear.held != 0)
-    a, b = start[conducting], end[conducting]
-    w = 1.0 / linear.slope[conducting]
-    rows = [a, b, a, b]
-    cols = [a, b, b, a]
-    vals = [w, w, -w, -w]
+    a, b, one = start[links], end[links], np.ones(len(links))
+    rows, cols, of = [a, b, a, b], [a, b, b, a], [links] * 4
+    values = [one, one, -one, -one]
     for k, link in enumerate(holding):
         up, down = int(start[link]), int(end[link])
         node = down if linear.held[link] > 0 else up
         rows += [np.array([up, down, n + k])]
         cols += [np.array([n + k, n + k, node])]
-        vals += [np.array([1.0, -1.0, 1.0])]
-    row, col, val = np.concatenate(rows), np.concatenate(cols), np.concatenate(vals)
+        of += [np.full(3, -1)]
+        values += [np.array([1.0, -1.0, 1.0])]
+    row, col = np.concatenate(rows), np.concatenate(cols)
     keep = ~fixed[np.minimum(row, n - 1)] | (row >= n)
     # Junctions joined to nothing would make the equations singular: a trace of conductance to ground
     # decides their heads and moves no other by anything that matters.
     own = np.arange(n)
-    row = np.concatenate([row[keep], own])
-    col = np.concatenate([col[keep], own])
-    val = np.concatenate([val[keep], np.where(fixed, 1.0, TRACE)])
-    size = n + len(holding)
-    return coo_matrix((val, (row, col)), shape=(size, size)).tocsc()
+    return _Entries(
+        n + len(holding),
+        np.concatenate([row[keep], own]),
+        np.concatenate([col[keep], own]),
+        np.concatenate([np.concatenate(of)[keep], np.full(n, -1)]),
+        np.concatenate([np.concatenate(values)[keep], np.where(fixed, 1.0, TRACE)]),
+    )
+
+
+def _system(linear: Linear, start: Ints, end: Ints, fixed: Bools) -> Any:
+    e = _entries(linear, start, end, fixed)
+    return coo_matrix((e.at(linear.slope), (e.row, e.col)), shape=(e.size, e.size)).tocsc()
+
+
+SYMMETRIC = {"SymmetricMode": True}
+"""SuperLU's option to take pivots from the diagonal where they are not small."""
 
 
 def _factor(system: Any) -> Any:
     """LU factors. But for the rows of holding links the system is symmetric and dominated by its diagonal,
     which the ordering makes use of; these rows, 0 on the diagonal, are pivoted."""
-    symmetric = {"SymmetricMode": True}
-    return splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01, options=symmetric)
+    return splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01, options=SYMMETRIC)
 
 
 class Law(NamedTuple):
@@ -171,49 +197,72 @@ class Law(NamedTuple):
         return result
 
 
-def finite_response(
-    linear: Linear,
-    law: Law,
-    flow: Floats,
-    start: Ints,
-    end: Ints,
-    fixed: Bools,
-    sensors: Ints,
-    nodes: Ints,
-    taken: float,
-    rounds: int = 2,
-) -> Floats:
-    """Change of head at sensors when ``taken`` [m3/s] leaves at each of ``nodes``, (M, K) [m].
+class Finite:
+    """Answers of one state to leaks that are not small against the flow in the pipes that feed them.
 
-    For a leak that is not small against the flow in the pipes that feed it. Each round replaces a pipe's
-    slope by the secant of its head loss over the change of flow found before (0 rounds: the linear
-    answer); with ``taken`` twice a district's inflow two rounds are within a few percent of EPANET.
-    flow (L,): at the state; law: of the links; other links keep their slope, valves what they do.
+    Where the unknowns stand in the matrix is found once and serves every leak: that took more time than the
+    factors themselves. linear, flow (L,): the state; law: of the links; start, end (L,), fixed (N,): as for
+    ``head_response``.
     """
-    n = len(fixed)
-    base = _factor(_system(linear, start, end, fixed))
-    out = np.zeros((len(sensors), len(nodes)))
-    pipe = np.isfinite(law.friction) & np.isfinite(linear.slope) & (linear.held == 0)
-    at_state = np.where(pipe, law.loss(flow), 0.0)
-    for k, node in enumerate(nodes):
-        if fixed[node]:
-            continue
-        load = np.zeros(n + int((linear.held != 0).sum()))
-        load[node] = -taken
-        slope = linear.slope
-        change = base.solve(load)
-        for _ in range(rounds):
-            if np.abs(change[:n]).max() > CUT_OFF * abs(taken):
-                break
-            dq = (change[start] - change[end]) / slope
-            moved = pipe & (np.abs(dq) > 1e-7)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                secant = (law.loss(flow + dq) - at_state) / dq
-            slope = np.where(moved, np.maximum(secant, LEAST_SLOPE), linear.slope)
-            change = _factor(_system(linear._replace(slope=slope), start, end, fixed)).solve(load)
-        answer = change[sensors]
-        out[:, k] = np.where(np.abs(answer) > CUT_OFF * abs(taken), 0.0, answer)
-    return out
+
+    def __init__(self, linear: Linear, law: Law, flow: Floats, start: Ints, end: Ints, fixed: Bools) -> None:
+        self._slope, self._law, self._flow = linear.slope, law, flow
+        self._start, self._end, self._fixed = start, end, fixed
+        self._pipe = np.isfinite(law.friction) & np.isfinite(linear.slope) & (linear.held == 0)
+        self._at_state = np.where(self._pipe, law.loss(flow), 0.0)
+        self._entries = e = _entries(linear, start, end, fixed)
+        self._base = _factor(_system(linear, start, end, fixed))
+        self._place = self._base.perm_c.astype(np.int64)
+        keys, self._slot = np.unique(self._place[e.col] * e.size + self._place[e.row], return_inverse=True)
+        column = np.searchsorted(keys, np.arange(e.size + 1) * e.size)
+        shape = (e.size, e.size)
+        self._matrix = csc_matrix((np.zeros(len(keys)), keys % e.size, column), shape=shape)
+
+    def response(self, sensors: Ints, nodes: Ints, taken: float, rounds: int = 2) -> Floats:
+        """Change of head at sensors when ``taken`` [m3/s] leaves at each of ``nodes``, (M, K) [m].
+
+        Each round replaces a pipe's slope by the secant of its head loss over the change of flow found before
+        (0 rounds: the linear answer); with ``taken`` twice a district's inflow two rounds are within a few
+        percent of EPANET. Other links keep their slope, valves what they do.
+        """
+        n, start, end = len(self._fixed), self._start, self._end
+        out = np.zeros((len(sensors), len(nodes)))
+        loads = np.zeros((self._entries.size, len(nodes)))
+        loads[nodes, np.arange(len(nodes))] = -taken
+        for k, change in enumerate(self._base.solve(loads).T):
+            if self._fixed[nodes[k]]:
+                continue
+            slope = self._slope
+            for _ in range(rounds):
+                if np.abs(change[:n]).max() > CUT_OFF * abs(taken):
+                    break
+                dq = (change[start] - change[end]) / slope
+                moved = self._pipe & (np.abs(dq) > 1e-7)
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    secant = (self._law.loss(self._flow + dq) - self._at_state) / dq
+                slope = np.where(moved, np.maximum(secant, LEAST_SLOPE), self._slope)
+                change = self._solve(slope, loads[:, k])
+            answer = change[sensors]
+            out[:, k] = np.where(np.abs(answer) > CUT_OFF * abs(taken), 0.0, answer)
+        return out
+
+    def _solve(self, slope: Floats, load: Floats) -> Floats:
+        """Changes of the unknowns by ``load`` where links have ``slope`` (L,)."""
+        count = len(self._matrix.data)
+        self._matrix.data = np.bincount(self._slot, self._entries.at(slope), count)
+        # Supernodes and panels, made for factors with long columns, only cost time in those of networks.
+        factors = splu(
+            self._matrix,
+            permc_spec="NATURAL",
+            diag_pivot_thresh=0.01,
+            relax=1,
+            panel_size=1,
+            options=SYMMETRIC,
+        )
+        placed = np.empty_like(load)
+        placed[self._place] = load
+        result: Floats = factors.solve(placed)[self._place]
+        return result
 
 
 def leak_response(response: Floats, start: Ints, end: Ints, pipes: Ints) -> Floats:

@@ -4,7 +4,8 @@
 
 DATA holds the folder ``ltown``. The history is evaluated in one pass; then readings of 5 minutes are stored
 and the monitor catches up, step by step: store, gate, inflow, pressures, tracker, derived series, findings.
-Prints what the steps took, of the clock and of the processor, and the dearest of them.
+Prints what the steps took, of the clock and of the processor, the dearest of them, and the new leaks with the
+number of steps from the alert to its pipes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 from ingest.backfill import backfill
 from ingest.mapping import load_mapping
 from ingest.store.embedded import open_store
-from twuin.alerts.model import Finding
+from twuin.alerts.model import Finding, Kind
 from twuin.monitor import Monitor
 from waterworks.epanet_file import read_network
 from waterworks.reading import ReadingBatch
@@ -36,11 +37,21 @@ DAY = np.timedelta64(1, "D")
 AIM_MS = 50.0
 
 
-class Unread:
-    """Takes findings and does nothing."""
+class Heard:
+    """Takes findings, and notes at which step a leak was first told of and at which first with pipes."""
+
+    def __init__(self) -> None:
+        self.step = -1
+        self.told: dict[tuple[str, datetime], int] = {}
+        self.placed: dict[tuple[str, datetime], int] = {}
 
     def apply(self, findings: Sequence[Finding], *, since: datetime | None = None) -> None:
         """See the monitor's ``Alerts``."""
+        for f in findings:
+            if f.kind is Kind.LEAK:
+                self.told.setdefault((f.subject, f.detected), self.step)
+                if f.suspects:
+                    self.placed.setdefault((f.subject, f.detected), self.step)
 
 
 class Told:
@@ -75,8 +86,8 @@ def main() -> int:
         year = source.window(names, begin, end + STEP)
         source.close()
 
-        store, clock = open_store(Path(scratch) / "live"), Told()
-        monitor = Monitor(site, store, Unread(), clock=clock, network=read_network(site.network_file))
+        store, clock, heard = open_store(Path(scratch) / "live"), Told(), Heard()
+        monitor = Monitor(site, store, heard, clock=clock, network=read_network(site.network_file))
 
         def put(first: np.datetime64, last: np.datetime64) -> None:
             rows = slice(*np.searchsorted(year.times, [first, last]))
@@ -92,6 +103,7 @@ def main() -> int:
         taken = np.empty((2, len(ends)))
         for i, until in enumerate(ends):
             put(until - STEP, until)
+            heard.step = i
             clocked, processed = time.perf_counter(), time.process_time()
             monitor.catch_up()
             taken[:, i] = time.perf_counter() - clocked, time.process_time() - processed
@@ -106,6 +118,10 @@ def main() -> int:
         )
     for i in np.argsort(-taken[1])[:12].tolist():
         print(f"  {ends[i]} {taken[1, i]:.0f} ms of the processor, {taken[0, i]:.0f} by the clock")
+    for leak, step in heard.told.items():
+        if step >= 0:
+            after = f"{heard.placed[leak] - step} steps later" if leak in heard.placed else "not yet"
+            print(f"  leak in {leak[0]} told at {ends[step]}, its pipes {after}")
     return 0
 
 

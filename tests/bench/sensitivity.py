@@ -8,7 +8,7 @@ them are nodes of the network, else loggers spread over it.
 
 Times are CPU time, medians of runs. The adjoint's is from a solved state to the answers of all sensors to
 leaks in all pipes. Brute force has its file open; "cold" each solution begins as every EPANET run does,
-"warm" from the flows of the one before. "Secant": answers to a leak of that size (``finite_response``).
+"warm" from the flows of the one before. "Secant": answers to a leak of that size (``Finite``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from epanet import toolkit
 
-from analytics.sensitivity import finite_response, head_response, leak_response
+from analytics.sensitivity import Finite, head_response, leak_response
 from firmware_sim.battle_site import columns_of, spread
 from firmware_sim.epanet_model import Vector
 from twuin.monitor.locate import linearise
@@ -131,8 +131,9 @@ class Adjoint:
         """Change of head (M, P) [m] to ``leak`` [m3/h], which need not be small."""
         states, nodes = self._states, np.arange(len(self._fixed))
         state = linearise(self._network, states.head[0], states.flow[0], states.status[0])
-        links = (self._start, self._end, self._fixed, self._sensors, nodes)
-        found = finite_response(state.linear, state.law, state.flow, *links, leak / 3600)
+        links = self._start, self._end, self._fixed
+        finite = Finite(state.linear, state.law, state.flow, *links)
+        found = finite.response(self._sensors, nodes, leak / 3600)
         return leak_response(found, self._start, self._end, self._pipes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -11,13 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.model.filter import Work
 from analytics.ranking import nearest_sensors, pipe_probabilities, seasonal_residual, shrunk_covariance
 from analytics.sensitivity import (
     LEAST_FLOW,
     LEAST_SLOPE,
+    Finite,
     Law,
     Linear,
-    finite_response,
     head_response,
     leak_response,
     pipe_law,
@@ -69,6 +71,9 @@ alike (old pipes are rougher than the model says) rather than here and there."""
 ON_CURVE = 0.02
 """How near a pump's curve its head must be to be taken for working on it, as a share."""
 
+AT_ONCE = 8
+"""Junctions that one piece of this work takes: some milliseconds in a network of a thousand pipes."""
+
 KEPT = 20
 """Suspects that a finding carries."""
 
@@ -116,6 +121,7 @@ class Model:
         self.start, self.end = network.start.astype(np.int64), network.end.astype(np.int64)
         self.fixed = np.asarray(network.node_kind != NodeKind.JUNCTION)
         self._linear: dict[tuple[int, ...], Floats] = {}
+        self._finite: dict[int, Finite] = {}
 
     @cached_property
     def states(self) -> list[State]:
@@ -142,7 +148,7 @@ class Model:
             )
         return self._linear[key]
 
-    def finite(self, sensors: Ints, pipes: Ints, flow: float, weights: Floats) -> Floats:
+    def finite(self, sensors: Ints, pipes: Ints, flow: float, weights: Floats) -> Work[Floats]:
         """Answers to a leak of ``flow`` in the middle of ``pipes`` (indices of ``self.pipes``), (M, K) [m].
 
         weights (H,): of the states; only the three heaviest are asked.
@@ -151,11 +157,14 @@ class Model:
         nodes, back = np.unique(ends, return_inverse=True)
         total = np.zeros((len(sensors), len(nodes)))
         heaviest = np.argsort(-weights, kind="stable")[:3]
-        for h in heaviest[weights[heaviest] > 0]:
-            s = self.states[int(h)]
-            total += weights[h] * finite_response(
-                s.linear, s.law, s.flow, self.start, self.end, self.fixed, sensors, nodes, flow
-            )
+        for h in heaviest[weights[heaviest] > 0].tolist():
+            if h not in self._finite:
+                s = self.states[h]
+                self._finite[h] = Finite(s.linear, s.law, s.flow, self.start, self.end, self.fixed)
+            for k in range(0, len(nodes), AT_ONCE):
+                some = slice(k, k + AT_ONCE)
+                total[:, some] += weights[h] * self._finite[h].response(sensors, nodes[some], flow)
+                yield
         total /= weights[heaviest].sum()
         at = back.reshape(ends.shape)
         answer: Floats = 0.5 * (total[:, at[0]] + total[:, at[1]])
@@ -210,12 +219,19 @@ class Locator:
             path = site.network_file
             self._model = Model(network, lambda: steady_states(path, STATE_HOURS))
 
+    def prepare(self) -> None:
+        """Solve the model now rather than with the first leak."""
+        if self._model is not None:
+            with suppress(NetworkError):  # that is said where a leak is to be placed
+                self._model.states  # noqa: B018
+            self._midpoints  # noqa: B018
+
     @cached_property
     def _midpoints(self) -> dict[str, tuple[float, float]]:
         assert self._network is not None
         return pipe_midpoints(self._site, self._network)
 
-    def place(self, dma: str, span: Span) -> Place:
+    def place(self, dma: str, span: Span) -> Work[Place]:
         """Pipes by probability and sensors by how much they felt."""
         inside = [s for s in self.sensors if s.dma == dma]
         use = inside if len(inside) >= 3 else self.sensors
@@ -224,6 +240,7 @@ class Locator:
         felt = self._felt([s.id for s in use], span)
         if felt is None:
             return self._by_length(dma)
+        yield
         residual, covariance, weights = felt
         order, drops = nearest_sensors(residual, covariance)
         near = tuple(use[i].id for i, z in zip(order, drops, strict=True) if z > 2.0 and use[i].dma == dma)[
@@ -244,7 +261,7 @@ class Locator:
         nodes = np.array([network.node_index[use[i].element] for i in known], np.int64)
         measured = residual[known], covariance[np.ix_(known, known)]
         try:
-            p = self._probabilities(model, nodes, *measured, weights, self._prior(dma), span)
+            p = yield from self._probabilities(model, nodes, *measured, weights, self._prior(dma), span)
         except NetworkError as e:  # a model that cannot be solved must not cost the alert
             log.warning("no pipes are ranked: %s", e)
             self._model = None
@@ -261,7 +278,7 @@ class Locator:
         weights: Floats,
         prior: Floats,
         span: Span,
-    ) -> Floats:
+    ) -> Work[Floats]:
         """Probability of each pipe: first by answers to a small leak, then for the best by its real size.
 
         Head loss grows faster than flow, so that a leak of its own district's size is felt up to twice as
@@ -272,7 +289,8 @@ class Locator:
         first = pipe_probabilities(residual, covariance, unit, flow, FIRST_SIGMA * flow, prior, FIRST_ERROR)
         best = np.argsort(-first, kind="stable")[:CANDIDATES]
         best = best[prior[best] > 0]
-        answer = model.finite(nodes, best, flow, weights) / flow
+        yield
+        answer = (yield from model.finite(nodes, best, flow, weights)) / flow
         sigma = max(span.sigma, SECOND_SIGMA * flow)
         out = np.zeros(len(prior))
         out[best] = pipe_probabilities(residual, covariance, answer, flow, sigma, prior[best], SECOND_ERROR)

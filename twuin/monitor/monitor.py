@@ -25,6 +25,7 @@ from twuin.monitor.locate import Locator, Place, Span
 from twuin.monitor.network_watch import network_watch
 from twuin.monitor.nights import Nights
 from twuin.monitor.places import KEEP_DAYS
+from twuin.monitor.placing import Placing
 from twuin.monitor.pressures import PressureWatch
 from twuin.monitor.publish import Publisher
 from twuin.monitor.silent import Silences
@@ -42,7 +43,16 @@ log = logging.getLogger(__name__)
 MAX_BACKOFF_S = 30.0
 
 PATIENCE_S = 0.015
-"""How long a step may take before the night's work on the hydraulic model is put off to the next one [s]."""
+"""How long a step may take before the night's work on the hydraulic model is put off to the next one [s],"""
+
+PLACING_S = 0.025
+"""and the work on where leaks are [s]."""
+
+PIECE_S = 0.005
+"""A step that leads no further in time does so much of that work at least [s]: it comes to an end."""
+
+LONG_STEP = np.timedelta64(6, "h")
+"""After a longer step, of past data or after a pause, all is worked out at once."""
 
 
 class Alerts(Protocol):
@@ -92,9 +102,9 @@ class Monitor:
         self._silences = Silences(site, store)
         self._pressures = {s.id for s in self._locator.sensors}
         self._watched = [s for s in site.sensors if s.role is not Role.CONSUMPTION]
-        self._cursor = 0
+        self._cursor, self._until = 0, np.inf
         self._reached: np.datetime64 | None = None
-        self._places: dict[tuple[int, int, int], tuple[Span, Place]] = {}
+        self._placing = Placing(self._locator.place)
         self._known: LocalTime | None = None
         self._said: list[Finding] | None = None
         self._found: NightFlow | None = None
@@ -140,6 +150,8 @@ class Monitor:
         the share done. Raises StoreUnavailable; what was asked then is asked again the next time.
         """
         begun = time.monotonic()
+        if self._said is None:
+            self._locator.prepare()
         changes = self._store.changes(self._cursor)
         spans = {n: s for n, s in changes.spans.items() if not is_derived(n) and n in self._site.sensor}
         # Before `latest`: a clock that follows the data must not run ahead of what it is held against.
@@ -147,21 +159,39 @@ class Monitor:
         latest = self._store.latest([s.id for s in self._watched])
         self._take_back(spans)
         self._silences.changed(spans, latest)
-        mark = self._mark(latest, final)
+        before, mark = self._reached, self._mark(latest, final)
+        hurried = not final and progress is None
+        stepped = hurried and self._stepped(before, mark, spans)
         moved = mark is not None and self._engine.proceed(mark, progress)
         self._doubt_places()
         if mark is not None:
             second = second_of(mark)
             moved = self._watch.proceed(second) or moved
             if self._model is not None:
-                hurried = not final and progress is None
                 patience = max(PATIENCE_S - (time.monotonic() - begun), 0.0) if hurried else None
                 moved = self._model.proceed(second, progress, patience_s=patience) or moved
         if spans or moved or self._said is None:
             self._publish()
+        at_least = 0.0 if moved else PIECE_S
+        self._until = max(begun + PLACING_S, time.monotonic() + at_least) if stepped else np.inf
         self._report(latest, now)
         self._cursor = changes.cursor
         return self._status.watermark
+
+    def _stepped(
+        self,
+        before: np.datetime64 | None,
+        mark: np.datetime64 | None,
+        spans: dict[str, tuple[np.datetime64, np.datetime64]],
+    ) -> bool:
+        """Whether this is one of many small steps forward.
+
+        After a pause, or where the past changes, leaks that were told of before may look like new: placed at
+        once, they keep a place all the while.
+        """
+        if self._said is None or before is None or mark is None or mark - before > LONG_STEP:
+            return False
+        return all(first >= before for first, _ in spans.values())
 
     # -- steps of it -------------------------------------------------------------------------------
 
@@ -176,7 +206,7 @@ class Monitor:
         pressures = [s for n, s in spans.items() if n in self._pressures]
         if pressures:
             first_s = int(min(s[0] for s in pressures).astype("datetime64[s]").astype(np.int64))
-            self._places = {k: v for k, v in self._places.items() if v[0].until <= first_s}
+            self._placing.touched(first_s)
         for watch in (self._watch, self._model):
             mine = [] if watch is None else [n for n in spans if n in watch.ids]
             if watch is not None and mine:
@@ -187,7 +217,7 @@ class Monitor:
         origin = self._engine.origin
         if origin is not None:
             first = origin + self._engine.watch.distrust_changed() * self._engine.step_s
-            self._places = {k: v for k, v in self._places.items() if v[0].until <= first}
+            self._placing.touched(first)
             self._watch.touched(list(self._watch.ids), first)
             if self._model is not None:
                 row = self._engine.gate.distrust.changed(self._engine.watch.gate)
@@ -286,13 +316,7 @@ class Monitor:
         origin = engine.origin or 0
         noted = event.noted if event.end is None else max(min(event.noted, event.end), event.start + 1)
         span = Span(origin + event.start * block, origin + noted * block, event.noted_flow, event.noted_sigma)
-        key = (event.area, event.detected, noted)
-        kept = self._places.get(key)
-        if kept is not None and kept[0] == span:
-            return kept[1]
         if event.side < 0:
             return Place()
-        place = self._locator.place(self._site.dmas[event.area].id, span)
-        self._places = {k: v for k, v in self._places.items() if k[:2] != key[:2]}
-        self._places[key] = (span, place)
-        return place
+        dma = self._site.dmas[event.area].id
+        return self._placing.place((event.area, event.detected), dma, span, self._until)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from epanet import toolkit
 
-from analytics.sensitivity import Law, Linear, finite_response, head_response, pump_slope
+from analytics.sensitivity import Finite, Law, Linear, head_response, pump_slope
 from firmware_sim.town import demo_site_folder
 from twuin.monitor.locate import linearise
 from waterworks.epanet_file import read_network
@@ -67,9 +67,8 @@ def compare(
     sensors = rng.choice(junctions, 40, replace=False)
     leaks = rng.choice(junctions, nodes, replace=False)
     if finite:
-        ours = finite_response(
-            state.linear, state.law, state.flow, start, end, fixed, sensors, leaks, taken, rounds=2
-        )
+        links = state.linear, state.law, state.flow, start, end, fixed
+        ours = Finite(*links).response(sensors, leaks, taken, rounds=2)
     else:
         ours = head_response(state.linear, start, end, fixed, sensors)[:, leaks] * taken
     model = Epanet(path, scratch)
@@ -151,7 +150,7 @@ def test_a_large_leak_costs_what_the_head_loss_law_says() -> None:
     law = Law(np.full(4, 1e4), np.zeros(4), 2.0)
     flow = np.full(4, 0.01)
     linear = Linear(2 * 1e4 * flow, np.zeros(4, np.int64))
-    found = finite_response(linear, law, flow, START, END, FIXED, np.array([4]), np.array([2, 5]), 0.02)
+    found = Finite(linear, law, flow, START, END, FIXED).response(np.array([4]), np.array([2, 5]), 0.02)
     assert found[0, 0] == pytest.approx(-2 * 1e4 * (0.03**2 - 0.01**2), rel=1e-4)
     assert found[0, 1] == 0
 
