@@ -157,7 +157,7 @@ def explain(
         case Reason.TIME_TOO_OLD:
             return f"sensor {name!r}: time {time} is before 2000: is the device's clock set?"
         case Reason.TIME_AHEAD:
-            return f"sensor {name!r}: time {time} is more than a day ahead: is the device's clock right?"
+            return f"sensor {name!r}: time {time} is in the future: is the device's clock right?"
         case Reason.BEFORE_COMMISSIONING if owner:
             return f"sensor {name!r}: time {time} is before {owner.since}, when it began by sensors.csv"
         case Reason.BAD_TIME:

@@ -79,8 +79,10 @@ class Columns:
         """The message whose readings were just added is ``number`` of ``device``. Numbers beyond belief are
         passed over: counting messages is a service to who sends them. newest: its time [us], if it has one
         of its own."""
+        if boot is not None and boot < 0:  # it would count as none
+            return
         boot = -1 if boot is None else boot
-        if -1 <= boot < MOST_NUMBER and 0 <= oldest <= number < MOST_NUMBER:
+        if boot < MOST_NUMBER and 0 <= oldest <= number < MOST_NUMBER:
             if newest is None:
                 newest = self._micros[-1] if self._micros else 0
             self.marks.append((device, boot, number, oldest, newest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
@@ -66,7 +67,30 @@ def _decode(decoder: msgspec.json.Decoder[_T], payload: bytes) -> _T:
     try:
         return decoder.decode(payload)
     except msgspec.ValidationError as e:
-        raise Rejection(Reason.WRONG_TYPE, str(e)) from None
+        raise Rejection(Reason.WRONG_TYPE, _plain(str(e))) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         load_json(payload)
         raise Rejection(Reason.WRONG_TYPE, "a value that JSON cannot carry, such as NaN") from None
+
+
+_KINDS = {
+    "object": "an object", "array": "a list", "str": "text", "bool": "a boolean", "null": "null",
+    "int": "a number", "float": "a number",
+}  # fmt: skip
+
+
+def _plain(said: str) -> str:
+    """What msgspec says of a message that is not of its type, in the words of ``salvage``."""
+    what, _, path = said.partition(" - at ")
+    field = path.strip("`").removeprefix("$").removeprefix(".") or "the message"
+    field = field if field == "the message" else f"`{field}`"
+    if found := re.fullmatch(r"Expected `(.+)`, got `(.+)`", what):
+        wanted, got = ([_KINDS.get(kind, kind) for kind in side.split(" | ")] for side in found.groups())
+        return f"{field} is {got[0]}; {' or '.join(dict.fromkeys(wanted))} is wanted"
+    if found := re.fullmatch(r"Object missing required field `(.+)`", what):
+        return f"field `{found[1]}` is missing"
+    if found := re.fullmatch(r"Invalid enum value (.+)", what):
+        return f"{field} is {found[1][:80]}; 'online' or 'offline' is wanted"
+    if "RFC3339" in what:
+        return f"{field} is not like 2026-11-21T10:00:00+07:00 (RFC 3339)"
+    return said

@@ -161,12 +161,15 @@ def rejected(
 
     Nothing that a device sends is dropped silently: what cannot be stored is kept here as it came.
     """
+    from ingest.reasons import Reason
     from ingest.rejected import RejectedLog
 
     settings = settings_from(data_dir=data_dir)
     path = settings.data_dir / "rejected.sqlite"
     if not path.exists():
         raise NotFound(f"no rejected messages: {path} does not exist; name the data folder with --data-dir")
+    if reason is not None and reason not in set(Reason):
+        raise SettingsError(f"no reason is called {reason!r}: use one of {', '.join(sorted(Reason))}")
     log = RejectedLog(path)
     if number is not None:
         item = log.get(number)

@@ -88,7 +88,7 @@ def explain_rejected(code: str, gettext: Callable[[str], str]) -> tuple[str, str
         ),
         Reason.TIME_AHEAD: (
             _("Time in the future"),
-            _("The time lies more than a day ahead: the device's clock is wrong."),
+            _("The time lies in the future: the device's clock is wrong."),
         ),
         Reason.BEFORE_COMMISSIONING: (
             _("Before the sensor was there"),

@@ -258,6 +258,7 @@ def test_readings_of_a_message_that_is_partly_or_wholly_bad_still_tell_its_numbe
 ) -> None:
     send(pipeline, reading(0, seq=1, value=None), message({"seq": 2}), reading(1, "NOWHERE", seq=3))
     send(pipeline, reading(2, seq=2**60), reading(3, seq=-4), reading(4, seq=5, oldest=9))  # beyond belief
+    send(pipeline, reading(5, seq=9, boot=-1), reading(6, seq=9, boot=2**60))
     (found,) = messages_of(ledger)
     assert (found.received, found.highest) == (3, 3)
 

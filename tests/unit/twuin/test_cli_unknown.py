@@ -54,3 +54,15 @@ def test_unknown_names_are_listed_with_what_they_said_last_until_forgotten(
     assert unknown("--names") == (0, lines)
     assert "2 unknown names" in unknown("--forget")[1]
     assert "no unknown name" in unknown()[1]
+
+
+def test_a_reason_that_does_not_exist_is_told_from_one_that_nothing_had(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    RejectedLog(tmp_path / "rejected.sqlite").add([])
+    words = ["twuin", "ingest", "rejected", "--data-dir", str(tmp_path), "--reason", "wrong-type"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
+    assert "no reason is called 'wrong-type': use one of" in capfd.readouterr().err
