@@ -61,7 +61,7 @@ def main() -> None:
         "acknowledged": seen,
         "memory": [],
         "idle_mb": 0.0,
-        "peak_mb": used.ru_maxrss / 1000,
+        "peak_mb": used.ru_maxrss * 1024 / 1e6,  # kept in KiB
         "cpu_s": used.ru_utime + used.ru_stime,
         "spooled": 0,
         "waiting": 0,

@@ -97,7 +97,7 @@ def main() -> None:
         "acknowledged": list(zip(seen.at, seen.acknowledged, strict=True)),
         "memory": seen.memory,
         "idle_mb": idle_mb,
-        "peak_mb": after.ru_maxrss / 1000,
+        "peak_mb": after.ru_maxrss * 1024 / 1e6,  # kept in KiB
         "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
         "spooled": stats.spooled,
         "waiting": most_waiting,
