@@ -174,7 +174,8 @@ class NetworkWatch:
         """Go through all local days that end at or before ``mark`` [s since 1970]; whether any was ended.
 
         progress: called with the share done. patience_s: where one day is due, as every night, work on it for
-        about so long [s] and go on the next time; until then what is told is that of the day before.
+        about so long [s], or not at all where none is left, and go on the next time; until then what is told
+        is that of the day before. Where a second day is due it is not put off any longer.
         """
         if self._tracker.day + 1 < MIN_DAYS and self._work is None:
             # Few days yet: they may turn out to be those of a device whose clock was never set.
@@ -184,7 +185,11 @@ class NetworkWatch:
         if self._origin is None:
             return False
         begun, target = self._done + 1, self._ordinal(mark) - self._origin
-        until = time.monotonic() + patience_s if patience_s is not None and target - begun <= 1 else np.inf
+        until = np.inf
+        if patience_s is not None and target - begun <= 1:
+            if patience_s <= 0:
+                return False
+            until = time.monotonic() + patience_s
         while self._work is not None or self._done + 1 < target:
             if self._work is None:
                 self._work = self._through(self._done + 1, min(self._done + 1 + CHUNK_DAYS, target))
