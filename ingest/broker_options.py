@@ -75,6 +75,10 @@ def identify(client: paho.Client, options: BrokerOptions) -> None:
             raise BrokerError(f"certificates for {options.where} cannot be used: {e}") from e
 
 
+_TIMES = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED (openssl/x509_vfy.h)
+_NAMES = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
+
+
 def unreachable(options: BrokerOptions, e: Exception) -> BrokerError:
     """What to say of a connection that failed with ``e``."""
     match e:
@@ -84,6 +88,16 @@ def unreachable(options: BrokerOptions, e: Exception) -> BrokerError:
             )
         case socket.gaierror():
             return BrokerError(f"no {options.where}: host name {options.host!r} is not known")
+        case ssl.SSLCertVerificationError() if e.verify_code in _TIMES:
+            return BrokerError(
+                f"{options.where}: {e.verify_message}: renew it at the broker (`twuin broker init`), "
+                "if the clock of this machine is right"
+            )
+        case ssl.SSLCertVerificationError() if e.verify_code in _NAMES:
+            return BrokerError(
+                f"{options.where}: its certificate is for other names ({e.verify_message}): give mqtt.host "
+                "one of them, or the certificate this one (`twuin broker init --host`)"
+            )
         case ssl.SSLCertVerificationError():
             return BrokerError(
                 f"{options.where}: its certificate is not trusted ({e.verify_message}); "
