@@ -355,8 +355,11 @@ def _settle(db: Any, rows: Ints) -> dict[int, Receipt]:
             f"SELECT {_COUNT} FROM counts WHERE device = ? AND boot = ?", (device, boot)
         ).fetchone()
         if found is None:
-            base = min(int(number[0]), int(oldest[0]) or int(number[0]))
-            count = Count(base - 1)
+            # Messages of two processes come out of order: the first number is not the lowest.
+            first = Count(int(number[0]) - 1)
+            upto = begins_anew(number, newest, first) if boot == PLAIN else len(number)
+            base = int(number[: max(upto, 1)].min())
+            count = Count(min(base, int(oldest[0]) or base) - 1)
             if boot != PLAIN:
                 _drop_old_boots(db, device)
         else:

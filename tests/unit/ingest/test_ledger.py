@@ -230,6 +230,15 @@ def test_gaps_in_message_numbers_are_known_and_close_again(pipeline: Pipeline, l
     assert (found.received, found.duplicate, found.gaps) == (9, 1, [(104, 104)])
 
 
+def test_a_count_begins_with_the_lowest_of_the_numbers_that_came_first(
+    pipeline: Pipeline, ledger: Ledger
+) -> None:
+    """Of two processes that share the messages, one may be ahead."""
+    send(pipeline, *(reading(k, seq=k) for k in (2, 4, 1, 3)), minute=60)
+    (found,) = messages_of(ledger)
+    assert (found.received, found.duplicate, found.missing, found.lost) == (4, 0, 0, 0)
+
+
 def test_a_count_that_begins_anew_after_a_reboot_is_no_repetition(pipeline: Pipeline, ledger: Ledger) -> None:
     send(pipeline, *(reading(k, seq=k) for k in range(1, 5)), minute=60)
     send(pipeline, *(reading(k, seq=k - 9) for k in range(10, 13)), minute=70)  # 1, 2, 3, at later times
