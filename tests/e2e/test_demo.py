@@ -110,7 +110,11 @@ def test_a_burst_pipe_raises_an_alert_and_the_next_run_remembers_it(demo: Callab
     first.until(
         "page", lambda: urllib.request.urlopen(f"http://127.0.0.1:{first.port}/", timeout=30).status == 200
     )
-    alert = first.until("leak alert", lambda: [a for a in first.alerts() if a["kind"] == "leak"])[0]
+    first.until("leak alert", lambda: [a for a in first.alerts() if a["kind"] == "leak"])
+    # Which pipes it may be is worked out beside the monitor's other work, in the seconds after.
+    alert = first.until(
+        "suspect pipes", lambda: [a for a in first.alerts() if a["kind"] == "leak" and a["suspects"]]
+    )[0]
     # What leaks stands in the scenario alone; here it is read back, not repeated.
     leak = load_scenario("demo").leaks[0]
     site = read_site(demo_site_folder())
@@ -118,7 +122,6 @@ def test_a_burst_pipe_raises_an_alert_and_the_next_run_remembers_it(demo: Callab
     assert alert["dma"] in {site.node_dma.get(n, "") for n in ends_of(site.network_file, leak.pipe)}
     assert alert["flow_low_m3h"] <= alert["flow_m3h"] <= alert["flow_high_m3h"]
     assert alert["lost_m3"] > 0
-    assert alert["suspects"], "no suspect pipes"
     assert abs(sum(s["probability"] for s in alert["suspects"])) <= 1.0 + 1e-6
 
     below = children(first.process.pid)
