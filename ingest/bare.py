@@ -64,7 +64,6 @@ def main() -> None:
         "peak_mb": used.ru_maxrss * 1024 / 1e6,  # kept in KiB
         "cpu_s": used.ru_utime + used.ru_stime,
         "spooled": 0,
-        "waiting": 0,
         "drained_s": 0.0,
         "messages": count,
         "stored": None,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ingest.durable import sync_folder
 from waterworks.errors import BrokerError
 
 
@@ -46,10 +47,6 @@ def write_file(path: Path, content: str | bytes, mode: int) -> None:
         finally:
             os.close(handle)
         beside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as e:
         raise BrokerError(f"{path} cannot be written: {e.strerror}") from e

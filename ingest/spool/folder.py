@@ -9,7 +9,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from ingest.spool.segments import LOCK, damaged_path, damaged_paths, make_folder, sync_folder, write_all
+from ingest.durable import sync_folder
+from ingest.spool.segments import LOCK, damaged_path, damaged_paths, make_folder, write_all
 from waterworks.errors import StoreError, StoreUnavailable
 
 log = logging.getLogger(__name__)

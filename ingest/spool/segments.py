@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ingest.durable import sync_folder
 from ingest.spool.records import Record, Unreadable, walk
 
 LOCK = "lock"
@@ -92,15 +93,6 @@ def highest_number(folder: Path) -> int:
 
 def as_instant(us: int | None) -> np.datetime64 | None:
     return None if us is None else np.datetime64(us, "us")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make new and removed names in ``folder`` outlast a power cut. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def make_folder(folder: Path) -> None:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ingest.durable import sync_folder
 from ingest.order import pieces
 from ingest.spool.folder import Folder
 from ingest.spool.records import Unreadable, pack, walk
@@ -32,7 +33,6 @@ from ingest.spool.segments import (
     segment_paths,
     sync_data,
     sync_file,
-    sync_folder,
     write_all,
 )
 from waterworks.errors import StoreError, StoreUnavailable

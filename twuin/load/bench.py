@@ -36,7 +36,7 @@ _PATHS = os.pathsep.join((os.defpath, "/usr/sbin", "/usr/local/sbin"))
 class Options:
     """A load. processes: ingest processes, which share it where there are more than one.
 
-    messages: publish so many; None: for ``seconds``. rate: messages a second at most; None: as many as become
+    Publishes for ``seconds``. rate: messages a second at most; None: as many as become
     durable. peer: a subscriber of paho-mqtt that only counts, in the place of ingest.
     """
 
@@ -44,7 +44,6 @@ class Options:
     store: Store = "embedded"
     processes: int = 1
     seconds: float = 30.0
-    messages: int | None = None
     rate: float | None = None
     backlog: int = 20_000
     version: str = "3.1.1"
@@ -239,7 +238,6 @@ def _publish(o: Options, folder: Path, port: int, paths: list[Path]) -> tuple[di
     command += ["--sensors", str(f.sensors), "--devices", str(f.devices), "--start-ms", str(f.start_ms)]
     command += ["--per-message", str(f.per_message), "--seconds", str(o.seconds), "--backlog", str(o.backlog)]
     command += ["--columns"] if f.columns else []
-    command += [] if o.messages is None else ["--messages", str(o.messages)]
     command += [] if o.rate is None else ["--rate", str(o.rate)]
     for path in paths:
         command += ["--progress", str(path)]

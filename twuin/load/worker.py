@@ -84,7 +84,7 @@ def main() -> None:
     idle_mb = resident_mb()
     Path(spec["ready"]).touch()
     seen = watch(consumer, Progress([Path(spec["progress"])]), flood.per_message, stop)
-    over, most_waiting = time.monotonic(), consumer.stats.spool_readings
+    over = time.monotonic()
     while consumer.stats.spool_readings and time.monotonic() - over < DRAIN_S:
         time.sleep(0.01)
     drained_s = time.monotonic() - over
@@ -100,7 +100,6 @@ def main() -> None:
         "peak_mb": after.ru_maxrss * 1024 / 1e6,  # kept in KiB
         "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
         "spooled": stats.spooled,
-        "waiting": most_waiting,
         "drained_s": drained_s,
         "messages": stats.received,
         "stored": stored,
