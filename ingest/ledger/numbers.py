@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -67,9 +69,11 @@ class Count:
     def take(self, numbers: Ints, newest: int, *, asks: bool = False) -> None:
         """Messages with these numbers came; newest: the newest time of their readings [us].
 
-        asks: the device is told by receipts what it may let go. Where there are more gaps than are kept, what
-        came last is then forgotten, and will be sent again; of others the first gap is given up as lost.
+        asks: the device is told by receipts what it may let go. Where there are more gaps than are kept, of what
+        came just now the highest is then forgotten, and will be sent again; what came before may have been
+        confirmed. Of other devices the first gap is given up as lost.
         """
+        before = self.runs
         unique = np.unique(numbers)
         breaks = np.flatnonzero(np.diff(unique) != 1)
         firsts = unique[np.append(0, breaks + 1)].tolist()
@@ -82,12 +86,10 @@ class Count:
                 fresh += self._cover(a, b)
             self._settle()
         self.received += fresh
+        if asks:
+            self._forget(before)
         while len(self.runs) > MOST_GAPS:
-            if asks:
-                a, b = self.runs.pop()
-                self.received -= b - a + 1
-            else:
-                self.give_up(self.runs[0][0])
+            self.give_up(self.runs[0][0])
         self.duplicate += len(numbers) - fresh
         self.newest = max(self.newest, newest)
 
@@ -106,6 +108,17 @@ class Count:
         gaps = self.gaps
         highest = gaps[MOST_TOLD][0] - 1 if len(gaps) > MOST_TOLD else self.highest
         return Receipt(boot, self.settled, highest, tuple(gaps[:MOST_TOLD]))
+
+    def _forget(self, before: list[tuple[int, int]]) -> None:
+        """Forget the highest runs beyond the bound, but none of ``before`` or that grew from one of these."""
+        for i in range(len(self.runs) - 1, -1, -1):
+            if len(self.runs) <= MOST_GAPS:
+                return
+            a, b = self.runs[i]
+            at = bisect_right(before, b, key=itemgetter(0)) - 1
+            if at < 0 or before[at][1] < a:
+                del self.runs[i]
+                self.received -= b - a + 1
 
     def _cover(self, a: int, b: int) -> int:
         """Take in the numbers from a to b; how many of them are new."""

@@ -145,3 +145,24 @@ def test_no_receipt_says_that_a_number_is_stored_that_did_not_come(
     kept.take(np.arange(1, 2001), 0, asks=True)  # and all is sent again
     assert kept.receipt(1) == (1, 2000, 2000, ())
     assert (kept.lost, kept.missing, kept.received) == (0, 0, 2000)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(400, 1500), st.integers(2, 6))
+def test_what_a_receipt_confirmed_is_never_counted_as_lost(seed: int, hole: int, parts: int) -> None:
+    """A stretch that a broker forgot is sent again, and two processes share it, while new messages come."""
+    rng = np.random.default_rng(seed)
+    kept, device = Count(0), set(range(1, 3001))
+    came = [np.arange(1, 301), np.arange(301 + hole, 2501)]
+    again = rng.permutation(np.arange(301, 301 + hole))
+    came += np.array_split(np.concatenate([again, np.arange(2501, 3001)]), parts)
+    for part in came:
+        kept.take(part, 0, asks=True)
+        kept.give_up(min(device, default=0))
+        receipt = kept.receipt(1)
+        gaps = {n for a, b in receipt.gaps for n in range(a, b + 1)}
+        device -= set(range(1, receipt.highest + 1)) - gaps
+        assert len(kept.runs) <= MOST_GAPS
+    if device:
+        kept.take(np.array(sorted(device)), 0, asks=True)
+    assert kept.receipt(1) == (1, 3000, 3000, ())
+    assert (kept.lost, kept.missing, kept.received) == (0, 0, 3000)
