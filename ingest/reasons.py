@@ -37,4 +37,4 @@ class Reason(StrEnum):
     BAD_TIME = "bad_time"  # no instant at all
     TIME_TOO_OLD = "time_too_old"  # before the year 2000
     TIME_AHEAD = "time_ahead"  # in the future
-    BEFORE_COMMISSIONING = "before_commissioning"  # before its sensor began to measure, by sensors.csv
+    BEFORE_COMMISSIONING = "before_commissioning"  # before its sensor began to measure, by the site folder

@@ -159,7 +159,7 @@ def explain(
         case Reason.TIME_AHEAD:
             return f"sensor {name!r}: time {time} is in the future: is the device's clock right?"
         case Reason.BEFORE_COMMISSIONING if owner:
-            return f"sensor {name!r}: time {time} is before {owner.since}, when it began by sensors.csv"
+            return f"sensor {name!r}: time {time} is before {owner.since}, when it began by the site folder"
         case Reason.BAD_TIME:
             return f"sensor {name!r}: the time is no instant"
         case Reason.NOT_FINITE:

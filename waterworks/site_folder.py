@@ -5,6 +5,7 @@ docs/site-folder.md and docs/formats.md describe every column.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -167,7 +168,7 @@ class _Reader:
             name=head.name,
             timezone=ZoneInfo(head.timezone),
             dmas=tuple(dmas),
-            sensors=tuple(sensors),
+            sensors=tuple(replace(s, since=s.since or head.since) for s in sensors),
             folder=self.folder,
             crs=head.crs,
             network_file=network_file,

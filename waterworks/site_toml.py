@@ -19,18 +19,20 @@ from waterworks.site import MonitorOptions
 from waterworks.site_losses import TABLES, read_options
 from waterworks.tables import Problems, read_text, suggestion, wrong_id
 
-KEYS = ("id", "name", "timezone", "crs", "network", "monitor", "listen", *TABLES)
+KEYS = ("id", "name", "timezone", "since", "crs", "network", "monitor", "listen", *TABLES)
 LISTEN_KEYS = tuple(f.value for f in Format if f is not Format.SENML)  # SenML comes on Twuin's own topics
 MONITOR_KEYS = ("night", "holidays", "water_cost", "visit_cost", "currency")
 
 
 @dataclass(frozen=True)
 class Head:
-    """What ``site.toml`` says. ``network``: a file name, "" where the key is absent."""
+    """What ``site.toml`` says. ``network``: a file name, "" where the key is absent. ``since``: the local day on
+    which sensors began to measure of which ``sensors.csv`` does not say."""
 
     id: str = ""
     name: str = ""
     timezone: str = "Asia/Jakarta"
+    since: datetime.date | None = None
     crs: str = ""
     network: str = ""
     monitor: MonitorOptions = field(default_factory=MonitorOptions)
@@ -76,6 +78,7 @@ class _Reader:
             id=site,
             name=self._text("name") or site,
             timezone=self._timezone(),
+            since=self._since(),
             crs=self._crs(),
             network=self._network(),
             monitor=self._monitor(),
@@ -122,6 +125,15 @@ class _Reader:
             self.problems.error(self.line("timezone"), f"unknown timezone {zone!r}{_zone_hint(zone)}")
             return "UTC"
         return zone
+
+    def _since(self) -> datetime.date | None:
+        day = self.said.get("since")
+        if day is None:
+            return None
+        if not isinstance(day, datetime.date) or isinstance(day, datetime.datetime):
+            self.problems.error(self.line("since"), "since is no day: write since = 2026-03-01, without quotes")
+            return None
+        return day
 
     def _crs(self) -> str:
         crs = self._text("crs")

@@ -108,6 +108,8 @@ def test_all_mistakes_are_told_at_once_by_file_and_line(folder: Any) -> None:
         ("crs =", "csr =", 4, "unknown key 'csr': did you mean 'crs'?"),
         ("EPSG:32749", "EPSG:999999", 4, "is no coordinate system"),
         ("EPSG:32749", "Malang", 4, "is no coordinate system"),
+        ('id = "kota"', 'id = "kota"\nsince = "2026-03-01"', 2, "since is no day"),
+        ('id = "kota"', 'id = "kota"\nsince = 2026-03-01T10:00:00', 2, "since is no day"),
         ('"network.inp"', '"../network.inp"', 5, "is not a file name"),
         ('"network.inp"', '"town.inp"', None, "network 'town.inp' is not in the folder"),
         ("night = [0, 5]", "night = [5, 0]", 8, "no stretch of at least one hour"),
@@ -127,6 +129,16 @@ def test_a_mistake_in_site_toml_is_named(
     file, where, said = only_error(folder)
     assert (file, where) == ("site.toml", line)
     assert message in said
+
+
+def test_sensors_began_when_the_site_did_but_those_of_which_the_table_says_otherwise(folder: Any) -> None:
+    folder.change("site.toml", 'id = "kota"', 'id = "kota"\nsince = 2026-03-01')
+    table = folder.path / "sensors.csv"
+    head, first, *rest = table.read_text().splitlines()
+    lines = [head + ",since", first + ",2026-10-01", *(row + "," for row in rest)]
+    folder.write("sensors.csv", "\n".join(lines) + "\n")
+    found = [s.since for s in read_site(folder.path).sensors]
+    assert found == [date(2026, 10, 1), *[date(2026, 3, 1)] * len(rest)]
 
 
 def test_a_monitor_key_above_its_table_is_told_where_it_belongs(folder: Any) -> None:
