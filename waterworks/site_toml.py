@@ -131,7 +131,9 @@ class _Reader:
         if day is None:
             return None
         if not isinstance(day, datetime.date) or isinstance(day, datetime.datetime):
-            self.problems.error(self.line("since"), "since is no day: write since = 2026-03-01, without quotes")
+            self.problems.error(
+                self.line("since"), "since is no day: write since = 2026-03-01, without quotes"
+            )
             return None
         return day
 

@@ -78,6 +78,7 @@ CREATE TABLE IF NOT EXISTS counts (       -- of messages, by device and boot
     lost INTEGER NOT NULL,
     newest INTEGER NOT NULL,              -- microseconds since 1970 UTC
     heard INTEGER NOT NULL,
+    gone TEXT NOT NULL DEFAULT '[]',      -- JSON
     PRIMARY KEY (device, boot)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS closed (       -- counts of days whose arrivals had to give way
@@ -94,7 +95,7 @@ CREATE TABLE IF NOT EXISTS began (
     received INTEGER NOT NULL
 ) STRICT;
 """
-_COUNT = "device, boot, settled, runs, received, duplicate, lost, newest, heard"
+_COUNT = "device, boot, settled, runs, received, duplicate, lost, newest, heard, gone"
 _PER_MARK = 5  # integers
 
 
@@ -157,6 +158,9 @@ class Ledger(SqliteFile):
         self.max_bytes = max_bytes
         self._ids: dict[tuple[int, str], int] = {}
         self._rows = self._groups = FOLD_GROUPS  # what an earlier process left is looked at soon
+        with self.write() as db:  # a file of an earlier version
+            if "gone" not in {column for _, column, *_ in db.execute("PRAGMA table_info(counts)")}:
+                db.execute("ALTER TABLE counts ADD COLUMN gone TEXT NOT NULL DEFAULT '[]'")
         with self._lock, self._errors():
             self._db.execute("PRAGMA synchronous = NORMAL")
 
@@ -358,8 +362,8 @@ def _settle(db: Any, rows: Ints) -> dict[int, Receipt]:
             # Messages of two processes come out of order: the first number is not the lowest.
             first = Count(int(number[0]) - 1)
             upto = begins_anew(number, newest, first) if boot == PLAIN else len(number)
-            base = int(number[: max(upto, 1)].min())
-            count = Count(min(base, int(oldest[0]) or base) - 1)
+            base = number[: max(upto, 1)].min()
+            count = Count(int(oldest[oldest > 0].min(initial=base)) - 1)
             if boot != PLAIN:
                 _drop_old_boots(db, device)
         else:
@@ -371,12 +375,12 @@ def _settle(db: Any, rows: Ints) -> dict[int, Receipt]:
                 count.take(number[:k], int(newest[:k].max()), asks=asks)
             if k < len(number):  # it counts anew: what was missing stays missing
                 count.lost += count.missing
-                count.settled, count.runs = int(number[k]) - 1, []
+                count.settled, count.runs, count.gone = int(number[k]) - 1, [], []
             number, newest = number[k:], newest[k:]
         count.give_up(int(oldest.max()))
         count.heard = max(count.heard, heard)
         db.execute(
-            f"INSERT OR REPLACE INTO counts ({_COUNT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO counts ({_COUNT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 device,
                 boot,
@@ -387,6 +391,7 @@ def _settle(db: Any, rows: Ints) -> dict[int, Receipt]:
                 count.lost,
                 count.newest,
                 count.heard,
+                json.dumps(count.gone),
             ),
         )
         if asks and heard >= latest.get(device, 0):
@@ -404,7 +409,7 @@ def _drop_old_boots(db: Any, device: int) -> None:
         count = _count(row)
         db.execute("DELETE FROM counts WHERE device = ? AND boot = ?", (device, row[1]))
         db.execute(
-            f"INSERT INTO counts ({_COUNT}) VALUES (?, ?, 0, '[]', ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            f"INSERT INTO counts ({_COUNT}) VALUES (?, ?, 0, '[]', ?, ?, ?, ?, ?, '[]') ON CONFLICT DO UPDATE SET"
             " received = received + excluded.received, duplicate = duplicate + excluded.duplicate,"
             " lost = lost + excluded.lost, newest = MAX(newest, excluded.newest),"
             " heard = MAX(heard, excluded.heard)",
@@ -421,5 +426,6 @@ def _drop_old_boots(db: Any, device: int) -> None:
 
 
 def _count(row: Sequence[Any]) -> Count:
-    _, _, settled, runs, received, duplicate, lost, newest, heard = row
-    return Count(settled, [(a, b) for a, b in json.loads(runs)], received, duplicate, lost, newest, heard)
+    _, _, settled, runs, received, duplicate, lost, newest, heard, gone = row
+    apart, given_up = ([(a, b) for a, b in json.loads(text)] for text in (runs, gone))
+    return Count(settled, apart, received, duplicate, lost, newest, heard, given_up)

@@ -38,8 +38,9 @@ class Count:
     """The messages that a device numbered since one boot.
 
     settled: up to here every number came, or was given up. runs: first and last of what came beyond.
-    received: different numbers; duplicate: messages with a number that had come; lost: numbers given up.
-    newest: the newest device time among them [us]. heard: when the last came [us].
+    received: different numbers; duplicate: messages with a number that had come; lost: numbers given up, and
+    gone: the last stretches of these, which are found again if they come after all (in the broker they may
+    have waited for another process). newest: the newest device time among them [us]. heard: when the last came [us].
     """
 
     settled: int
@@ -49,6 +50,7 @@ class Count:
     lost: int = 0
     newest: int = -(2**63)
     heard: int = 0
+    gone: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def highest(self) -> int:
@@ -97,8 +99,11 @@ class Count:
         """What is missing below ``oldest`` will not come any more."""
         if oldest <= self.settled + 1:
             return
-        inside = sum(min(b, oldest - 1) - a + 1 for a, b in self.runs if a < oldest)
-        self.lost += oldest - 1 - self.settled - inside
+        ends = [self.settled, *(b for a, b in self.runs if a < oldest)]
+        firsts = [*(a for a, _ in self.runs if a < oldest), oldest]
+        given_up = [(end + 1, a - 1) for end, a in zip(ends, firsts, strict=True) if end < a - 1]
+        self.lost += sum(b - a + 1 for a, b in given_up)
+        self.gone = [*self.gone, *given_up][-MOST_GAPS:]
         self.settled = oldest - 1
         self.runs = [(max(a, oldest), b) for a, b in self.runs if b >= oldest]
         self._settle()
@@ -122,10 +127,11 @@ class Count:
 
     def _cover(self, a: int, b: int) -> int:
         """Take in the numbers from a to b; how many of them are new."""
+        found = self._find(a, b) if a <= self.settled and self.gone else 0
         a = max(a, self.settled + 1)
         if a > b:
-            return 0
-        fresh = b - a + 1
+            return found
+        fresh = found + b - a + 1
         low, high, kept, at = a, b, [], 0
         for run in self.runs:
             if run[1] < a - 1:
@@ -139,6 +145,20 @@ class Count:
         kept.insert(at, (low, high))
         self.runs = kept
         return fresh
+
+    def _find(self, a: int, b: int) -> int:
+        """What of the numbers from a to b had been given up is not lost; how many."""
+        left, found = [], 0
+        for first, last in self.gone:
+            low, high = max(a, first), min(b, last)
+            if low > high:
+                left.append((first, last))
+                continue
+            found += high - low + 1
+            left += [run for run in ((first, low - 1), (high + 1, last)) if run[0] <= run[1]]
+        self.gone = left[-MOST_GAPS:]
+        self.lost -= found
+        return found
 
     def _settle(self) -> None:
         while self.runs and self.runs[0][0] <= self.settled + 1:

@@ -114,6 +114,23 @@ def test_message_numbers_are_kept_as_a_set_would(groups: list[list[int]], oldest
     ]
 
 
+@given(
+    st.lists(
+        st.tuples(st.lists(st.integers(0, 60), min_size=1, max_size=10), st.integers(0, 61)), max_size=12
+    )
+)
+def test_a_number_that_comes_after_it_was_given_up_is_not_lost(steps: list[tuple[list[int], int]]) -> None:
+    """As where a device let it go while it waited in the broker for another process."""
+    kept, seen, below = Count(-1), set[int](), 0
+    for group, oldest in steps:
+        kept.take(np.array(group, np.int64), 0)
+        kept.give_up(oldest)
+        seen |= set(group)
+        below = max(below, oldest)
+        assert kept.received == len(seen)
+        assert kept.lost == len(set(range(below)) - seen)
+
+
 def test_a_device_gone_mad_takes_bounded_room() -> None:
     kept = Count(0)
     numbers = np.arange(2, 100_000, 2)

@@ -291,10 +291,13 @@ def write_site(folder: Path, devices: list[str]) -> Site:
 class Installation:
     """Broker, store and ingest processes, with a network between each two that can be cut.
 
-    processes: ingest processes, which share the load where there are two. kind: of the store.
+    processes: ingest processes, which share the load where there are two. kind: of the store. mqtt: version
+    that the ingest processes speak.
     """
 
-    def __init__(self, folder: Path, kind: str, processes: int, program: Callable[[str], str]) -> None:
+    def __init__(
+        self, folder: Path, kind: str, processes: int, program: Callable[[str], str], mqtt: str = "3.1.1"
+    ) -> None:
         self.folder, self.kind = folder, kind
         self.site = write_site(folder / "site", ["plain", "careful"])
         self.data = folder / "data"
@@ -317,6 +320,7 @@ class Installation:
             "TWUIN_SPOOL__KEEP_FREE_BYTES": str(2**20),
             "TWUIN_SPOOL__SLOW_S": "0.5",
             "TWUIN_MQTT__RECEIPT_S": "1",
+            "TWUIN_MQTT__VERSION": mqtt,
         }
         self.store_net: Proxy | None = None
         self.store_server: Process | None = None
@@ -554,12 +558,12 @@ def _influxdb(folder: Path, program: str) -> tuple[Process, int]:
 @pytest.fixture
 def install(
     program: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[str, int], Installation]]:
-    """Makes an installation: kind of store, number of ingest processes."""
+) -> Iterator[Callable[[str, int, str], Installation]]:
+    """Makes an installation: kind of store, number of ingest processes, version of MQTT."""
     made: list[Installation] = []
 
-    def make(kind: str, processes: int) -> Installation:
-        made.append(Installation(tmp_path_factory.mktemp("chaos"), kind, processes, program))
+    def make(kind: str, processes: int, mqtt: str) -> Installation:
+        made.append(Installation(tmp_path_factory.mktemp("chaos"), kind, processes, program, mqtt))
         return made[-1]
 
     yield make

@@ -65,17 +65,21 @@ def settled(installation: Any, store: Any, device: str, wait_until: Callable[...
     return seen[-1]
 
 
-@pytest.mark.parametrize(("kind", "processes"), [("influxdb", 1), ("influxdb", 2), ("embedded", 1)])
+@pytest.mark.parametrize(
+    ("kind", "processes", "mqtt"),
+    [("influxdb", 1, "3.1.1"), ("influxdb", 2, "5"), ("embedded", 1, "3.1.1")],
+)
 def test_what_was_acknowledged_is_stored_once_whatever_breaks(
-    install: Callable[[str, int], Any],
+    install: Callable[[str, int, str], Any],
     devices: dict[str, Any],
     wait_until: Callable[..., None],
     kind: str,
     processes: int,
+    mqtt: str,
 ) -> None:
     print(f"TWUIN_CHAOS_SEED={SEED}")
     rng = random.Random(f"{SEED} {kind} {processes}")
-    installation = install(kind, processes)
+    installation = install(kind, processes, mqtt)
     counts: Counter[str] = Counter()
     deck: list[str] = []
     sent = dict.fromkeys(devices, 0)
