@@ -26,8 +26,8 @@ MONITOR_KEYS = ("night", "holidays", "water_cost", "visit_cost", "currency")
 
 @dataclass(frozen=True)
 class Head:
-    """What ``site.toml`` says. ``network``: a file name, "" where the key is absent. ``since``: the local day on
-    which sensors began to measure of which ``sensors.csv`` does not say."""
+    """What ``site.toml`` says. ``network``: a file name, "" where the key is absent. ``since``: the local day
+    on which sensors began to measure of which ``sensors.csv`` does not say."""
 
     id: str = ""
     name: str = ""

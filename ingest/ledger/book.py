@@ -409,8 +409,8 @@ def _drop_old_boots(db: Any, device: int) -> None:
         count = _count(row)
         db.execute("DELETE FROM counts WHERE device = ? AND boot = ?", (device, row[1]))
         db.execute(
-            f"INSERT INTO counts ({_COUNT}) VALUES (?, ?, 0, '[]', ?, ?, ?, ?, ?, '[]') ON CONFLICT DO UPDATE SET"
-            " received = received + excluded.received, duplicate = duplicate + excluded.duplicate,"
+            f"INSERT INTO counts ({_COUNT}) VALUES (?, ?, 0, '[]', ?, ?, ?, ?, ?, '[]')"
+            " ON CONFLICT DO UPDATE SET received = received + excluded.received, duplicate = duplicate + excluded.duplicate,"
             " lost = lost + excluded.lost, newest = MAX(newest, excluded.newest),"
             " heard = MAX(heard, excluded.heard)",
             (

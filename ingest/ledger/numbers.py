@@ -40,7 +40,8 @@ class Count:
     settled: up to here every number came, or was given up. runs: first and last of what came beyond.
     received: different numbers; duplicate: messages with a number that had come; lost: numbers given up, and
     gone: the last stretches of these, which are found again if they come after all (in the broker they may
-    have waited for another process). newest: the newest device time among them [us]. heard: when the last came [us].
+    have waited for another process). newest: the newest device time among them [us]. heard: when the last
+    came [us].
     """
 
     settled: int
@@ -71,9 +72,9 @@ class Count:
     def take(self, numbers: Ints, newest: int, *, asks: bool = False) -> None:
         """Messages with these numbers came; newest: the newest time of their readings [us].
 
-        asks: the device is told by receipts what it may let go. Where there are more gaps than are kept, of what
-        came just now the highest is then forgotten, and will be sent again; what came before may have been
-        confirmed. Of other devices the first gap is given up as lost.
+        asks: the device is told by receipts what it may let go. Where there are more gaps than are kept, of
+        what came just now the highest is then forgotten, and will be sent again; what came before may have
+        been confirmed. Of other devices the first gap is given up as lost.
         """
         before = self.runs
         unique = np.unique(numbers)

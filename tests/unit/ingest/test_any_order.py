@@ -29,7 +29,7 @@ MESSAGES = 288  # of each device: every 5 minutes
 
 
 def of_the_day() -> list[RawMessage]:
-    """What two devices sent: one that heeds receipts, one that only counts. Some of it is bad, some is gone."""
+    """What two devices sent, of which one heeds receipts and one only counts. Some is bad, some is gone."""
     found = []
     for k in range(MESSAGES):
         time = MIDNIGHT + 300_000 * k
