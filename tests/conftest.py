@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -198,6 +200,122 @@ def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.start()
     yield server
     server.end(signal.SIGINT)
+
+
+class PostgreSQL:
+    """A server of ours in a folder of its own, on a Unix socket. fsync is off: nothing outlives the tests."""
+
+    def __init__(self) -> None:
+        binaries = _postgresql_binaries()
+        # It refuses to run as root, and whom it runs as must reach its folder: pytest's are root's own.
+        self._as: dict[str, Any] = {}
+        self.folder = Path(tempfile.mkdtemp(prefix="twuin-pg-"))
+        if os.geteuid() == 0:
+            owner = pwd.getpwnam("nobody")
+            self._as = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+            os.chown(self.folder, owner.pw_uid, owner.pw_gid)
+        self._log = self.folder / "log"
+        data = str(self.folder / "data")
+        made = subprocess.run(
+            [str(binaries / "initdb"), "-D", data, "-U", "twuin", "-A", "trust", "-E", "UTF8", "--no-sync"],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            **self._as,
+        )
+        if made.returncode:
+            pytest.fail(f"initdb: {made.stderr[-2000:]}", pytrace=False)
+        options = ("listen_addresses=", f"unix_socket_directories={self.folder}", "fsync=off")
+        command = [str(binaries / "postgres"), "-D", data, *(f"--{o}" for o in options)]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self._as
+            )
+        self._databases = 0
+        self._wait()
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://twuin@/{database}?host={self.folder}"
+
+    def database(self) -> str:
+        """URL of a new, empty database."""
+        self._databases += 1
+        name = f"test{self._databases}"
+        self._sql(f"CREATE DATABASE {name} TEMPLATE template0")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Remove a database, whoever is still connected."""
+        name = url.split("@/", 1)[1].split("?", 1)[0]
+        self._sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def disconnect(self, database: str) -> None:
+        """Break all connections to a database, as a restart of the server does."""
+        self._sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)  # without waiting for clients
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _sql(self, statement: str) -> None:
+        import psycopg
+
+        with psycopg.connect(f"host={self.folder} user=twuin dbname=postgres", autocommit=True) as db:
+            db.execute(statement.encode())
+
+    def _wait(self) -> None:
+        import psycopg
+
+        give_up = time.monotonic() + 60
+        while True:
+            try:
+                self._sql("SELECT 1")
+                return
+            except psycopg.OperationalError as e:
+                if self.process.poll() is not None or time.monotonic() > give_up:
+                    said = self._log.read_text(errors="replace")[-2000:]
+                    pytest.fail(f"PostgreSQL does not answer: {e}; {said}", pytrace=False)
+                time.sleep(0.02)
+
+
+def _postgresql_binaries() -> Path:
+    """Where initdb and postgres are: Debian keeps them apart, by version."""
+    found = shutil.which("initdb")
+    if found is not None:
+        return Path(found).parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
+    if not versions:
+        _absent("PostgreSQL is not installed; deploy/setup/test-servers.sh installs it")
+    return versions[-1].parent
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A real PostgreSQL for all tests: each takes a database of its own (``database``)."""
+    server = PostgreSQL()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgreSQL) -> Iterator[str]:
+    """URL of an empty database in it."""
+    url = postgresql.database()
+    yield url
+    postgresql.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database, of each kind that Twuin runs on: for tests of what is kept in tables."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgresql_url"))
+    return f"sqlite:///{tmp_path}/twuin.sqlite"
 
 
 def _varint(number: int) -> bytes:

@@ -262,7 +262,11 @@ class Settings(BaseSettings):
 
     site: Path | None = Field(None, description="The site folder")
     data_dir: Path = Field(Path("twuin-data"), description="Folder of readings, alerts and rejected messages")
-    database: str = Field("", description="Database URL of alerts; empty: SQLite in data_dir")
+    database: str = Field(
+        "",
+        description="Database URL of alerts: postgresql://user@host/name, sqlite:///file; "
+        "empty: SQLite in data_dir",
+    )
     broker_dir: Path = Field(
         Path("twuin-broker"), description="Folder of the broker's certificates and identities"
     )

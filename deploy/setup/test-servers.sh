@@ -15,6 +15,8 @@ ldconfig -p | grep -q libatomic.so.1 || missing="$missing libatomic1"
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 command -v influxd >/dev/null 2>&1 || missing="$missing influxdb"
 command -v victoria-metrics >/dev/null 2>&1 || missing="$missing victoria-metrics"
+# Debian keeps its programs off the path. The server's own database is not used: tests start their own.
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 command -v docker-compose >/dev/null 2>&1 || missing="$missing docker-compose"
 # shellcheck disable=SC2086
 [ -z "$missing" ] || apt_install $missing

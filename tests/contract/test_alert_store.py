@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,27 +14,19 @@ from twuin.alerts.memory import MemoryAlertStore
 from twuin.alerts.model import Alert, Entry, Finding, Kind, Reason, State, Suspect, Told
 from twuin.alerts.ports import AlertQuery, AlertStore, Change, RevisionConflict
 from twuin.db import open_alert_store
-from twuin.db.engine import open_engine
 
 T0 = datetime(2026, 3, 1, 2, 3, 4, 567891, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-POSTGRESQL = os.environ.get("TWUIN_TEST_POSTGRESQL")
-"""URL of an empty PostgreSQL database for this suite, for example postgresql+psycopg://user@host/name."""
-
-
-@pytest.fixture(params=["memory", "sqlite", *(["postgresql"] if POSTGRESQL else [])])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], AlertStore]:
     """Opens the same store again, as another process would; the one in memory has one process only."""
     if request.param == "memory":
         store = MemoryAlertStore()
         return lambda: store
     if request.param == "postgresql":
-        url = str(POSTGRESQL)
-        with open_engine(url).begin() as db:
-            db.exec_driver_sql("DROP SCHEMA public CASCADE")
-            db.exec_driver_sql("CREATE SCHEMA public")
+        url = request.getfixturevalue("postgresql_url")
         return lambda: open_alert_store(url)
     return lambda: open_alert_store(f"sqlite:///{tmp_path}/twuin.sqlite")
 

@@ -18,7 +18,7 @@ from twuin.db.tables import AlertRow, CursorRow, EntryRow
 
 
 def open_alert_store(url: str) -> SqlAlertStore:
-    """The alerts in the database at ``url`` (``sqlite:///path``, ``postgresql+driver://...``).
+    """The alerts in the database at ``url`` (``sqlite:///path``, ``postgresql://...``).
 
     Makes or brings up the schema first. Raises SettingsError, StoreError, StoreUnavailable.
     """
@@ -69,12 +69,13 @@ class SqlAlertStore:
             return
         try:
             with transaction(self._engine, writes=True) as db:
-                for change in changes:
+                # In one order for all: two who write the same alerts wait, and lock nobody up.
+                for change in sorted(changes, key=lambda c: (c.alert.site, c.alert.id)):
                     _write(db, change)
                 by_site: dict[str, list[Entry]] = {}
                 for change in changes:
                     by_site.setdefault(change.alert.site, []).extend(change.entries)
-                for site, entries in by_site.items():
+                for site, entries in sorted(by_site.items()):
                     if entries:
                         _append(db, site, entries)
         except _Conflict as e:

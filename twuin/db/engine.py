@@ -21,7 +21,7 @@ BUSY_MS = 10_000
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for ``sqlite:///path`` or ``postgresql+driver://...``. SettingsError for what is neither."""
+    """An engine for ``sqlite:///path`` or ``postgresql://...``. SettingsError for what is neither."""
     try:
         parsed = make_url(url)
         dialect = parsed.get_backend_name()
@@ -34,8 +34,15 @@ def open_engine(url: str) -> Engine:
             _prepare_sqlite(engine)
             return engine
         if dialect == "postgresql":
+            if parsed.drivername == "postgresql":
+                parsed = parsed.set(
+                    drivername="postgresql+psycopg"
+                )  # SQLAlchemy's own choice is the older one
             return create_engine(parsed, pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as e:
+    except ModuleNotFoundError as e:
+        hint = "pip install 'twuin[postgres]'" if e.name == "psycopg" else f"install {e.name}"
+        raise SettingsError(f"cannot use database URL: {e}; {hint}") from e
+    except (ArgumentError, NoSuchModuleError) as e:
         raise SettingsError(f"cannot use database URL: {e}") from e
     raise SettingsError(f"database {dialect} is not supported: use sqlite or postgresql")
 

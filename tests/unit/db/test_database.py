@@ -8,12 +8,14 @@ import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
 
 from twuin.alerts.model import Alert, Entry, Finding, Kind, State
 from twuin.alerts.ports import Change
@@ -42,15 +44,15 @@ def url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def test_migrations_make_exactly_the_tables_that_the_program_uses(url: str) -> None:
-    engine = open_engine(url)
+def test_migrations_make_exactly_the_tables_that_the_program_uses(database_url: str) -> None:
+    engine = open_engine(database_url)
     migrate(engine)
     with transaction(engine) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_the_tables_can_be_made_in_postgresql() -> None:
+def test_structured_columns_are_searchable_json_in_postgresql() -> None:
     statements = [
         str(sa.schema.CreateTable(t).compile(dialect=postgresql.dialect()))
         for t in Base.metadata.sorted_tables
@@ -58,14 +60,14 @@ def test_the_tables_can_be_made_in_postgresql() -> None:
     assert any("JSONB" in s and "TIMESTAMP WITH TIME ZONE" in s for s in statements)
 
 
-def test_opening_again_changes_nothing(url: str) -> None:
-    fill(url)
-    again = open_alert_store(url)
+def test_opening_again_changes_nothing(database_url: str) -> None:
+    fill(database_url)
+    again = open_alert_store(database_url)
     assert len(again.history("town", "a1")) == 1
 
 
-def test_processes_that_open_a_new_file_at_once_all_succeed(url: str) -> None:
-    code = f"from twuin.db import open_alert_store; open_alert_store({url!r}); print('ready')"
+def test_processes_that_open_a_new_database_at_once_all_succeed(database_url: str) -> None:
+    code = f"from twuin.db import open_alert_store; open_alert_store({database_url!r}); print('ready')"
     started = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(3)
@@ -75,21 +77,64 @@ def test_processes_that_open_a_new_file_at_once_all_succeed(url: str) -> None:
         assert (process.returncode, out.strip()) == (0, b"ready"), err.decode()
 
 
-def test_history_cannot_be_rewritten(url: str, path: Path) -> None:
+REPLACE = (
+    "INSERT OR REPLACE INTO alert_entry (site, seq, alert, at, actor, action, note) "
+    "SELECT site, seq, alert, at, actor, action, 'x' FROM alert_entry"
+)
+
+
+def refuses(url: str, *statements: str) -> None:
+    """Whether none of the statements changes a history."""
     fill(url)
-    with sqlite3.connect(path) as db:
-        for statement in ("UPDATE alert_entry SET note = 'x'", "DELETE FROM alert_entry"):
-            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-                db.execute(statement)
+    for statement in statements:
+        with pytest.raises(DBAPIError, match="append-only"), open_engine(url).begin() as db:
+            db.exec_driver_sql(statement)
+    assert [e.note for e in open_alert_store(url).history("town", "a1")] == [""]
 
 
-def test_an_entry_needs_its_alert(url: str) -> None:
-    store = open_alert_store(url)
+def test_history_cannot_be_rewritten(database_url: str) -> None:
+    refuses(database_url, "UPDATE alert_entry SET note = 'x'", "DELETE FROM alert_entry")
+
+
+def test_history_cannot_be_replaced_in_sqlite(url: str) -> None:
+    refuses(url, REPLACE)
+
+
+def test_history_cannot_be_emptied_in_postgresql(postgresql_url: str) -> None:
+    refuses(postgresql_url, "TRUNCATE alert_entry", "TRUNCATE alert CASCADE")
+
+
+def test_an_entry_needs_its_alert(database_url: str) -> None:
+    store = open_alert_store(database_url)
     stray = Entry("nope", T0, "monitor", "opened")
     finding = Finding(Kind.LEAK, "D1", "D1", T0, T0, T0)
-    with pytest.raises(StoreError, match="FOREIGN KEY"):
+    with pytest.raises(StoreError, match=r"(?i)foreign key"):
         store.commit([Change(Alert("a1", "town", State.OPEN, finding), None, (stray,))])
     assert store.get("town", "a1") is None
+
+
+def test_a_server_that_goes_away_is_unavailable_and_is_found_again(
+    postgresql: Any, postgresql_url: str
+) -> None:
+    fill(postgresql_url)
+    store = open_alert_store(postgresql_url)
+    name = postgresql_url.split("@/")[1].split("?")[0]
+    nobody = postgresql_url.replace("twuin@/", "twuin@/no")
+    with pytest.raises(StoreUnavailable, match=f"no{name}"):
+        open_alert_store(nobody)
+    postgresql.disconnect(name)
+    assert store.get("town", "a1") is not None
+
+
+def test_a_postgresql_url_needs_no_driver_in_it(postgresql_url: str) -> None:
+    fill(postgresql_url.replace("+psycopg", ""))
+    assert open_alert_store(postgresql_url).get("town", "a1") is not None
+
+
+def test_without_the_driver_the_url_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(SettingsError, match=r"twuin\[postgres\]"):
+        open_alert_store("postgresql://localhost/x")
 
 
 def test_a_file_from_a_newer_twuin_is_refused_in_one_line(url: str, path: Path) -> None:
