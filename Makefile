@@ -33,8 +33,9 @@ check: env-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Two at a time: tests of whole installations one after another, beside all others (tests/conftest.py).
 tests:
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 # A hundred rounds for each store take about an hour and a half; TWUIN_CHAOS_SEED repeats a run.
 chaos: env-dev servers

@@ -31,6 +31,13 @@ def _absent(what: str) -> None:
     pytest.skip(what)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For ``pytest -n 2``: whole installations one after another, beside all else, each file whole."""
+    for item in items:
+        e2e = "tests/e2e/" in item.nodeid
+        item.add_marker(pytest.mark.xdist_group("e2e" if e2e else item.nodeid.split("::")[0]))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The project's folder."""

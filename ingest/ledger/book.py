@@ -410,7 +410,8 @@ def _drop_old_boots(db: Any, device: int) -> None:
         db.execute("DELETE FROM counts WHERE device = ? AND boot = ?", (device, row[1]))
         db.execute(
             f"INSERT INTO counts ({_COUNT}) VALUES (?, ?, 0, '[]', ?, ?, ?, ?, ?, '[]')"
-            " ON CONFLICT DO UPDATE SET received = received + excluded.received, duplicate = duplicate + excluded.duplicate,"
+            " ON CONFLICT DO UPDATE SET"
+            " received = received + excluded.received, duplicate = duplicate + excluded.duplicate,"
             " lost = lost + excluded.lost, newest = MAX(newest, excluded.newest),"
             " heard = MAX(heard, excluded.heard)",
             (
