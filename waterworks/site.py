@@ -91,6 +91,26 @@ class Sensor:
     since: date | None = None
 
 
+class ValveState(StrEnum):
+    """How a valve stands that a crew could turn."""
+
+    OPEN = "open"
+    SHUT = "shut"
+    STUCK = "stuck"  # open, and cannot be shut
+
+
+@dataclass(frozen=True, slots=True)
+class StopValve:
+    """A valve in ``pipe`` (link of the network model) near its end ``node``, with which a crew can stop the
+    flow there."""
+
+    id: str
+    pipe: str
+    node: str
+    state: ValveState = ValveState.OPEN
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ClockCorrection:
     """The clock of ``device`` was ``ahead_s`` ahead [s] of what it should show (below 0: behind) for readings
@@ -152,6 +172,7 @@ class Site:
     listen: tuple[Listening, ...] = ()
     codecs: tuple[ByteField, ...] = ()
     clocks: tuple[ClockCorrection, ...] = ()
+    valves: tuple[StopValve, ...] = ()
 
     @cached_property
     def sensor(self) -> dict[str, Sensor]:

@@ -1,6 +1,6 @@
 """The site folder: ``site.toml``, ``dmas.csv``, ``sensors.csv``, and where there are any ``network.inp``,
-``nodes.csv``, ``billed.csv``, ``names.csv``, ``codecs.csv`` and ``clocks.csv``, read and checked as a whole.
-docs/site-folder.md and docs/formats.md describe every column.
+``nodes.csv``, ``valves.csv``, ``billed.csv``, ``names.csv``, ``codecs.csv`` and ``clocks.csv``, read and
+checked as a whole. docs/site-folder.md and docs/formats.md describe every column.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from waterworks.site_losses import BILLED_FILE, read_bills
 from waterworks.site_names import NAMES_FILE, read_names
 from waterworks.site_tables import once, read_dmas, read_sensors
 from waterworks.site_toml import Head, read_head
+from waterworks.site_valves import VALVES_FILE, read_valves
 from waterworks.tables import Problems, read_table, suggestion
 from waterworks.units import Quantity
 from waterworks.wording import counted
@@ -65,6 +66,7 @@ def _read(folder: Path) -> tuple[Site | None, list[Problem]]:
         DMAS_FILE,
         SENSORS_FILE,
         NODES_FILE,
+        VALVES_FILE,
         BILLED_FILE,
         NAMES_FILE,
         CODECS_FILE,
@@ -96,6 +98,7 @@ class _Reader:
         self.about_dmas = Problems(DMAS_FILE)
         self.about_sensors = Problems(SENSORS_FILE)
         self.about_nodes = Problems(NODES_FILE)
+        self.about_valves = Problems(VALVES_FILE)
         self.about_bills = Problems(BILLED_FILE)
         self.about_names = Problems(NAMES_FILE)
         self.about_codecs = Problems(CODECS_FILE)
@@ -110,6 +113,7 @@ class _Reader:
             *self.about_dmas.found,
             *self.about_sensors.found,
             *self.about_nodes.found,
+            *self.about_valves.found,
             *self.about_bills.found,
             *self.about_names.found,
             *self.about_codecs.found,
@@ -154,6 +158,9 @@ class _Reader:
         if sensors is not None and not lacking:
             self.inlets(sensors)
             self.outlets(head, sensors)
+        valves = read_valves(self.folder / VALVES_FILE, self.about_valves, network)
+        if valves and network_file is None and said is not None:
+            self.about_valves.error(None, "names pipes, and there is no network that has them")
         bills = read_bills(self.folder / BILLED_FILE, self.about_bills, known)
         complete = None if sensors is None or lacking else {s.id: s for s in sensors}
         listen = None if said is None or _wrong(self.about_site) else head.listen
@@ -180,6 +187,7 @@ class _Reader:
             listen=head.listen,
             codecs=codecs,
             clocks=clocks,
+            valves=valves,
         )
 
     # the network, and what the tables say about it

@@ -1,7 +1,8 @@
-"""A small town with a day and a half of readings, for tests of what people see of it."""
+"""A small town with a day and a half of readings, for tests of what people see of it; L-TOWN's example."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -178,3 +179,12 @@ def small_town(tmp_path: Path) -> Iterator[Town]:
     yield town
     rejected.close()
     store.close()
+
+
+@pytest.fixture(scope="session")
+def ltown(data_dir: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example site of L-TOWN with the network of the data set put in."""
+    folder = tmp_path_factory.mktemp("sites") / "ltown"
+    shutil.copytree(root / "examples" / "ltown", folder)
+    shutil.copy(data_dir / "ltown" / "network.inp", folder / "network.inp")
+    return folder

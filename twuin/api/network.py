@@ -12,7 +12,8 @@ from fastapi import APIRouter, Header, Query
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
-from twuin.api.params import PREFIX, DmaId, End, MaxPoints, Start
+from twuin.api.params import PREFIX, DmaId, End, MaxPoints, PipeId, Start
+from twuin.views.isolation import IsolationOut
 from twuin.views.models import DmaState, NightFlow, Series, SiteOut
 from twuin.views.views import MAX_POINTS, Views
 
@@ -55,6 +56,15 @@ def network_routes(views: Views) -> APIRouter:
     ) -> list[NightFlow]:
         """Oldest first. `night` is the local day that begins with it."""
         return views.night_flows(id, days)
+
+    @routes.get(
+        "/pipes/{id}/isolation", summary="Valves to shut to take a pipe out of service", responses=_NAMED
+    )
+    def isolation(id: PipeId) -> IsolationOut:
+        """Few valves that stop all water to the pipe and leave few service connections without: one more is
+        shut where that spares more than 20. Valves are those of `valves.csv`, beside the valves and pumps of
+        the model; where the site lists none, each pipe is taken to have one at either end (`assumed`)."""
+        return views.isolations.of(id)
 
     @routes.get(
         "/network.geojson",

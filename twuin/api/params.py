@@ -60,6 +60,7 @@ Cursor = Annotated[
     str | None, Query(max_length=200, description="`next` of the page before; none for the first page")
 ]
 DmaId = Annotated[str, Path(description="Id of a DMA", examples=["D1"])]
+PipeId = Annotated[str, Path(description="Id of a link of the network model", examples=["p123"])]
 SensorId = Annotated[str, Path(description="Id of a sensor", examples=["D1-IN"])]
 AlertId = Annotated[str, Path(description="Id of an alert", examples=["p6ucmrb7bc"])]
 RowId = Annotated[int, Path(ge=1, le=2**63 - 1, description="Number of a rejected message")]

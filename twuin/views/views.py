@@ -22,6 +22,7 @@ from twuin.views.clocks import ClockViews
 from twuin.views.convert import M3H, SHOWN_UNIT, alert_fields, alert_out, datetimes, entry_out, nulls, shown
 from twuin.views.curves import DAY, curve
 from twuin.views.dmas import dma_states, inlets_of, night_flows
+from twuin.views.isolation import Isolations
 from twuin.views.ledger import LedgerViews
 from twuin.views.loss_models import LossesOut
 from twuin.views.losses import Factors, days_of, losses_out, report_maker
@@ -125,6 +126,7 @@ class Views:
         trusted = believed(store, alerts)
         self._losses = report_maker(site, trusted, network)
         self._factors = Factors(site, trusted, network)
+        self.isolations = Isolations(site, network)
 
     # The site
 

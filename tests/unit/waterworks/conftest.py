@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,12 +102,3 @@ def network_file(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return write
-
-
-@pytest.fixture(scope="session")
-def ltown(data_dir: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example site of L-TOWN with the network of the data set put in."""
-    folder = tmp_path_factory.mktemp("sites") / "ltown"
-    shutil.copytree(root / "examples" / "ltown", folder)
-    shutil.copy(data_dir / "ltown" / "network.inp", folder / "network.inp")
-    return folder
