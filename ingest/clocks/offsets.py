@@ -69,7 +69,11 @@ def _of_device(device: int, time: Ints, lag: Ints) -> Offset | None:
     ahead = -quarters if zone else -least
     if abs(ahead) < LEAST_S:
         return None
-    since = _since(received, lag, least)
+    newest = received[same].max()
+    if least < 0 and (abs(lag[received > newest]) <= STEADY_S).any():
+        return None  # put right since, or corrected as its readings come
+    until = received <= newest
+    since = _since(received[until], lag[until], least)
     mine = (received >= since) & (abs(lag - least) <= STEADY_S)
     right = time[mine] - ahead * 1_000_000
     return Offset(device, ahead, int(right.min()), zone, int(mine.sum()))

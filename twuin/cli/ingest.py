@@ -21,10 +21,12 @@ from twuin.cli.options import (
     err,
     out,
     print_json,
+    printable,
     settings_from,
 )
 from waterworks.errors import NotFound, SettingsError
 from waterworks.reading import as_datetime
+from waterworks.wording import counted
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -135,9 +137,9 @@ def unknown(
     for n in names:
         value = "no number" if n.value is None else f"{n.value:g} {n.unit}".rstrip()
         at = "a time in no calendar" if n.time is None else f"{n.time:%Y-%m-%d %H:%M:%S}Z"
-        out.print(n.name, markup=False)
-        counted = f"{n.readings} reading{'' if n.readings == 1 else 's'}"
-        out.print(f"    {value} at {at}, {counted} from {n.topic}", markup=False)
+        out.print(printable(n.name), markup=False)
+        many = counted(n.readings, "reading")
+        out.print(printable(f"    {value} at {at}, {many} from {n.topic}"), markup=False)
     if not names:
         out.print("no unknown name was heard")
 
@@ -203,9 +205,12 @@ def rejected(
         return
     for r in rows:
         shown = r.payload[:120].decode("utf-8", "backslashreplace")
-        out.print(f"#{r.id}  {r.received:%Y-%m-%d %H:%M:%S}Z  {r.reason}  {r.topic}", markup=False)
-        out.print(f"    {r.detail}", markup=False)
-        out.print(f"    {shown}{'...' if r.size > 120 else ''}", markup=False)
+        for line in (
+            f"#{r.id}  {r.received:%Y-%m-%d %H:%M:%S}Z  {r.reason}  {r.topic}",
+            f"    {r.detail}",
+            f"    {shown}{'...' if r.size > 120 else ''}",
+        ):
+            out.print(printable(line), markup=False)
     total = sum(counts.values())
     by_reason = ", ".join(f"{name} {n}" for name, n in sorted(counts.items(), key=lambda item: -item[1]))
     out.print(f"{total} rejected in all" + (f": {by_reason}" if total else ""), markup=False)
@@ -252,7 +257,7 @@ def ledger(
     table.add_row("all", "", "", *(f"{getattr(found.total, f):,}" for f in fields), style="bold")
     out.print(table)
     for u in found.untold:
-        whose = f"of device {u.device}" if u.device else "of no device of the site"
+        whose = f"of device {printable(u.device)}" if u.device else "of no device of the site"
         out.print(f"{u.day}: {u.rejected:,} rejected {whose} name no sensor of the site", markup=False)
     for m in found.messages:
         if m.missing or m.lost:
@@ -260,7 +265,8 @@ def ledger(
             boot = "" if m.boot is None else f", boot {m.boot}"
             said = f"{m.missing:,} missing" + (f" ({gaps})" if gaps else "")
             out.print(
-                f"messages of device {m.device}{boot}: {m.received:,} of {m.highest:,} numbers received, "
+                f"messages of device {printable(m.device)}{boot}: "
+                f"{m.received:,} of {m.highest:,} numbers received, "
                 f"{said}, {m.lost:,} will not come any more",
                 markup=False,
             )
@@ -301,11 +307,17 @@ def clocks(
     if discard:
         if device is None or release:
             raise SettingsError("--discard throws away: name the --device, and leave out --release")
-        out.print(f"{discard_quarantine(settings, device):,} readings thrown away", markup=False)
+        thrown = discard_quarantine(settings, device)
+        out.print(
+            f"{counted(thrown, 'reading')} thrown away" if thrown else _nothing_of(device), markup=False
+        )
         return
     if release:
         done = release_quarantine(settings, device, as_stamped=as_stamped)
-        out.print(f"{done.stored:,} readings stored, {done.held:,} still held", markup=False)
+        if device is not None and not done.stored + done.held:
+            out.print(_nothing_of(device), markup=False)
+            return
+        out.print(f"{counted(done.stored, 'reading')} stored, {done.held:,} still held", markup=False)
         return
     if as_stamped or device is not None:
         raise SettingsError("--as-stamped and --device go with --release or --discard")
@@ -318,12 +330,14 @@ def clocks(
         why = ", as by a wrong time zone" if o.zone else ""
         span = str(timedelta(seconds=abs(o.ahead_s)))
         out.print(f"{o.device}: {span} {way} since {o.since:%Y-%m-%d %H:%M}Z{why}", markup=False)
-        out.print(f"    {o.readings:,} readings came so; line for clocks.csv: {o.line}", markup=False)
+        out.print(
+            f"    {counted(o.readings, 'reading')} came so; line for clocks.csv: {o.line}", markup=False
+        )
     if not found.offsets:
         out.print("no clock is off by a constant")
     for h in found.held:
         out.print(
-            f"held of {h.device or 'no device'}: {h.readings:,} readings ({h.reason}), stamped "
+            f"held of {h.device or 'no device'}: {counted(h.readings, 'reading')} ({h.reason}), stamped "
             f"{h.first:%Y-%m-%d %H:%M}Z to {h.last:%Y-%m-%d %H:%M}Z, "
             f"the last came {h.last_received:%Y-%m-%d %H:%M}Z",
             markup=False,
@@ -332,6 +346,11 @@ def clocks(
         out.print("nothing is held")
     if found.evicted:
         out.print(f"{found.evicted:,} held readings had to give way to newer ones", markup=False)
+
+
+def _nothing_of(device: str) -> str:
+    """So that a mistyped name is not taken for work that was done."""
+    return f"nothing is held of device {device!r}; without --release, this command lists what is"
 
 
 @app.command()
@@ -363,7 +382,8 @@ def spool(data_dir: DataOption = None, as_json: JsonOption = False) -> None:
         waits = "nothing waits"
         if s.oldest is not None:
             since = f"{as_datetime(s.oldest):%Y-%m-%d %H:%M:%S}Z"
-            waits = f"{s.readings:,} readings wait ({s.bytes / 2**20:,.1f} MiB), the oldest received {since}"
+            wait = "reading waits" if s.readings == 1 else "readings wait"
+            waits = f"{s.readings:,} {wait} ({s.bytes / 2**20:,.1f} MiB), the oldest received {since}"
         runs = "running" if s.running else "not running"
         out.print(f"{s.name} ({runs}): {waits}", markup=False)
         if s.readings and not s.running:

@@ -86,6 +86,11 @@ def moment(text: str | None, option: str) -> datetime | None:
     return when
 
 
+def printable(text: str) -> str:
+    """``text`` from a device as one line: what could move a terminal's cursor, or worse, is written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def print_json(value: Any) -> None:
     """``value`` as JSON on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")

@@ -301,6 +301,31 @@ def test_a_clock_that_was_put_right_is_told_no_longer() -> None:
     assert found(lags(7 * 3600, 100) + lags(0, 30, first=200)) == []
 
 
+@pytest.mark.parametrize("step", [1, 5])  # a reading every 5 and every 25 minutes
+@pytest.mark.parametrize("right", [1, 3, 9])
+def test_the_first_readings_of_a_clock_that_was_put_right_end_the_offer(right: int, step: int) -> None:
+    wrong = [(T0 + 300 * step * k + 7 * 3600, 5 - 7 * 3600) for k in range(30)]
+    assert found(wrong) != []
+    assert found(wrong + lags(0, right, first=30 * step)) == []
+
+
+def test_readings_that_waited_and_come_last_leave_the_offer_as_it_was() -> None:
+    came = T0 + 300 * 200 + 8 * 3600  # after all others, by more than is looked at as one
+    waited = [(came - 3600 + 60 * j + 7 * 3600, 3600 - 60 * j - 7 * 3600 + j) for j in range(8)]
+    before = found(lags(7 * 3600, 200))
+    assert [o._replace(readings=200) for o in found(lags(7 * 3600, 200) + waited)] == before
+
+
+def test_any_mixture_of_delays_is_looked_at_without_failing() -> None:
+    chance = np.random.default_rng(5)
+    for _ in range(300):
+        n = int(chance.integers(1, 60))
+        lag = chance.choice([-25_200, -25_190, -24_000, -700, 0, 5, 3_600, 25_200], n)
+        received = T0 + np.sort(chance.integers(0, int(chance.choice([60, 7_200, 200_000])), n))
+        for offset in found(list(zip((received - lag).tolist(), lag.tolist(), strict=True))):
+            assert offset.readings > 0
+
+
 def test_a_few_readings_are_not_enough() -> None:
     assert found(lags(7 * 3600, 4)) == []
     assert find_offsets(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int32)) == []

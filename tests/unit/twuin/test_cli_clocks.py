@@ -121,6 +121,21 @@ def test_what_is_held_can_be_thrown_away(run: Run, settings: Settings) -> None:
     assert run("--discard", "--device", "logger-7")[1] == "20 readings thrown away\n"
     assert "nothing is held" in run()[1]
     assert stored(settings) == []
+    for act in ("--discard", "--release"):  # a name that was mistyped is not taken for work done
+        assert "nothing is held of device 'logger-7'" in run(act, "--device", "logger-7")[1]
+
+
+def test_corrected_readings_end_the_offer_while_others_are_still_held(
+    run: Run, settings: Settings, site: Path
+) -> None:
+    now = WallClock().now()
+    ingest(settings, SEVEN, now - 900 * S, 12)
+    line = json.loads(run("--json")[1])["offsets"][0]["line"]
+    (site / "clocks.csv").write_text("device,ahead_s,since,until,note\n" + line + "\n")
+    ingest(settings, SEVEN, now, 2)
+    status, printed, _ = run()
+    assert status == 0
+    assert "no clock is off by a constant" in printed and "held of logger-7: 12 readings" in printed
 
 
 @pytest.mark.parametrize("flags", [["--discard"], ["--device", "logger-7"], ["--as-stamped"]])

@@ -56,6 +56,24 @@ def test_unknown_names_are_listed_with_what_they_said_last_until_forgotten(
     assert "no unknown name" in unknown()[1]
 
 
+def test_what_a_device_sent_cannot_steer_the_terminal(
+    unknown: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    log = RejectedLog(tmp_path / "rejected.sqlite")
+    at = np.datetime64("2026-11-21T03:00:00", "us")
+    sly = "a\x1b[2Jb\r\nc\x07\u202ed"
+    names = (Heard(sly, 1.0, "m", at, 1),)
+    log.add([Rejected(datetime.now(UTC), f"pdam/{sly}", sly.encode(), Reason.UNKNOWN_SENSOR, sly, 1, names)])
+    monkeypatch.setattr(sys, "argv", ["twuin", "ingest", "rejected", "--data-dir", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        main()
+    rejected = capfd.readouterr().out
+    for out, lines in ((rejected, 4), (unknown()[1], 2)):
+        assert r"a\x1b[2Jb\r\nc\x07\u202ed" in out
+        assert out.count("\n") == lines
+        assert all(c == "\n" or c.isprintable() for c in out)
+
+
 def test_a_reason_that_does_not_exist_is_told_from_one_that_nothing_had(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
