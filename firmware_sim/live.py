@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import resource
@@ -27,6 +28,8 @@ from waterworks.ports import Clock
 from waterworks.reading import TIME_DTYPE
 from waterworks.site import Site
 
+log = logging.getLogger(__name__)
+
 DAY_US = 86_400_000_000
 BACKLOG = 2_000  # messages of all devices under way at most, when running as fast as the machine allows
 CONNECTS = 20  # connections begun between two looks at the sockets
@@ -41,7 +44,8 @@ class FleetReport:
     the broker; confirmed: samples that Twuin's receipts confirmed; resent: messages sent again because none
     did; unconfirmed: samples let go before one did, for want of memory; garbage: messages destroyed;
     dropped: samples that found no room while the broker was away; unsimulated: sensors that the network
-    cannot answer for. start, end: simulated [UTC]."""
+    cannot answer for; refused: devices that the broker did not let in at last. start, end: simulated
+    [UTC]."""
 
     devices: int
     start: np.datetime64
@@ -58,6 +62,7 @@ class FleetReport:
     connections: int
     commands: int
     unsimulated: tuple[str, ...]
+    refused: tuple[str, ...] = ()
 
 
 def run_fleet(
@@ -79,7 +84,8 @@ def run_fleet(
     to ``start``. checkpoint: a file from which an earlier run is taken up where it exists, and in which
     this one leaves its own daily and at its end. progress is told the share done [0..1] if there is an end.
 
-    Raises BrokerError when the broker cannot be reached or refuses at first (later it is waited for),
+    Raises BrokerError when the broker cannot be reached or refuses all devices at first (later it is waited
+    for, and for single devices whom it refuses),
     ScenarioError, SiteError, NetworkError.
     """
     if start is None:
@@ -133,7 +139,8 @@ class _Fleet:
         self._reached = False
         self._tended = 0.0
         self._to_tend: list[Connection] = []
-        self._refusal = ""
+        self._refusals: dict[str, str] = {}  # by device: why the broker does not let it in
+        self._refused_now = False
         self._jitter = random.Random(simulation.bound.scenario.seed)
 
     # -- life -----------------------------------------------------------------------------------------
@@ -170,6 +177,7 @@ class _Fleet:
             connections=c.connections,
             commands=c.commands,
             unsimulated=self._sim.unsimulated,
+            refused=tuple(self._refusals),
         )
 
     def _live(self) -> None:
@@ -230,7 +238,8 @@ class _Fleet:
 
     @property
     def _waiting(self) -> int:
-        return sum(len(c.outbox) for c in self._connections.values() if c.wanted)
+        refused = self._refusals
+        return sum(len(c.outbox) for n, c in self._connections.items() if c.wanted and n not in refused)
 
     # -- plans ----------------------------------------------------------------------------------------
 
@@ -297,12 +306,19 @@ class _Fleet:
             raise BrokerError(
                 f"{self._broker} cannot be reached: {why}. Is it running, and is the port right?"
             )
+        self._back_off()
+
+    def _back_off(self) -> None:
         first, longest = BACK_OFF_S
         wait = min(longest, first * 2**self._tries) * (0.5 + self._jitter.random())
         self._tries, self._retry_at = self._tries + 1, time.monotonic() + wait
 
     def _refused(self, connection: Connection, why: str) -> None:
-        self._refusal = why
+        name = connection.device.id
+        if name not in self._refusals:
+            log.warning("%s does not let device %s in: %s; trying again", self._broker, name, why)
+        self._refusals[name] = why
+        self._refused_now = True
 
     def _serve(self, patience: float) -> None:
         for key, events in self._selector.select(patience):
@@ -314,12 +330,19 @@ class _Fleet:
                 connection.readable()
             if connection.connected and not before:
                 self._reached, self._tries = True, 0
+                if self._refusals.pop(connection.device.id, ""):
+                    log.info("%s lets device %s in", self._broker, connection.device.id)
             self._after(connection)
-        if self._refusal:
-            why, self._refusal = self._refusal, ""
-            if not self._reached:
-                raise BrokerError(f"{self._broker} refuses the devices: {why}")
-            self._broker_away(why)
+        if self._refused_now:
+            self._refused_now = False
+            if not self._reached and all(
+                name in self._refusals for name, c in self._connections.items() if c.wanted
+            ):
+                raise BrokerError(
+                    f"{self._broker} refuses all devices: {next(iter(self._refusals.values()))}"
+                )
+            if self._reached:
+                self._back_off()
         self._tend()
 
     def _after(self, connection: Connection) -> None:

@@ -152,6 +152,7 @@ def run_simulation(
         "unconfirmed": report.unconfirmed,
         "garbage": report.garbage,
         "dropped": report.dropped,
+        "refused": list(report.refused),
         "start": _iso(report.start),
         "end": _iso(report.end),
     }

@@ -406,8 +406,8 @@ def test_the_simulated_town_comes_through_it_into_the_store(
     broker.reloaded(set_up)
     assert (tmp_path / "logins.csv").stat().st_mode & 0o777 == 0o600
     with (tmp_path / "logins.csv").open() as file:
-        devices = len(list(csv.DictReader(file)))
-    assert devices == 27
+        devices = [row["device"] for row in csv.DictReader(file)]
+    assert len(devices) == 27
     log = tmp_path / "ingest.log"
     with log.open("wb") as said:
         command = twuin("ingest", "--name", "town")
@@ -420,6 +420,13 @@ def test_the_simulated_town_comes_through_it_into_the_store(
         names = [s.id for s in read_site(site).sensors]
         with closing(open_store(tmp_path / "data")) as store:
             until(lambda: len(store.latest(names)) == len(names), log.read_text)
+        broker.reloaded(lambda: run("device", "revoke", devices[-1]))
+        done = subprocess.run(
+            twuin("simulate", "--days", "0.05", "--speed", "max", "--logins", "logins.csv"),
+            env=environment, capture_output=True, text=True, check=True, cwd=tmp_path, timeout=120,
+        )  # fmt: skip
+        assert "does not let device" in done.stderr
+        assert f"1 device not let in by the broker: {devices[-1]}" in done.stderr
     finally:
         ingest.terminate()
         ingest.wait(30)

@@ -162,6 +162,10 @@ def simulate(
         print_json(report)
     else:
         out.print(f"{report['readings']:,} readings sent in {report['messages']:,} messages")
+        if report.get("refused"):
+            names = report["refused"]
+            shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+            err.print(f"{counted(len(names), 'device')} not let in by the broker: {shown}")
 
 
 def _speed(text: str) -> float:
