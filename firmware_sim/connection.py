@@ -7,6 +7,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import paho.mqtt.client as paho
@@ -309,7 +310,8 @@ class Connection:
         self._selector.register(sock, selectors.EVENT_READ, self)
 
     def _on_close(self, _c: Any, _u: Any, sock: Any) -> None:
-        self._selector.unregister(sock)
+        with suppress(KeyError, ValueError):  # at its end paho closes what is closed already
+            self._selector.unregister(sock)
 
     def _on_write_wanted(self, _c: Any, _u: Any, sock: Any) -> None:
         self._selector.modify(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, self)

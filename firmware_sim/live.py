@@ -7,6 +7,7 @@ import math
 import random
 import resource
 import selectors
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -296,16 +297,20 @@ class _Fleet:
                 continue
             try:
                 connection.open()
+            except ssl.SSLCertVerificationError as error:
+                self._broker_away(
+                    f"shows a certificate that is not trusted ({error.verify_message}): see mqtt.ca_file"
+                )
+                return
             except OSError as error:
-                self._broker_away(error.strerror or str(error))
+                why = error.strerror or str(error)
+                self._broker_away(f"cannot be reached: {why}. Is it running, and is the port right?")
                 return
             del self._unconnected[name]
 
     def _broker_away(self, why: str) -> None:
         if not self._reached:
-            raise BrokerError(
-                f"{self._broker} cannot be reached: {why}. Is it running, and is the port right?"
-            )
+            raise BrokerError(f"{self._broker} {why}")
         self._back_off()
 
     def _back_off(self) -> None:
@@ -321,9 +326,10 @@ class _Fleet:
         self._refused_now = True
 
     def _serve(self, patience: float) -> None:
+        hung_up = False
         for key, events in self._selector.select(patience):
             connection: Connection = key.data
-            before = connection.connected
+            before, asked = connection.connected, connection.connecting
             if events & selectors.EVENT_WRITE:
                 connection.writable()
             if events & selectors.EVENT_READ:
@@ -332,7 +338,12 @@ class _Fleet:
                 self._reached, self._tries = True, 0
                 if self._refusals.pop(connection.device.id, ""):
                     log.info("%s lets device %s in", self._broker, connection.device.id)
+            if asked and not (connection.connected or connection.connecting or self._refused_now):
+                hung_up = True
             self._after(connection)
+        if hung_up:
+            hint = "" if self._broker.tls else ": does it want TLS (mqtt.tls, mqtt.ca_file)?"
+            self._broker_away(f"closed the connection without an answer{hint}")
         if self._refused_now:
             self._refused_now = False
             if not self._reached and all(

@@ -230,7 +230,8 @@ class Link:
         if reason.value == _TAKEN_OVER:
             self._lost = TakenOver(taken_over(self.options, self.client_id))
         else:
-            self._lost = BrokerError(f"{self.options.where} closed the connection ({reason})")
+            why = "" if reason.getName() == "Unspecified error" else f" ({reason})"  # paho's for "it broke"
+            self._lost = BrokerError(f"{self.options.where} closed the connection{why}")
 
 
 class _Client(paho.Client):

@@ -121,7 +121,7 @@ def run_simulation(
         raise BrokerError(
             f"{logins} has no line for {counted(len(without), 'device')} of {site.name} "
             f"({', '.join(without[:3])}{', ...' if len(without) > 3 else ''}): "
-            "`twuin device add NAME --renew` makes a new password"
+            "`twuin device add NAME --renew` makes a new password, to be added as a line `NAME,USER,PASSWORD`"
         )
     mqtt = broker_options(settings)
     address = BrokerAddress(

@@ -53,7 +53,7 @@ class ImportReport:
 def import_site(
     inp: Path, out: Path, *, name: str | None = None, timezone: str | None = None, crs: str | None = None
 ) -> ImportReport:
-    """Make the site folder ``out`` from the EPANET file ``inp``.
+    """Make the site folder ``out`` from the EPANET file ``inp``. name: of the site; the folder's if None.
 
     DMAs, inlet meters, tank levels and pressure sensors are proposed; ``check_site`` finds no error in
     what was written. Raises NetworkError when the file cannot be read, SiteError when ``out`` holds a
@@ -83,7 +83,7 @@ def import_site(
 
     sensors = _sensors(network, divided, ids, notes)
     dmas = _dmas(network, copied, divided, ids, notes)
-    title = name or inp.stem
+    title = name or out.resolve().name or inp.stem  # the file is often called network.inp, as are all others
     _write(out / SITE_FILE, _site_text(_unique_ids([title])[0], title, timezone or _TIMEZONE, frame))
     _write(out / DMAS_FILE, dmas)
     _write(out / SENSORS_FILE, _table(_SENSOR_COLUMNS, sensors))

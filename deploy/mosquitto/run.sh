@@ -23,6 +23,7 @@ state() {
 }
 
 known=$(state)
+said=""
 mosquitto -c "$configuration" &
 broker=$!
 trap 'kill -TERM "$broker" 2>/dev/null' TERM INT
@@ -30,6 +31,10 @@ while kill -0 "$broker" 2>/dev/null; do
     # "wait" as well as "sleep", so that a signal is answered at once
     sleep 2 &
     wait $! || true
+    if [ -z "$said" ] && kill -0 "$broker" 2>/dev/null; then
+        said=yes
+        echo "the broker runs in $folder (Ctrl-C ends it)" >&2
+    fi
     now=$(state)
     if [ "$now" != "$known" ]; then
         known=$now

@@ -92,6 +92,7 @@ class SpooledStore:
         self._backoff = Backoff(options.retry_s, options.retry_most_s)
         self._again_at = 0.0  # not before this is the store asked again for what waits in the spool
         self._look_at = 0.0  # when to look for spools of others
+        self._untold = False  # why the store takes nothing is known, and not yet said
         self._tell()
         self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
         self._thread.start()
@@ -130,6 +131,7 @@ class SpooledStore:
             else:
                 self._ill(str(job.error))
             job.spooled = self._put(batch)
+            self._say_why()  # only now is it true: where the spool takes nothing either, who appends says so
         return None
 
     def _ask_for(self, batch: ReadingBatch) -> _Job:
@@ -245,6 +247,7 @@ class SpooledStore:
         if self._stop:
             return  # the spool is closed, and says so
         self._ill(why)
+        self._say_why()
         self._tell()
         self._again_at = time.monotonic() + self._backoff.next()
 
@@ -293,13 +296,21 @@ class SpooledStore:
             stats.spool_damaged = sum(w.damaged for w in spools)
 
     def _ill(self, why: str) -> None:
-        """Say why the store takes nothing: once, not at every try."""
+        """Note why the store takes nothing."""
         if why != self._stats.spool_problem:
-            log.warning("the store takes no readings, so they wait in the spool: %s", why)
+            self._untold = True
         self._stats.spool_problem = why
+
+    def _say_why(self) -> None:
+        """Tell it: once, not at every try."""
+        why = self._stats.spool_problem
+        if self._untold and why:
+            log.warning("the store takes no readings, so they wait in the spool: %s", why)
+        self._untold = False
 
     def _well(self) -> None:
         self._backoff.reset()
-        if self._stats.spool_problem:
+        if self._stats.spool_problem and not self._untold:
             log.info("the store takes readings again")
         self._stats.spool_problem = ""
+        self._untold = False

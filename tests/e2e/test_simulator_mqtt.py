@@ -5,10 +5,12 @@ from __future__ import annotations
 import getpass
 import json
 import shutil
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -309,3 +311,28 @@ def test_a_broker_that_is_not_there_is_one_clear_line(site: Site, free_port: Cal
         run_fleet(
             site, parse_scenario(""), BrokerAddress("127.0.0.1", port), None, threading.Event(), start=START
         )
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_broker_that_hangs_up_is_one_clear_line_and_not_asked_for_ever(site: Site, tls: bool) -> None:
+    """As one that wants TLS does with a device that speaks plainly."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        over = threading.Event()
+
+        def hang_up() -> None:
+            while not over.is_set():
+                with suppress(TimeoutError):
+                    listening.accept()[0].close()
+
+        listening.settimeout(0.1)
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        address = BrokerAddress("127.0.0.1", port, tls=tls)
+        match = "cannot be reached" if tls else r"without an answer: does it want TLS \(mqtt\.tls"
+        try:
+            with pytest.raises(BrokerError, match=match):
+                run_fleet(site, parse_scenario(""), address, None, threading.Event(), start=START)
+        finally:
+            over.set()
+            thread.join()

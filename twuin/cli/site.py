@@ -49,7 +49,9 @@ def import_(
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder to make. Default: named as the file.")
     ] = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the site.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the site. Default: the folder's.")
+    ] = None,
     timezone: Annotated[str | None, typer.Option("--timezone", help="Time zone, as in Asia/Jakarta.")] = None,
     crs: Annotated[
         str | None, typer.Option("--crs", help="Coordinate system of the file, as in EPSG:32749.")

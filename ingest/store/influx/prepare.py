@@ -26,7 +26,12 @@ def prepare(server: Server) -> list[str]:
 
     Does nothing where all is there. StoreError where something is missing that we may not make.
     """
-    if server.version().startswith("3"):
+    version = server.version()
+    if version.startswith("1.") and server.access.version == 2:
+        raise StoreError(
+            f'{server.access.url} is an InfluxDB {version}: set store.version = "1" (or store.url)'
+        )
+    if version.startswith("3"):
         raise StoreError(
             f"{server.access.url} is an InfluxDB 3, in whose answers a question that failed looks like one "
             "without a result: name an InfluxDB 1.x or 2.x"
@@ -46,25 +51,37 @@ def prepare(server: Server) -> list[str]:
 
 def _prepare_one(server: Server) -> list[str]:
     name, made = server.access.database, []
+    wanted = []
     there = {row[0] for s in server.ask("SHOW DATABASES")[0].series for row in s.values}
-    if name not in there:
+    shown = []
+    if name not in there:  # or we have no right to it: then it is not told of
         days = server.access.retention_days
         keep = "" if days is None else f" WITH DURATION {_hours(days)}h"
-        _demand(server, f"CREATE DATABASE {identifier(name)}{keep}", f"there is no database {name!r}")
-        made.append(f"database {name}")
-    shown = server.ask(f"SHOW RETENTION POLICIES ON {identifier(name)}")[0].series
+        wanted.append((f"CREATE DATABASE {identifier(name)}{keep}", f"database {name}"))
+    else:
+        shown = server.ask(f"SHOW RETENTION POLICIES ON {identifier(name)}")[0].series
     there = {row[0] for s in shown for row in s.values}
     for policy, days in _policies(server).items():
         if policy not in there:
             keep = "INF" if days is None else f"{_hours(days)}h"
             shards = " SHARD DURATION 1d" if policy == JOURNAL_POLICY else ""
-            _demand(
-                server,
+            statement = (
                 f"CREATE RETENTION POLICY {identifier(policy)} ON {identifier(name)} "
-                f"DURATION {keep} REPLICATION 1{shards}",
-                f"database {name!r} has no retention policy {policy!r}",
+                f"DURATION {keep} REPLICATION 1{shards}"
             )
-            made.append(f"retention policy {name}.{policy}")
+            wanted.append((statement, f"retention policy {name}.{policy}"))
+    for number, (statement, what) in enumerate(wanted):
+        try:
+            server.ask(statement)
+        except StoreError as error:
+            rest = [statement for statement, _ in wanted[number:]]
+            if user := server.access.username:
+                rest.append(f"GRANT ALL ON {identifier(name)} TO {identifier(user)}")
+            raise StoreError(
+                f"there is no {what} that Twuin's user may see, nor may it make one; let an administrator "
+                f"run: {'; '.join(rest)} ({error})"
+            ) from error
+        made.append(what)
     return made
 
 
@@ -72,15 +89,6 @@ def _policies(server: Server) -> dict[str, float | None]:
     """Retention policies beside the readings' own, and how long each keeps them [d]; None: for ever."""
     levels = [level.policy for level in LEVELS] if server.access.downsample else []
     return {JOURNAL_POLICY: JOURNAL_DAYS, **dict.fromkeys(levels)}
-
-
-def _demand(server: Server, statement: str, missing: str) -> None:
-    try:
-        server.ask(statement)
-    except StoreError as error:
-        raise StoreError(
-            f"{missing}, and Twuin's user may not make it; let an administrator run: {statement} ({error})"
-        ) from error
 
 
 def _prepare_two(server: Server) -> list[str]:

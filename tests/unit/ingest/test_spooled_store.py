@@ -230,6 +230,24 @@ def test_a_disk_full_before_a_slow_store_waits_for_its_answer(store: Store, tmp_
         assert store.calls == 1
 
 
+def test_nobody_is_told_that_readings_wait_in_a_spool_that_takes_none(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    store.failure = AWAY
+    with spooled(store, tmp_path, keep_free_bytes=2**62) as (keeper, _):
+        with pytest.raises(StoreUnavailable, match=r"keep_free_bytes.*the server is away"):
+            keeper.append(batch(1))
+        store.failure = None
+        assert keeper.append(batch(1)) is not None
+        assert "spool" not in caplog.text and "again" not in caplog.text
+    store.failure = AWAY
+    with spooled(store, tmp_path) as (keeper, _):
+        keeper.append(batch(2))
+        until(lambda: store.calls > 3, "tried again")
+        assert caplog.text.count("they wait in the spool: the server is away") == 1
+
+
 def test_what_waits_when_a_process_ends_is_stored_by_the_next_of_its_name(
     store: Store, tmp_path: Path
 ) -> None:

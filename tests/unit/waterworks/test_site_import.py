@@ -231,3 +231,11 @@ def test_distances_follow_the_pipes_and_take_the_shorter_of_two(network_file: Ca
     np.testing.assert_allclose(distances(network, [3])[0], np.array([100, 350, 390, 0]) * foot)
     cut = np.array([False, True, True, False])
     assert distances(network, [3], cut)[0].tolist() == [pytest.approx(100 * foot), np.inf, np.inf, 0]
+
+
+def test_a_site_is_named_as_its_folder_unless_told_otherwise(tmp_path: Path) -> None:
+    assert import_site(TOWN, tmp_path / "Kali Bening").folder == tmp_path / "Kali Bening"
+    site = read_site(tmp_path / "Kali Bening")
+    assert (site.id, site.name) == ("Kali-Bening", "Kali Bening")
+    import_site(TOWN, tmp_path / "b", name="Watu Gede")
+    assert read_site(tmp_path / "b").name == "Watu Gede"
