@@ -182,7 +182,8 @@ def build(settings: Settings, *, site: Site | None = None, clock: Clock | None =
     network = None if site.network_file is None else read_network(site.network_file)
     store = open_readings(settings, site)
     clock = clock or make_clock(settings.clock, store)
-    alerts = AlertService(site.id, open_alert_store(settings.database_url), clock)
+    pipes = {} if network is None else network.pipe_length
+    alerts = AlertService(site.id, open_alert_store(settings.database_url), clock, pipes)
     return Parts(
         settings=settings,
         site=site,

@@ -85,3 +85,10 @@ class Network:
     @cached_property
     def link_index(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.link_ids)}
+
+    @cached_property
+    def pipe_length(self) -> dict[str, float]:
+        """Length [m] of each pipe by its id; pumps and valves are none."""
+        pipe = (self.link_kind == LinkKind.PIPE) | (self.link_kind == LinkKind.CVPIPE)
+        chosen = zip(self.link_ids, self.length.tolist(), pipe.tolist(), strict=True)
+        return {id: length for id, length, is_pipe in chosen if is_pipe}

@@ -13,6 +13,7 @@ import pytest
 from twuin.alerts.memory import MemoryAlertStore
 from twuin.alerts.model import Alert, Entry, Finding, Kind, Reason, State, Suspect, Told
 from twuin.alerts.ports import AlertQuery, AlertStore, Change, RevisionConflict
+from twuin.alerts.work import Cause, LeakType, Method, Place, Work
 from twuin.db import open_alert_store
 
 T0 = datetime(2026, 3, 1, 2, 3, 4, 567891, tzinfo=UTC)
@@ -275,3 +276,67 @@ def test_of_many_who_write_at_once_one_wins_each_revision(opener: Callable[[], A
     notes = [e.note for e in opener().history("town", "a1")][1:]
     assert sorted(notes) == sorted(f"{w}-{n}" for w in range(4) for n in range(10))
     assert opener().cursor("town") == 41
+
+
+def test_the_work_on_an_alert_comes_back_as_it_was(store: AlertStore) -> None:
+    work = Work(
+        "Crew Utara",
+        Place("pipe é/1", 12.5, 112.6, -7.9),
+        LeakType.JOINT,
+        Method.CLAMP,
+        T0 + 7 * HOUR,
+        Cause.OTHER,
+        "a2",
+    )
+    done = alert("a1", work=work, supported=False)
+    add(store, done, alert("a2", work=Work(place=Place(lon=0.0, lat=0.0))))
+    assert store.get("town", "a1") == done
+    assert store.get("town", "a2") == alert("a2", work=Work(place=Place(lon=0.0, lat=0.0)))
+
+
+def test_a_line_comes_back_with_its_details_its_time_and_its_key(store: AlertStore) -> None:
+    one = alert()
+    add(store, one)
+    details = {"place": {"pipe": "p é", "along_m": 0.1}, "list": [1, 2.5, None, "x"], "ja": True}
+    line = Entry("a1", T0, "Ani", "located", "", None, details, T0 - HOUR, "k-1")
+    change(store, one, line)
+    assert store.history("town", "a1")[-1] == line
+    assert store.keyed("town", "k-1") == line
+    assert store.keyed("city", "k-1") is None
+    assert store.keyed("town", "k-2") is None
+    assert store.keyed("town", "") is None
+
+
+def test_a_key_is_taken_once_at_a_site_and_what_came_with_it_is_not_stored(store: AlertStore) -> None:
+    add(store, alert("a1"), alert("a2"), alert("a1", site="city"))
+    keyed = Entry("a1", T0, "Ani", "note", "", key="k-1")
+    change(store, alert("a1"), keyed)
+    cursor = store.cursor("town")
+    with pytest.raises(RevisionConflict):
+        change(store, alert("a2"), replace(keyed, alert="a2"), version=7)
+    assert store.get("town", "a2") == alert("a2")
+    assert store.cursor("town") == cursor
+    change(store, alert("a1", site="city"), keyed)
+    assert store.keyed("city", "k-1") == keyed
+
+
+def test_alerts_are_found_by_whom_they_are_assigned_to_and_whose_duplicates_they_are(
+    store: AlertStore,
+) -> None:
+    add(store, alert("a1", work=Work("Ani")), alert("a2", work=Work(duplicate_of="a1")), alert("a3"))
+    assert [a.id for a in store.find("town", AlertQuery(assignee="Ani"))] == ["a1"]
+    assert [a.id for a in store.find("town", AlertQuery(duplicate_of="a1"))] == ["a2"]
+
+
+def test_causes_of_false_alarms_are_counted_by_dma_and_kind(store: AlertStore) -> None:
+    false = {"state": State.CLOSED, "reason": Reason.FALSE_ALARM}
+    meter, use = Work(cause=Cause.METER), Work(cause=Cause.LARGE_USE)
+    add(
+        store,
+        alert("a1", work=meter, **false),
+        alert("a2", work=meter, **false),
+        alert("a3", work=use, dma="D2", **false),
+        alert("a4", work=meter, dma="D2"),  # reopened: it may be no false alarm after all
+    )
+    assert store.causes("town") == {("D1", Kind.LEAK, Cause.METER): 2, ("D2", Kind.LEAK, Cause.LARGE_USE): 1}
+    assert store.causes("city") == {}

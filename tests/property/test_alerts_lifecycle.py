@@ -10,10 +10,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twuin.alerts.lifecycle import TransitionRefused, settled
+from twuin.alerts.lifecycle import settled
 from twuin.alerts.memory import MemoryAlertStore
 from twuin.alerts.model import Alert, Finding, Kind, Reason, State
 from twuin.alerts.service import AlertService
+from twuin.alerts.steps import TransitionRefused
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -1,25 +1,27 @@
-"""The rules of an alert's life, as pure functions.
+"""The rules of an alert's life that follow the readings, as pure functions.
 
 One event is one alert. A finding belongs to the stored alert of its kind and subject whose time overlaps
 its own and whose onset is nearest; each alert takes one finding, each finding one alert. So an onset that
 later data shift, or an estimate that grows, stays the same alert.
 
-Who moves an alert:
+People take the steps of ``twuin.alerts.steps``. The monitor:
 
-============== ================== =============================================================
-state          a person           the monitor
-============== ================== =============================================================
-open           acknowledge, close closes it as ENDED when its event is over,
-                                  as WITHDRAWN when later data no longer support it
-acknowledged   close              as WITHDRAWN when later data no longer support it; an event that
-                                  ends by itself is noted, closing it is left to the person
-closed, ENDED  reopen             reopens it when later data show that the event goes on
-or WITHDRAWN
-closed, other  reopen             nothing: it stays closed for as long as this event lasts; evidence
-                                  that begins anew after its end is another event, and a new alert
-============== ================== =============================================================
+==================== ==========================================================================
+state                what the monitor does
+==================== ==========================================================================
+open                 closes it as ENDED when its event is over, as WITHDRAWN when later data no
+                     longer support it
+acknowledged,        closes it as WITHDRAWN when later data no longer support it; an event that
+assigned             ends by itself is noted, closing it is left to the person
+on_site .. verified  leaves it to the people who are at it; notes that its event ended, or that
+                     later data no longer support it (``supported``)
+closed, ENDED or     reopens it when later data show that the event goes on
+WITHDRAWN
+closed, other        nothing: it stays closed for as long as this event lasts; evidence that
+                     begins anew after its end is another event, and a new alert
+==================== ==========================================================================
 
-What a person reopened (``held``) only a person closes. Anyone may add a note in any state.
+What a person reopened (``held``) only a person closes.
 """
 
 from __future__ import annotations
@@ -29,38 +31,18 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from twuin.alerts.model import Alert, Entry, Finding, Kind, Reason, State, Told, not_worth_a_visit
+from twuin.alerts.model import Alert, Entry, Finding, Kind, Reason, State
+from twuin.alerts.news import news, told
 from twuin.alerts.ports import Change
-from waterworks.errors import TwuinError
+from twuin.alerts.steps import overlap, reopened
 
 MONITOR = "monitor"
 """The actor of what the program does by itself."""
 
-QUIET = timedelta(minutes=30)
-"""Estimates of one alert are announced at most this often (event time); its end and onset at once."""
-
-FLOW_SHARE, FLOW_STEP = 0.10, 0.5 / 3600
-"""A flow is news when it moved by this share and by this much [m3/s]: less is noise of the estimate."""
-
-VOLUME_SHARE, VOLUME_STEP = 0.25, 1.0
-"""Lost water is news when it grew by this share and by this much [m3]."""
-
-CONFIDENCE_STEP = 0.10
-ONSET_STEP = timedelta(minutes=30)
-TOP_SUSPECTS = 3
-
-CLOSING = (Reason.REPAIRED, Reason.FALSE_ALARM, Reason.PLANNED, Reason.ENDED)
-"""What a person may close an alert with; ENDED only when its event has ended."""
-
-
-class TransitionRefused(TwuinError):
-    """An alert in this state cannot do what was asked."""
-
-
-class RequestIncomplete(TransitionRefused):
-    """The request itself lacks something or contradicts itself, whatever the alert's state."""
+LEFT_TO_PEOPLE = (State.ON_SITE, State.LOCATED, State.REPAIRING, State.REPAIRED, State.VERIFIED)
+"""Someone is at it, or was: readings alone do not close these."""
 
 
 def alert_id(site: str, kind: Kind, subject: str, detected: datetime, taken: Collection[str] = ()) -> str:
@@ -80,94 +62,11 @@ def alert_id(site: str, kind: Kind, subject: str, detected: datetime, taken: Col
     raise AssertionError("a thousand alerts of one event")  # 2**-50 each: not by chance
 
 
-def told(finding: Finding) -> Told:
-    """What is announced of a finding."""
-    return Told(
-        finding.as_of,
-        finding.onset,
-        finding.ended,
-        finding.flow,
-        finding.volume,
-        finding.confidence,
-        tuple(s.pipe for s in finding.suspects[:TOP_SUSPECTS]),
-        not_worth_a_visit(finding),
-    )
-
-
-def news(before: Told | None, finding: Finding) -> tuple[str, ...]:
-    """Which parts of ``finding`` differ enough from what was last announced to announce them again."""
-    if before is None:
-        return ("finding",)
-    now = told(finding)
-    changed = []
-    if now.ended != before.ended and (now.ended is None or before.ended is None):
-        changed.append("ended")
-    if abs(now.onset - before.onset) >= ONSET_STEP:
-        changed.append("onset")
-    if not changed and now.as_of - before.as_of < QUIET:
-        return ()
-    if _moved(before.flow, now.flow, FLOW_SHARE, FLOW_STEP):
-        changed.append("flow")
-    if _moved(before.volume, now.volume, VOLUME_SHARE, VOLUME_STEP):
-        changed.append("volume")
-    if abs(now.confidence - before.confidence) >= CONFIDENCE_STEP:
-        changed.append("confidence")
-    if now.suspects[:1] != before.suspects[:1] or set(now.suspects) != set(before.suspects):
-        changed.append("suspects")
-    if now.watched != before.watched:
-        changed.append("visit")
-    return tuple(changed)
-
-
-def _moved(before: float, now: float, share: float, step: float) -> bool:
-    return abs(now - before) >= max(step, share * abs(before))
-
-
 def settled(finding: Finding) -> Finding:
     """``finding`` as it is kept: one that is over is as of its end, whenever it was looked at again."""
     if finding.ended is None:
         return finding
     return replace(finding, as_of=max(finding.ended, finding.detected))
-
-
-def transition(
-    alert: Alert, action: str, *, reason: Reason | None, note: str, actor: str, at: datetime
-) -> Change:
-    """What becomes of ``alert`` when a person asks for ``action``.
-
-    Raises TransitionRefused, and its kind RequestIncomplete.
-
-    action: "acknowledge", "close" (needs a reason), "reopen" or "note" (needs a text).
-    """
-    note = note.replace("\0", "").strip()
-    if reason is not None and action != "close":
-        raise RequestIncomplete(f"a reason belongs to closing an alert, not to {action!r}")
-    if action == "acknowledge":
-        if alert.state is not State.OPEN:
-            raise TransitionRefused(
-                f"alert {alert.id} is {alert.state.value}: only an open one is acknowledged"
-            )
-        return _moved_to(alert, State.ACKNOWLEDGED, at, actor, "acknowledged", note)
-    if action == "close":
-        if alert.state is State.CLOSED:
-            raise TransitionRefused(f"alert {alert.id} is closed already")
-        if reason not in CLOSING:
-            allowed = ", ".join(r.value for r in CLOSING)
-            raise RequestIncomplete(f"closing an alert needs a reason: one of {allowed}")
-        if reason is Reason.ENDED and alert.finding.ended is None:
-            raise TransitionRefused(
-                f"alert {alert.id} has not ended, its readings still show it: close it with another reason"
-            )
-        return _moved_to(alert, State.CLOSED, at, actor, "closed", note, reason=reason)
-    if action == "reopen":
-        if alert.state is not State.CLOSED:
-            raise TransitionRefused(f"alert {alert.id} is {alert.state.value}: only a closed one is reopened")
-        return _moved_to(alert, State.OPEN, at, actor, "reopened", note, held=True)
-    if action == "note":
-        if not note:
-            raise RequestIncomplete("a note needs a text")
-        return _moved_to(alert, alert.state, at, actor, "note", note, reason=alert.reason, held=alert.held)
-    raise RequestIncomplete(f"unknown action {action!r}: use acknowledge, close, reopen or note")
 
 
 def reconcile(
@@ -199,6 +98,11 @@ def reconcile(
             continue
         if (alert.state is State.CLOSED and alert.reason is not Reason.ENDED) or alert.held:
             continue
+        if alert.state in LEFT_TO_PEOPLE:
+            if alert.supported:
+                lost = replace(alert, supported=False)
+                changes.append(_moved_to(lost, alert.state, at, MONITOR, "updated", "unsupported"))
+            continue
         changes.append(_moved_to(alert, State.CLOSED, at, MONITOR, "closed", "", reason=Reason.WITHDRAWN))
     return changes
 
@@ -212,7 +116,7 @@ def _match(stored: Sequence[Alert], findings: Sequence[Finding]) -> dict[int, in
     for i, finding in enumerate(findings):
         for j in by_subject[finding.kind, finding.subject]:
             alert = stored[j]
-            if _overlap(alert.finding, finding):
+            if overlap(alert.finding, finding):
                 withdrawn = alert.reason is Reason.WITHDRAWN
                 apart = abs(alert.finding.onset - finding.onset)
                 differs = finding != alert.finding
@@ -227,11 +131,6 @@ def _match(stored: Sequence[Alert], findings: Sequence[Finding]) -> dict[int, in
     return partner
 
 
-def _overlap(a: Finding, b: Finding) -> bool:
-    # A lasting event is known to last up to its as_of, and no further.
-    return a.onset <= (b.ended or max(b.as_of, b.onset)) and b.onset <= (a.ended or max(a.as_of, a.onset))
-
-
 def _opened(site: str, id: str, finding: Finding, at: datetime) -> Change:
     opened = Alert(id, site, State.OPEN, finding, told=told(finding))
     entry = Entry(id, at, MONITOR, "opened")
@@ -244,19 +143,22 @@ def _opened(site: str, id: str, finding: Finding, at: datetime) -> Change:
 def _refresh(alert: Alert, finding: Finding, at: datetime) -> Change | None:
     """The write that gives ``alert`` its newest finding, or None where nothing is new."""
     withdrawn = alert.reason is Reason.WITHDRAWN
-    if finding == alert.finding and not withdrawn:
+    if finding == alert.finding and not withdrawn and alert.supported:
         return None
-    current = replace(alert, finding=finding)
+    current = replace(alert, finding=finding, supported=True)
     lasts = finding.ended is None
     if alert.state is State.CLOSED:
         if lasts and (withdrawn or alert.reason is Reason.ENDED):
-            return _moved_to(current, State.OPEN, at, MONITOR, "reopened", "")
+            anew = replace(current, work=reopened(current.work))
+            return _moved_to(anew, State.OPEN, at, MONITOR, "reopened", "")
         if withdrawn:
             return _moved_to(current, State.CLOSED, at, MONITOR, "closed", "", reason=Reason.ENDED)
         return _unannounced(current)
     if alert.state is State.OPEN and not lasts and not alert.held:
         return _moved_to(current, State.CLOSED, at, MONITOR, "closed", "", reason=Reason.ENDED)
     changed = news(alert.told, finding)
+    if not alert.supported:
+        changed = ("supported", *changed)
     if not changed:
         return _unannounced(current)
     return _moved_to(current, alert.state, at, MONITOR, "updated", ", ".join(changed), held=alert.held)

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from twuin.alerts.model import Alert, Entry, Kind, State
+from twuin.alerts.model import Alert, Causes, Entry, Kind, Reason, State
 from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, Change, Entries, RevisionConflict
 
 
@@ -37,12 +37,21 @@ class MemoryAlertStore:
                 if (None if old is None else old.revision) != change.expected:
                     raise RevisionConflict(f"alert {change.alert.id} was changed by someone else meanwhile")
                 after[key] = change.alert
+            keys = {(s, e.key) for s, e in self._log if e.key}
+            for change in changes:
+                for entry in change.entries:
+                    if entry.key and (change.alert.site, entry.key) in keys:
+                        raise RevisionConflict(f"key {entry.key!r} was used meanwhile")
             self._alerts = after
             self._log += [(c.alert.site, e) for c in changes for e in c.entries]
 
     def history(self, site: str, id: str) -> Entries:
         with self._lock:
             return [e for s, e in self._log if s == site and e.alert == id]
+
+    def keyed(self, site: str, key: str) -> Entry | None:
+        with self._lock:
+            return next((e for s, e in self._log if s == site and e.key == key), None) if key else None
 
     def changes(self, site: str, since: int, limit: int = 500) -> AlertChanges:
         with self._lock:
@@ -62,6 +71,16 @@ class MemoryAlertStore:
         with self._lock:
             return dict(Counter((a.finding.kind, a.state) for (s, _), a in self._alerts.items() if s == site))
 
+    def causes(self, site: str) -> Causes:
+        with self._lock:
+            return dict(
+                Counter(
+                    (a.finding.dma, a.finding.kind, a.work.cause)
+                    for (s, _), a in self._alerts.items()
+                    if s == site and a.reason is Reason.FALSE_ALARM and a.work.cause is not None
+                )
+            )
+
     def close(self) -> None:
         """Nothing to release."""
 
@@ -73,6 +92,8 @@ def _fits(alert: Alert, query: AlertQuery) -> bool:
         and (not query.kinds or finding.kind in query.kinds)
         and (query.dma is None or finding.dma == query.dma)
         and (query.subject is None or finding.subject == query.subject)
+        and (query.assignee is None or alert.work.assignee == query.assignee)
+        and (query.duplicate_of is None or alert.work.duplicate_of == query.duplicate_of)
         and (query.since is None or finding.ended is None or finding.ended >= query.since)
         and (query.before is None or (finding.onset, alert.id) < query.before)
     )

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from twuin.alerts.work import NOTHING_DONE, Cause, Work
+
 
 class Kind(StrEnum):
     """What an alert is about."""
@@ -79,8 +81,31 @@ class State(StrEnum):
     """Where an alert stands. Its event may end by itself (``Finding.ended``) in any state."""
 
     OPEN = "open"
-    ACKNOWLEDGED = "acknowledged"
+    ACKNOWLEDGED = "acknowledged"  # someone has seen it
+    ASSIGNED = "assigned"  # to a person or crew
+    ON_SITE = "on_site"
+    LOCATED = "located"
+    REPAIRING = "repairing"
+    REPAIRED = "repaired"  # by word of the crew; Twuin looks whether the loss fell
+    VERIFIED = "verified"  # it fell
     CLOSED = "closed"
+
+
+UNREPAIRED = (
+    State.OPEN,
+    State.ACKNOWLEDGED,
+    State.ASSIGNED,
+    State.ON_SITE,
+    State.LOCATED,
+    State.REPAIRING,
+)
+"""States in which there is something to do for people, in the order of the work."""
+
+LIVING = (*UNREPAIRED, State.REPAIRED, State.VERIFIED)
+"""All states but the last."""
+
+PENDING = (*UNREPAIRED, State.REPAIRED)
+"""Nobody knows yet that it is over."""
 
 
 class Reason(StrEnum):
@@ -90,6 +115,7 @@ class Reason(StrEnum):
     ENDED = "ended"  # the readings returned to what is expected
     FALSE_ALARM = "false_alarm"
     PLANNED = "planned"
+    DUPLICATE = "duplicate"  # its event is another alert's: ``Work.duplicate_of``
     WITHDRAWN = "withdrawn"  # later data no longer support it
 
 
@@ -116,7 +142,8 @@ class Alert:
 
     finding: always the newest. version: counts announced changes; a client that sends an old one is told
     so. revision: counts every write, also those that announce nothing; stores guard by it.
-    held: a person reopened it, so only a person closes it. told: what was last announced.
+    held: a person reopened it, so only a person closes it. told: what was last announced. work: what people
+    did about it. supported: False where later data no longer support it but people are at it, who decide.
     """
 
     id: str
@@ -128,6 +155,8 @@ class Alert:
     revision: int = 1
     held: bool = False
     told: Told | None = None
+    work: Work = NOTHING_DONE
+    supported: bool = True
 
     @property
     def watched(self) -> bool:
@@ -141,11 +170,29 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of an alert's history; never changed, never removed."""
+    """One line of an alert's history; never changed, never removed.
+
+    at: when it was written, by the site's clock. happened: when it was done where the one who did it says so
+    (a phone without a line sends it later), else None. key: made by the client, the same when it sends the
+    same again; "" for none. details: what goes with the action, in what JSON knows: whom it was assigned to,
+    where it was found.
+    """
 
     alert: str
     at: datetime
     actor: str  # "monitor", or who did it
-    action: str  # "opened", "updated", "acknowledged", "closed", "reopened", "note"
+    action: str  # see ``twuin.alerts.steps``
     note: str = ""  # a person's words; of "updated" what changed: "flow, volume"
     reason: Reason | None = None  # of "closed"
+    details: dict[str, Any] = field(default_factory=dict)
+    happened: datetime | None = None
+    key: str = ""
+
+    @property
+    def when(self) -> datetime:
+        """When it was done: as the one who did it says, but never after it was written."""
+        return self.at if self.happened is None else min(self.happened, self.at)
+
+
+Causes = dict[tuple[str, Kind, Cause], int]
+"""How many false alarms there were by DMA, kind and cause."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from twuin.alerts.model import Alert, Entry, Kind, State
+from twuin.alerts.model import Alert, Causes, Entry, Kind, State
 from waterworks.errors import TwuinError
 
 Alerts = list[Alert]
@@ -35,12 +35,15 @@ class AlertQuery:
     """Which alerts, newest onset first. Empty: no condition.
 
     since: the event lasted at or after this instant. before: keyset, (onset, id) of the last one seen.
+    duplicate_of: id of the alert that they are duplicates of.
     """
 
     states: frozenset[State] = frozenset()
     kinds: frozenset[Kind] = frozenset()
     dma: str | None = None
     subject: str | None = None
+    assignee: str | None = None
+    duplicate_of: str | None = None
     since: datetime | None = None
     before: tuple[datetime, str] | None = None
     limit: int | None = None
@@ -71,12 +74,17 @@ class AlertStore(Protocol):
     def commit(self, changes: Sequence[Change]) -> None:
         """Write all of ``changes`` and their entries, or none of them; durable when this returns.
 
-        Raises RevisionConflict when one was written by someone else since it was read.
+        Raises RevisionConflict when one was written by someone else since it was read, or when an entry's
+        key is in a history of the site already.
         """
         ...
 
     def history(self, site: str, id: str) -> Entries:
         """The lines of an alert's history, oldest first."""
+        ...
+
+    def keyed(self, site: str, key: str) -> Entry | None:
+        """The line with this key, in whichever history of the site; None where there is none."""
         ...
 
     def changes(self, site: str, since: int, limit: int = 500) -> AlertChanges:
@@ -92,6 +100,10 @@ class AlertStore(Protocol):
 
     def counts(self, site: str) -> dict[tuple[Kind, State], int]:
         """How many alerts there are of each kind and state."""
+        ...
+
+    def causes(self, site: str) -> Causes:
+        """How many alerts are closed as false alarms, by DMA, kind and cause."""
         ...
 
     def close(self) -> None:

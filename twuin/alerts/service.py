@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from twuin.alerts.lifecycle import reconcile, transition
-from twuin.alerts.model import Alert, Finding, Kind, Reason, State, Suspect
+from twuin.alerts.lifecycle import reconcile
+from twuin.alerts.model import LIVING, Alert, Causes, Entry, Finding, Kind, Reason, State, Suspect
 from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, AlertStore, Entries, RevisionConflict
+from twuin.alerts.steps import BY_ACTION, Asked, Others, RequestIncomplete, details, transition
+from twuin.alerts.work import Cause, LeakType, Method, Place
 from waterworks.errors import NotFound, StoreUnavailable, TwuinError
 from waterworks.ports import Clock
 from waterworks.reading import as_datetime
@@ -19,6 +21,9 @@ ATTEMPTS = 20
 """How often a write is decided anew because another process was faster."""
 
 MAX_LIMIT = 1000
+
+SOMEONE = "someone"
+"""The actor where nobody is named."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -34,6 +39,10 @@ class StaleAlert(TwuinError):
         )
 
 
+class KeyReused(RequestIncomplete):
+    """A key that came with another request before."""
+
+
 class BadCursor(TwuinError):
     """A page cursor that this program did not give out."""
 
@@ -46,10 +55,16 @@ class AlertPage(NamedTuple):
 
 
 class AlertService:
-    """The alerts of one site. Safe to use from several threads."""
+    """The alerts of one site. Safe to use from several threads.
 
-    def __init__(self, site_id: str, store: AlertStore, clock: Clock) -> None:
+    pipes: lengths [m] by id, to hold places against; empty where the site has no network.
+    """
+
+    def __init__(
+        self, site_id: str, store: AlertStore, clock: Clock, pipes: Mapping[str, float] | None = None
+    ) -> None:
         self.site_id = site_id
+        self._pipes = pipes or {}
         self._store = store
         self._clock = clock
 
@@ -78,28 +93,79 @@ class AlertService:
         id: str,
         action: str,
         *,
-        version: int,
+        version: int | None,
         reason: Reason | None = None,
         note: str = "",
         actor: str = "",
+        cause: Cause | None = None,
+        assignee: str = "",
+        place: Place | None = None,
+        leak_type: LeakType | None = None,
+        method: Method | None = None,
+        duplicate_of: str = "",
+        happened: datetime | None = None,
+        key: str = "",
     ) -> Alert:
         """Do what a person asks of an alert; returns it as it then stands.
 
-        Raises NotFound, StaleAlert when ``version`` is not the current one, TransitionRefused.
+        key: made by the client, a new one for each action; the same action sent again with it is done once.
+        happened: when it was done, where that was before now. version: of the alert as the person saw it;
+        None, with a key only: whatever has happened since, if the state still allows it (what a phone
+        without a line has queued up). The others as of ``Work``.
+
+        Raises NotFound, StaleAlert when ``version`` is not the current one, TransitionRefused, KeyReused.
         """
+        asked = Asked(
+            action,
+            actor.strip() or SOMEONE,
+            note,
+            reason,
+            cause,
+            assignee,
+            place,
+            leak_type,
+            method,
+            duplicate_of,
+            happened,
+            key,
+        )
+        if version is None and not asked.key:
+            raise RequestIncomplete("without the version that the person saw, an action needs a key")
         for _ in range(ATTEMPTS):
             alert = self.get(id)
-            if alert.version != version:
+            done = self._store.keyed(self.site_id, asked.key) if asked.key else None
+            if done is not None:
+                _same(done, id, asked)
+                return alert
+            if version is not None and alert.version != version:
                 raise StaleAlert(alert, version)
-            change = transition(
-                alert, action, reason=reason, note=note, actor=actor.strip() or "someone", at=self._now()
-            )
+            changes = transition(alert, asked, at=self._now(), others=self._others(alert, asked))
             try:
-                self._store.commit([change])
+                self._store.commit(changes)
             except RevisionConflict:
                 continue
-            return change.alert
+            return changes[0].alert
         raise StoreUnavailable(f"alert {id} is being changed by others all the time")
+
+    def _others(self, alert: Alert, asked: Asked) -> Others:
+        """What else has a say in this: looked up only where it does."""
+        original = parent = None
+        copies: list[str] = []
+        rivals: list[Alert] = []
+        if asked.duplicate_of:
+            original = self._store.get(self.site_id, asked.duplicate_of)
+            copies = self.copies(alert.id)
+        if asked.action == "reopen":
+            if alert.work.duplicate_of:
+                parent = self._store.get(self.site_id, alert.work.duplicate_of)
+            kind, subject = alert.finding.kind, alert.finding.subject
+            query = AlertQuery(frozenset(LIVING), frozenset({kind}), subject=subject)
+            rivals = self._store.find(self.site_id, query)
+        return Others(original, copies, rivals, parent, self._pipes)
+
+    def copies(self, id: str) -> list[str]:
+        """Ids of the alerts that are duplicates of this one, newest onset first."""
+        return [a.id for a in self._store.find(self.site_id, AlertQuery(duplicate_of=id))]
 
     def get(self, id: str) -> Alert:
         """The alert. Raises NotFound."""
@@ -115,6 +181,7 @@ class AlertService:
         kinds: Collection[Kind] = (),
         dma: str | None = None,
         subject: str | None = None,
+        assignee: str | None = None,
         since: datetime | None = None,
         limit: int = 50,
         cursor: str | None = None,
@@ -126,7 +193,14 @@ class AlertService:
         before = None if cursor is None else _decode(cursor)
         limit = min(max(limit, 1), MAX_LIMIT)
         query = AlertQuery(
-            frozenset(states), frozenset(kinds), dma, subject, since, before=before, limit=limit + 1
+            frozenset(states),
+            frozenset(kinds),
+            dma,
+            subject,
+            assignee,
+            since=since,
+            before=before,
+            limit=limit + 1,
         )
         found = self._store.find(self.site_id, query)
         items = found[:limit]
@@ -149,8 +223,20 @@ class AlertService:
         """How many alerts there are of each kind and state."""
         return self._store.counts(self.site_id)
 
+    def causes(self) -> Causes:
+        """How many alerts are closed as false alarms, by DMA, kind and cause."""
+        return self._store.causes(self.site_id)
+
     def _now(self) -> datetime:
         return as_datetime(self._clock.now())
+
+
+def _same(done: Entry, id: str, asked: Asked) -> None:
+    """Refuse a key that came with another request. Whoever asks: a session may have ended in between."""
+    step = BY_ACTION.get(asked.action)
+    request = (id, step and step.done, asked.note, asked.reason, details(asked), asked.happened)
+    if request != (done.alert, done.action, done.note, done.reason, done.details, done.happened):
+        raise KeyReused(f"key {asked.key[:80]!r} came with another request before: make a new one")
 
 
 def _storable(f: Finding) -> Finding:

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query
 from twuin.alerts.model import Kind, State
 from twuin.alerts.service import AlertService
 from twuin.api.params import PREFIX, AlertId, Cursor, Limit, When
-from twuin.views.models import AlertDetail, AlertOut, EntryOut, Page, Transition
+from twuin.api.transition import Transition
+from twuin.views.models import AlertDetail, AlertOut, CauseOut, EntryOut, Page
 from twuin.views.views import Views
 
 _NAMED: dict[int | str, dict[str, Any]] = {404: {}}
@@ -24,11 +25,26 @@ def alert_routes(views: Views, alerts: AlertService) -> APIRouter:
         state: Annotated[list[State] | None, Query(description="May be repeated; default: all")] = None,
         kind: Annotated[list[Kind] | None, Query(description="May be repeated; default: all")] = None,
         dma: Annotated[str | None, Query(max_length=200, description="Id of a DMA")] = None,
+        assignee: Annotated[
+            str | None, Query(max_length=80, description="Person or crew that they are assigned to")
+        ] = None,
         since: Annotated[When | None, Query(description="Only events that lasted at or after this")] = None,
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> Page[AlertOut]:
-        return views.alerts(state=state, kind=kind, dma=dma, since=since, limit=limit, cursor=cursor)
+        return views.alerts(
+            state=state,
+            kind=kind,
+            dma=dma,
+            assignee=assignee,
+            since=since,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    @routes.get("/alerts/causes", summary="False alarms by DMA, kind and cause, most frequent first")
+    def causes() -> list[CauseOut]:
+        return views.causes()
 
     @routes.get("/alerts/{id}", summary="One alert with its history", responses=_NAMED)
     def one(id: AlertId) -> AlertDetail:
@@ -40,16 +56,17 @@ def alert_routes(views: Views, alerts: AlertService) -> APIRouter:
 
     @routes.post(
         "/alerts/{id}/transitions",
-        summary="Acknowledge, close or reopen an alert, or add a note",
+        summary="Take a step with an alert, or add a note",
         responses={404: {}, 403: {}, 409: {}, 413: {}},
     )
     def transition(id: AlertId, asked: Transition) -> AlertDetail:
-        """`version` is that of the alert as the person saw it. Where the alert has changed since, the
-        answer is 409 with `current_version`: fetch it, look again, then act. Closing takes a `reason`:
-        `repaired`, `false_alarm`, `planned`, or `ended` once `ended` is set."""
-        alerts.act(
-            id, asked.action, version=asked.version, reason=asked.reason, note=asked.note, actor=asked.actor
-        )
+        """`actions` of the alert says what can be done with it now; `docs/alerts.md` what each takes.
+
+        `version` is that of the alert as the person saw it. Where the alert has changed since, the answer is
+        409 with `current_version`: fetch it, look again, then act. The same action sent again with the same
+        `key` is done once. With a `key`, `version` may be left out: the action is then done whatever has
+        happened since, if the alert's state still allows it."""
+        alerts.act(id, **asked.asked())
         return views.alert(id)
 
     return routes

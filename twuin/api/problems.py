@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from twuin.alerts.lifecycle import RequestIncomplete, TransitionRefused
 from twuin.alerts.service import BadCursor, StaleAlert
+from twuin.alerts.steps import RequestIncomplete, TransitionRefused
 from twuin.views.models import Problem
 from waterworks.errors import NotFound, StoreUnavailable, TwuinError
 

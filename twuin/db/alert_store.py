@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from twuin.alerts.model import Alert, Entry, Finding, Kind, Reason, State, Suspect, Told
+from twuin.alerts.model import Alert, Causes, Entry, Finding, Kind, Reason, State, Suspect, Told
 from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, Change, Entries, RevisionConflict
+from twuin.alerts.work import Cause, LeakType, Method, Place, Work, place_json
 from twuin.db.engine import open_engine, transaction
 from twuin.db.migrate import migrate
 from twuin.db.tables import AlertRow, CursorRow, EntryRow
@@ -52,6 +53,10 @@ class SqlAlertStore:
             conditions.append(AlertRow.dma == query.dma)
         if query.subject is not None:
             conditions.append(AlertRow.subject == query.subject)
+        if query.assignee is not None:
+            conditions.append(AlertRow.assignee == query.assignee)
+        if query.duplicate_of is not None:
+            conditions.append(AlertRow.duplicate_of == query.duplicate_of)
         if query.since is not None:
             conditions.append(or_(AlertRow.ended.is_(None), AlertRow.ended >= query.since))
         if query.before is not None:
@@ -85,9 +90,15 @@ class SqlAlertStore:
         ask = select(*EntryRow.__table__.c).where(EntryRow.site == site, EntryRow.alert == id)
         with transaction(self._engine) as db:
             rows = db.execute(ask.order_by(EntryRow.seq)).mappings().all()
-        return [
-            Entry(r["alert"], r["at"], r["actor"], r["action"], r["note"], _reason(r["reason"])) for r in rows
-        ]
+        return [_entry(row) for row in rows]
+
+    def keyed(self, site: str, key: str) -> Entry | None:
+        if not key:
+            return None
+        ask = select(*EntryRow.__table__.c).where(EntryRow.site == site, EntryRow.key == key)
+        with transaction(self._engine) as db:
+            row = db.execute(ask).mappings().first()
+        return None if row is None else _entry(row)
 
     def changes(self, site: str, since: int, limit: int = 500) -> AlertChanges:
         last = func.max(EntryRow.seq).label("last")
@@ -122,6 +133,20 @@ class SqlAlertStore:
         with transaction(self._engine) as db:
             return {(Kind(kind), State(state)): n for kind, state, n in db.execute(ask)}
 
+    def causes(self, site: str) -> Causes:
+        ask = (
+            select(AlertRow.dma, AlertRow.kind, AlertRow.cause, func.count())
+            .where(
+                AlertRow.site == site,
+                AlertRow.reason == Reason.FALSE_ALARM.value,
+                AlertRow.cause.is_not(None),
+            )
+            .group_by(AlertRow.dma, AlertRow.kind, AlertRow.cause)
+        )
+        with transaction(self._engine) as db:
+            rows = db.execute(ask).all()
+        return {(dma, Kind(kind), Cause(str(cause))): n for dma, kind, cause, n in rows}
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -155,9 +180,22 @@ def _append(db: Connection, site: str, entries: Sequence[Entry]) -> None:
             db.execute(insert(CursorRow).values(site=site, value=len(entries)))
         except IntegrityError as e:  # another process wrote this site's first one just now
             raise _Conflict(entries[0].alert) from e
+    keys = [e.key for e in entries if e.key]
+    if keys:  # others of this site wait for the cursor: nobody can use one between this look and the write
+        used = db.execute(
+            select(EntryRow.alert).where(EntryRow.site == site, EntryRow.key.in_(keys)).limit(1)
+        )
+        if (alert := used.scalar_one_or_none()) is not None:
+            raise _Conflict(alert)
     first = _cursor(db, site) - len(entries) + 1
     rows = [
-        {"site": site, "seq": first + i, **asdict(e), "reason": None if e.reason is None else e.reason.value}
+        {
+            "site": site,
+            "seq": first + i,
+            **asdict(e),
+            "reason": None if e.reason is None else e.reason.value,
+            "key": e.key or None,
+        }
         for i, e in enumerate(entries)
     ]
     db.execute(insert(EntryRow), rows)
@@ -199,6 +237,11 @@ def _row(alert: Alert) -> dict[str, Any]:
         "radius_50_m": f.radius_50_m,
         "radius_90_m": f.radius_90_m,
         "gain": f.gain,
+        "assignee": alert.work.assignee,
+        "cause": None if alert.work.cause is None else alert.work.cause.value,
+        "duplicate_of": alert.work.duplicate_of,
+        "work": _work_json(alert.work),
+        "supported": alert.supported,
     }
 
 
@@ -236,6 +279,22 @@ def _alert(row: Any) -> Alert:
         row["revision"],
         row["held"],
         None if row["told"] is None else _told(row["told"]),
+        _work(row),
+        row["supported"],
+    )
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        row["alert"],
+        row["at"],
+        row["actor"],
+        row["action"],
+        row["note"],
+        _reason(row["reason"]),
+        row["details"],
+        row["happened"],
+        row["key"] or "",
     )
 
 
@@ -257,4 +316,28 @@ def _told(stored: dict[str, Any]) -> Told:
         confidence=stored["confidence"],
         suspects=tuple(stored["suspects"]),
         watched=stored.get("watched", False),  # those of before do not say
+    )
+
+
+def _work_json(work: Work) -> dict[str, Any]:
+    """What of the work has no column of its own."""
+    found = {
+        "place": None if work.place is None else place_json(work.place),
+        "leak_type": None if work.leak_type is None else work.leak_type.value,
+        "method": None if work.method is None else work.method.value,
+        "repaired_at": None if work.repaired_at is None else work.repaired_at.isoformat(),
+    }
+    return {k: v for k, v in found.items() if v is not None}
+
+
+def _work(row: Any) -> Work:
+    kept = row["work"]
+    return Work(
+        row["assignee"],
+        Place(**kept["place"]) if "place" in kept else None,
+        LeakType(kept["leak_type"]) if "leak_type" in kept else None,
+        Method(kept["method"]) if "method" in kept else None,
+        datetime.fromisoformat(kept["repaired_at"]) if "repaired_at" in kept else None,
+        None if row["cause"] is None else Cause(row["cause"]),
+        row["duplicate_of"],
     )

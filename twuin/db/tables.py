@@ -5,12 +5,23 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKeyConstraint, Index, String, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    TypeDecorator,
+    true,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from twuin.alerts.model import Kind, Reason, State
+from twuin.alerts.work import Cause
 
 Json = JSON().with_variant(JSONB(), "postgresql")
 
@@ -56,6 +67,8 @@ class AlertRow(Base):
     __table_args__ = (
         Index("alert_by_onset", "site", "onset", "id"),
         Index("alert_by_state", "site", "state", "kind"),
+        Index("alert_by_assignee", "site", "assignee"),
+        Index("alert_by_original", "site", "duplicate_of"),
     )
 
     site: Mapped[str] = mapped_column(Text(80), primary_key=True)
@@ -87,6 +100,11 @@ class AlertRow(Base):
     radius_50_m: Mapped[float | None] = mapped_column(Float(53))
     radius_90_m: Mapped[float | None] = mapped_column(Float(53))
     gain: Mapped[float | None] = mapped_column(Float(53))
+    assignee: Mapped[str] = mapped_column(Text(200), server_default="")
+    cause: Mapped[Cause | None] = mapped_column(Text(20))
+    duplicate_of: Mapped[str] = mapped_column(Text(40), server_default="")
+    work: Mapped[dict[str, Any]] = mapped_column(Json, server_default="{}")
+    supported: Mapped[bool] = mapped_column(server_default=true())
 
 
 class EntryRow(Base):
@@ -96,6 +114,7 @@ class EntryRow(Base):
     __table_args__ = (
         ForeignKeyConstraint(["site", "alert"], ["alert.site", "alert.id"]),
         Index("alert_entry_by_alert", "site", "alert", "seq"),
+        Index("alert_entry_by_key", "site", "key", unique=True),
     )
 
     site: Mapped[str] = mapped_column(Text(80), primary_key=True)
@@ -106,6 +125,9 @@ class EntryRow(Base):
     action: Mapped[str] = mapped_column(Text(20))
     note: Mapped[str] = mapped_column(Text)
     reason: Mapped[Reason | None] = mapped_column(Text(20))
+    details: Mapped[dict[str, Any]] = mapped_column(Json, server_default="{}")
+    happened: Mapped[datetime | None] = mapped_column(Instant)
+    key: Mapped[str | None] = mapped_column(Text(200))
 
 
 class CursorRow(Base):

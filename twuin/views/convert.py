@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twuin.alerts.model import Alert, Entry, Kind
-from twuin.views.models import AlertOut, EntryOut, SuspectOut
+from twuin.alerts.steps import allowed
+from twuin.alerts.work import Place
+from twuin.views.models import AlertOut, EntryOut, PlaceOut, SuspectOut
 from waterworks.reading import Times
 from waterworks.site import Site
 from waterworks.units import SI_UNIT, Quantity, conversion
@@ -102,13 +104,35 @@ def alert_fields(alert: Alert, site: Site) -> dict[str, Any]:
         "radius_90_m": None if f.radius_90_m is None else number(f.radius_90_m, 1),
         "gain": None if f.gain is None else number(f.gain, 2),
         "watched": alert.watched,
+        "assignee": alert.work.assignee,
+        "place": None if alert.work.place is None else place_out(alert.work.place),
+        "leak_type": alert.work.leak_type,
+        "method": alert.work.method,
+        "repaired_at": alert.work.repaired_at,
+        "cause": alert.work.cause,
+        "duplicate_of": alert.work.duplicate_of,
+        "supported": alert.supported,
+        "actions": allowed(alert),
         "version": alert.version,
     }
 
 
 def entry_out(entry: Entry) -> EntryOut:
     """A line of an alert's history."""
-    return EntryOut(at=entry.at, actor=entry.actor, action=entry.action, note=entry.note, reason=entry.reason)
+    return EntryOut(
+        at=entry.at,
+        actor=entry.actor,
+        action=entry.action,
+        note=entry.note,
+        reason=entry.reason,
+        details=entry.details,
+        happened=entry.happened,
+    )
+
+
+def place_out(place: Place) -> PlaceOut:
+    """A place as the API shows it."""
+    return PlaceOut(pipe=place.pipe, along_m=place.along_m, lon=place.lon, lat=place.lat)
 
 
 def _finite(value: float) -> float:

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from twuin.alerts.model import Kind, Reason, State
+from twuin.alerts.work import Cause, LeakType, Method
 
 T = TypeVar("T")
 
@@ -122,6 +123,15 @@ class AreaPipe(Model):
     far_m: float = Field(description="To its furthest point")
 
 
+class PlaceOut(Model):
+    """Where a leak was found: on a pipe, or by position, or both."""
+
+    pipe: str = Field("", max_length=80)
+    along_m: float | None = Field(None, description="From the pipe's first node, along it")
+    lon: float | None = None
+    lat: float | None = None
+
+
 class AlertOut(Model):
     id: str
     kind: Kind
@@ -152,30 +162,42 @@ class AlertOut(Model):
         None, description="What a visit now is expected to save beyond its cost, in the site's currency"
     )
     watched: bool = Field(False, description="Open, but a visit costs more than it is expected to save")
+    assignee: str = Field("", description="Person or crew")
+    place: PlaceOut | None = Field(None, description="Where it was found last")
+    leak_type: LeakType | None = None
+    method: Method | None = Field(None, description="How it was mended")
+    repaired_at: datetime | None = None
+    cause: Cause | None = Field(None, description="What a false alarm was")
+    duplicate_of: str = Field("", description="Id of the alert that its event belongs to")
+    supported: bool = Field(True, description="False: later readings do not support it, but people are at it")
+    actions: list[str] = Field(default_factory=list, description="What people may do with it now")
     version: int
 
 
 class EntryOut(Model):
-    at: datetime
+    at: datetime = Field(description="When it was written, by the site's clock")
     actor: str
     action: str
     note: str
     reason: Reason | None = None
+    details: dict[str, Any] = Field(default_factory=dict, description="What goes with the action")
+    happened: datetime | None = Field(None, description="When it was done, where whoever did it says so")
 
 
 class AlertDetail(AlertOut):
     history: list[EntryOut]
     area: list[AreaPipe] = Field(default_factory=list, description="Pipes within the radii, nearest first")
+    duplicates: list[str] = Field(default_factory=list, description="Ids of alerts that are duplicates of it")
 
 
-class Transition(Model):
-    """What a person asks of an alert. ``version`` guards against acting on an outdated view."""
+class CauseOut(Model):
+    """How often alerts of a kind in a DMA were false alarms of one cause."""
 
-    action: str = Field(pattern="^(acknowledge|close|reopen|note)$")
-    version: int
-    reason: Reason | None = Field(None, description="Required to close")
-    note: str = Field("", max_length=2000)
-    actor: str = Field("", max_length=80)
+    dma: str
+    dma_name: str
+    kind: Kind
+    cause: Cause
+    alerts: int
 
 
 class RejectedOut(Model):

@@ -14,7 +14,7 @@ from ingest.devices import DeviceLog
 from ingest.ledger.book import Ledger
 from ingest.stats import Stats
 from twuin import __version__
-from twuin.alerts.model import Alert, Kind, State
+from twuin.alerts.model import PENDING, Alert, Kind, State
 from twuin.alerts.service import AlertService
 from twuin.views.area import area_pipes
 from twuin.views.believed import believed
@@ -29,6 +29,7 @@ from twuin.views.losses import Factors, days_of, losses_out, report_maker
 from twuin.views.models import (
     AlertDetail,
     AlertOut,
+    CauseOut,
     DeviceOut,
     DmaState,
     Health,
@@ -54,7 +55,7 @@ from waterworks.site import Dma, Sensor, Site
 
 MAX_POINTS = 2400
 """Enough for a week at five minutes."""
-LIVE = frozenset({State.OPEN, State.ACKNOWLEDGED})
+PENDING_STATES = frozenset(PENDING)
 
 
 class RejectedSource(Protocol):
@@ -201,7 +202,7 @@ class Views:
         return dma_states(
             self._site,
             self._store,
-            self._alerts.list(states=LIVE, limit=1000).items,
+            self._alerts.list(states=PENDING_STATES, limit=1000).items,
             dmas,
             now=now,
             mark=now if mark is None else instant(mark),
@@ -262,7 +263,7 @@ class Views:
         ``start`` four weeks.
         """
         first, last = days_of(start, end, self.losses_end())
-        leaks = self.alerts(state=LIVE, kind=Kind.LEAK, limit=100).items
+        leaks = self.alerts(state=PENDING_STATES, kind=Kind.LEAK, limit=100).items
         return losses_out(self._losses.get(first, last), self._site, leaks)
 
     def losses_end(self) -> date:
@@ -332,6 +333,7 @@ class Views:
         state: State | Collection[State] | None = None,
         kind: Kind | Collection[Kind] | None = None,
         dma: str | None = None,
+        assignee: str | None = None,
         since: datetime | None = None,
         limit: int = 50,
         cursor: str | None = None,
@@ -342,7 +344,9 @@ class Views:
         """
         states = {state} if isinstance(state, State) else set(state or ())
         kinds = {kind} if isinstance(kind, Kind) else set(kind or ())
-        page = self._alerts.list(states=states, kinds=kinds, dma=dma, since=since, limit=limit, cursor=cursor)
+        page = self._alerts.list(
+            states=states, kinds=kinds, dma=dma, assignee=assignee, since=since, limit=limit, cursor=cursor
+        )
         return Page[AlertOut](items=[alert_out(a, self._site) for a in page.items], next=page.next)
 
     def alert(self, id: str) -> AlertDetail:
@@ -350,7 +354,22 @@ class Views:
         alert = self._alerts.get(id)
         history = [entry_out(e) for e in self._alerts.history(id)]
         area = area_pipes(self._network, alert.finding)
-        return AlertDetail(**alert_fields(alert, self._site), history=history, area=area)
+        copies = self._alerts.copies(id)
+        return AlertDetail(**alert_fields(alert, self._site), history=history, area=area, duplicates=copies)
+
+    def causes(self) -> list[CauseOut]:
+        """False alarms by DMA, kind and cause, most frequent first."""
+        counted = sorted(self._alerts.causes().items(), key=lambda c: (-c[1], c[0]))
+        return [
+            CauseOut(
+                dma=dma,
+                dma_name=self._site.dma[dma].name if dma in self._site.dma else dma,
+                kind=kind,
+                cause=cause,
+                alerts=n,
+            )
+            for (dma, kind, cause), n in counted
+        ]
 
     def alert_out(self, alert: Alert) -> AlertOut:
         """An alert that is at hand, as the API shows it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twuin.alerts.model import Kind, State
+from twuin.alerts.model import PENDING, Kind
 from twuin.views.models import AlertOut, DmaState, NightFlow, SensorOut, SiteOut
 from twuin.web.words import Words
 
@@ -93,7 +93,7 @@ def map_data(
                 ],
             }
             for a in alerts
-            if closed_too or a.state is not State.CLOSED
+            if closed_too or a.state in PENDING
         ],
     }
 

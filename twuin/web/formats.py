@@ -97,6 +97,10 @@ class Formats:
             return NOTHING
         return f"{self.number(value, digits)}\u00a0{self.unit(unit)}".rstrip("\u00a0")
 
+    def plain(self, value: float | None) -> str:
+        """A number as it is typed into a form; "" where there is none."""
+        return "" if value is None else f"{value:.12g}"
+
     def money(self, value: float | None) -> str:
         """An amount of the site's currency, in whole units."""
         if value is None:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import date, timedelta
 from typing import Annotated
 from urllib.parse import parse_qs, quote
+from uuid import uuid4
 
 from fastapi import APIRouter, Query
 from starlette.concurrency import run_in_threadpool
@@ -13,12 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from twuin.alerts.lifecycle import CLOSING, TransitionRefused
-from twuin.alerts.model import Kind, Reason, State
+from twuin.alerts.model import PENDING, Kind, State
 from twuin.alerts.service import AlertService, StaleAlert
+from twuin.alerts.steps import TransitionRefused
+from twuin.alerts.work import Cause, LeakType, Method
 from twuin.views.ledger_models import LedgerCounts
 from twuin.views.models import AlertOut, NightFlow
 from twuin.views.views import Views
+from twuin.web.alert_form import NEXT, asked_by, closing
 from twuin.web.figures import dma_marks, map_data
 from twuin.web.locales import LANGUAGES
 from twuin.web.loss_words import LossWords
@@ -41,7 +44,6 @@ LOUD = (Kind.LEAK, Kind.LOW_INFLOW, Kind.SUPPLY, Kind.NIGHT_FLOW, Kind.SENSOR)
 """Alerts about water and what measures it. Silences of sensors may be dozens: they stand behind these."""
 
 _URGENCY = (*LOUD, Kind.SILENT)
-_LIVE = (State.OPEN, State.ACKNOWLEDGED)
 _YEAR = 31_536_000  # seconds that a choice of language or theme is kept
 
 
@@ -53,11 +55,11 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         return Page(templates, request, views.site())
 
     def living() -> list[AlertOut]:
-        """Alerts not yet closed: those that nobody has taken on and that are worth it first, leaks first."""
+        """Alerts not known to be over: those that nobody has taken on and that are worth it, leaks first."""
         found = [
             alert
             for kinds in (LOUD, (Kind.SILENT,))
-            for alert in views.alerts(state=_LIVE, kind=kinds, limit=100).items
+            for alert in views.alerts(state=PENDING, kind=kinds, limit=100).items
         ]
         return sorted(found, key=lambda a: (a.state is not State.OPEN, a.watched, _URGENCY.index(a.kind)))
 
@@ -65,7 +67,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
     def overview(request: Request) -> Response:
         p = page(request)
         dmas, current = views.dmas(), living()
-        closed = views.alerts(state=State.CLOSED, kind=LOUD, limit=5).items
+        closed = views.alerts(state=(State.VERIFIED, State.CLOSED), kind=LOUD, limit=5).items
         data = map_data(p.known_site, dmas, views.sensors(), current, p.words, base=p.base)
         leaks = [a for a in current if a.kind is Kind.LEAK]
         return p.response(
@@ -135,7 +137,13 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
             end=min(p.present, (alert.ended or p.present) + timedelta(days=1)),
             nights=nights_of(p, alert) if alert.kind is Kind.NIGHT_FLOW else [],
             reference=p.words.reference_m3h(alert),
-            reasons=[r for r in CLOSING if r is not Reason.ENDED or alert.ended is not None],
+            reasons=closing(alert),
+            causes=list(Cause),
+            leak_types=list(LeakType),
+            methods=list(Method),
+            others=[a for a in living() if a.id != alert.id and not a.duplicate_of][:50],
+            next_step=NEXT[alert.state],
+            key=uuid4().hex,
             actor=p.request.cookies.get(ACTOR_COOKIE, ""),
             done=done,
             problem=problem,
@@ -161,15 +169,16 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
     def _act(request: Request, id: str, form: dict[str, str]) -> Response:
         p = page(request)
         action, actor = form.get("action", ""), form.get("actor", "").strip()[:80]
-        version, reason = form.get("version", ""), form.get("reason", "")
+        version = form.get("version", "")
         try:
             alerts.act(
                 id,
                 action,
                 version=int(version) if version.isascii() and version.isdigit() else 0,
-                reason=Reason(reason) if action == "close" and reason in set(Reason) else None,
                 note=form.get("note", "")[:2000],
                 actor=actor,
+                key=form.get("key", "")[:80],
+                **asked_by(form),
             )
         except StaleAlert:
             return alert_response(p, id, problem="stale", status=409)
@@ -186,7 +195,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         span, night_span = _known(range, RANGES, "7d"), _known(nights, NIGHT_RANGES, "90d")
         found = views.alerts(dma=id, kind=LOUD, limit=20).items
         silent = views.alerts(dma=id, kind=Kind.SILENT, limit=50).items
-        high = (a for a in found if a.kind is Kind.NIGHT_FLOW and a.ended is None and a.state in _LIVE)
+        high = (a for a in found if a.kind is Kind.NIGHT_FLOW and a.ended is None and a.state in PENDING)
         return p.response(
             "dma.html",
             dma=dma,

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from datetime import timedelta
 
-from twuin.alerts.model import Kind, State
+from twuin.alerts.model import UNREPAIRED, Kind
 from twuin.views.models import AlertOut
 from twuin.web.formats import Formats
 
@@ -41,7 +41,7 @@ class SearchWords:
 
     def short(self, alert: AlertOut) -> str:
         """How far to search, for a list; "" where no place is known or the alert is no more."""
-        if not alert.search_from or alert.radius_50_m is None or alert.state is State.CLOSED:
+        if not alert.search_from or alert.radius_50_m is None or alert.state not in UNREPAIRED:
             return ""
         return self.formats.gettext("Search within %(half)s along the pipes around %(pipe)s") % {
             "pipe": alert.search_from,
@@ -63,7 +63,7 @@ class SearchWords:
         """Whether a visit pays now; "" where that cannot be told or nobody need go any more."""
         if alert.kind is not Kind.LEAK or alert.gain is None or alert.ended is not None:
             return ""
-        if alert.state is State.CLOSED:
+        if alert.state not in UNREPAIRED:
             return ""
         _ = self.formats.gettext
         values = {"gain": self.formats.money(_rounded(abs(alert.gain)))}

@@ -14,6 +14,7 @@ from twuin.web.fault_words import FaultWords
 from twuin.web.formats import NOTHING, Formats
 from twuin.web.rejects import explain_rejected
 from twuin.web.search_words import SearchWords
+from twuin.web.work_words import WorkWords
 from waterworks.reading import Quality
 from waterworks.site import Role
 from waterworks.units import Quantity
@@ -32,6 +33,11 @@ class Words:
     def search(self) -> SearchWords:
         """Where to search, since when, whether a visit pays."""
         return SearchWords(self.formats)
+
+    @property
+    def work(self) -> WorkWords:
+        """Steps of the work, what was found, how it was mended."""
+        return WorkWords(self.formats)
 
     # alerts
 
@@ -264,12 +270,7 @@ class Words:
         return f"{word} ({shown})"
 
     def state(self, state: str) -> str:
-        _ = self.formats.gettext
-        return {
-            State.OPEN: _("Open"),
-            State.ACKNOWLEDGED: _("Acknowledged"),
-            State.CLOSED: _("Closed"),
-        }[State(state)]
+        return self.work.state(state)
 
     def reason(self, reason: str) -> str:
         """Why an alert was closed."""
@@ -279,6 +280,7 @@ class Words:
             Reason.ENDED: _("Ended by itself"),
             Reason.FALSE_ALARM: _("False alarm"),
             Reason.PLANNED: _("Planned work"),
+            Reason.DUPLICATE: _("Same event as another alert"),
             Reason.WITHDRAWN: _("Withdrawn: later readings no longer support it"),
         }[Reason(reason)]
 
@@ -289,18 +291,6 @@ class Words:
         if alert.kind is Kind.SILENT and alert.reason is Reason.WITHDRAWN:
             return self.formats.gettext("Sent its readings later")
         return self.reason(alert.reason)
-
-    def action(self, action: str) -> str:
-        """What happened to an alert, as its history tells."""
-        _ = self.formats.gettext
-        return {
-            "opened": _("Opened"),
-            "updated": _("Updated"),
-            "acknowledged": _("Acknowledged"),
-            "closed": _("Closed"),
-            "reopened": _("Reopened"),
-            "note": _("Note"),
-        }.get(action, action)
 
     def note(self, entry: EntryOut) -> str:
         """The note of a history line: of an update what changed, else what a person wrote."""
@@ -316,6 +306,8 @@ class Words:
             "confidence": _("confidence"),
             "suspects": _("suspect pipes"),
             "visit": _("whether a visit pays"),
+            "unsupported": _("later readings no longer support it"),
+            "supported": _("readings support it again"),
         }
         return ", ".join(parts.get(part, part) for part in entry.note.split(", ") if part)
 

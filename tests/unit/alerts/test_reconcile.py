@@ -12,6 +12,7 @@ import pytest
 from twuin.alerts.lifecycle import alert_id
 from twuin.alerts.model import Finding, Kind, Reason, State, Suspect
 from twuin.alerts.service import AlertService
+from twuin.alerts.work import Cause
 from waterworks.units import to_si
 
 Make = Callable[..., Finding]
@@ -126,11 +127,14 @@ def test_what_a_person_closed_stays_closed_while_the_event_goes_on(
     service: AlertService, finding: Make, reason: Reason
 ) -> None:
     (alert,) = service.apply([finding(0, 2, 5)])
-    service.act(alert.id, "close", version=1, reason=reason)
+    if reason is Reason.REPAIRED:
+        service.act(alert.id, "repaired", version=1)
+    cause = Cause.METER if reason is Reason.FALSE_ALARM else None
+    closed = service.act(alert.id, "close", version=None, key="k", reason=reason, cause=cause)
     for hour in range(6, 100, 5):
         assert service.apply([finding(0, 2, hour, flow=hour * M3H)]) == []
     (only,) = service.list().items
-    assert (only.state, only.reason, only.version) == (State.CLOSED, reason, 2)
+    assert (only.state, only.reason, only.version) == (State.CLOSED, reason, closed.version)
     assert only.finding == finding(0, 2, 96, flow=96 * M3H)
     assert service.apply([finding(0, 2, 110, ended=105)]) == []
     (new,) = service.apply([finding(0, 2, 110, ended=105), finding(107, 108, 110)])
@@ -139,9 +143,9 @@ def test_what_a_person_closed_stays_closed_while_the_event_goes_on(
 
 def test_what_a_person_closed_does_not_become_withdrawn(service: AlertService, finding: Make) -> None:
     (alert,) = service.apply([finding(0, 2, 5)])
-    service.act(alert.id, "close", version=1, reason=Reason.REPAIRED)
+    service.act(alert.id, "close", version=1, reason=Reason.PLANNED)
     assert service.apply([]) == []
-    assert service.get(alert.id).reason is Reason.REPAIRED
+    assert service.get(alert.id).reason is Reason.PLANNED
 
 
 def test_what_a_person_reopened_only_a_person_closes(service: AlertService, finding: Make) -> None:
@@ -150,7 +154,7 @@ def test_what_a_person_reopened_only_a_person_closes(service: AlertService, find
     assert service.apply([finding(0, 2, 10, ended=9)]) == []
     assert service.apply([]) == []
     assert service.get(alert.id).state is State.OPEN
-    service.act(alert.id, "close", version=3, reason=Reason.FALSE_ALARM)
+    service.act(alert.id, "close", version=3, reason=Reason.FALSE_ALARM, cause=Cause.METER)
     assert not service.get(alert.id).held
 
 

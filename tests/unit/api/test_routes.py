@@ -7,6 +7,7 @@ import io
 import math
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -105,9 +106,9 @@ def test_an_alert_is_acknowledged_and_closed_over_http(client: TestClient, small
     assert taken.status_code == 200
     assert (taken.json()["state"], taken.json()["version"]) == ("acknowledged", 2)
     closed = client.post(
-        f"{path}/transitions", json={"action": "close", "version": 2, "reason": "repaired", "actor": "Ani"}
+        f"{path}/transitions", json={"action": "close", "version": 2, "reason": "planned", "actor": "Ani"}
     )
-    assert closed.json()["reason"] == "repaired"
+    assert closed.json()["reason"] == "planned"
     history = client.get(f"{path}/history").json()
     assert [(e["actor"], e["action"]) for e in history] == [
         ("monitor", "opened"),
@@ -127,9 +128,66 @@ def test_a_stale_version_is_a_conflict_that_shows_the_present(client: TestClient
     assert answer.json()["current_state"] == "acknowledged"
 
 
+def test_a_crews_way_is_told_over_http_with_what_was_found(client: TestClient, small_town: Any) -> None:
+    (alert,) = small_town.alerts.apply([small_town.leak()])
+    path = f"{V1}/alerts/{alert.id}"
+    asked = {"action": "assign", "version": 1, "assignee": "Crew Utara", "actor": "Ani"}
+    taken = client.post(f"{path}/transitions", json=asked).json()
+    assert (taken["state"], taken["assignee"]) == ("assigned", "Crew Utara")
+    assert taken["actions"] == [
+        *("assign", "arrive", "locate", "start_repair", "repaired", "close", "note"),
+    ]
+    assert [a["id"] for a in client.get(f"{V1}/alerts?assignee=Crew Utara").json()["items"]] == [alert.id]
+    assert client.get(f"{V1}/alerts?assignee=Crew Selatan").json()["items"] == []
+    found = {
+        "action": "repaired",
+        "key": "phone-1",
+        "happened": "2026-03-10T10:00:00+07:00",
+        "place": {"lon": 112.6, "lat": -7.9},
+        "leak_type": "joint",
+        "method": "clamp",
+    }
+    first = client.post(f"{path}/transitions", json=found)
+    assert client.post(f"{path}/transitions", json=found).json() == first.json()
+    done = first.json()
+    assert (done["state"], done["repaired_at"]) == ("repaired", "2026-03-10T03:00:00Z")
+    assert done["place"] == {"pipe": "", "along_m": None, "lon": 112.6, "lat": -7.9}
+    last = done["history"][-1]
+    assert last["happened"] == "2026-03-10T03:00:00Z"
+    assert last["details"] == {
+        "place": {"lon": 112.6, "lat": -7.9},
+        "leak_type": "joint",
+        "method": "clamp",
+    }
+    other = client.post(f"{path}/transitions", json={**found, "method": "section"})
+    assert (other.status_code, "another request" in other.json()["detail"]) == (422, True)
+
+
+def test_duplicates_and_causes_of_false_alarms_are_told_over_http(
+    client: TestClient, small_town: Any
+) -> None:
+    one, two = small_town.alerts.apply([small_town.leak(), small_town.leak("D3")])
+    joined = {"action": "close", "version": 1, "reason": "duplicate", "duplicate_of": one.id}
+    assert client.post(f"{V1}/alerts/{two.id}/transitions", json=joined).json()["duplicate_of"] == one.id
+    assert client.get(f"{V1}/alerts/{one.id}").json()["duplicates"] == [two.id]
+    false = {"action": "close", "version": 2, "reason": "false_alarm", "cause": "meter"}
+    assert client.post(f"{V1}/alerts/{one.id}/transitions", json=false).status_code == 200
+    assert client.get(f"{V1}/alerts/causes").json() == [
+        {"dma": "D1", "dma_name": ANY, "kind": "leak", "cause": "meter", "alerts": 1}
+    ]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
+        ({"action": "close", "version": 1, "reason": "repaired"}, 409),
+        ({"action": "close", "version": 1, "reason": "false_alarm"}, 422),
+        ({"action": "close", "version": 1, "reason": "duplicate", "duplicate_of": "nope"}, 422),
+        ({"action": "assign", "version": 1}, 422),
+        ({"action": "locate", "version": 1, "place": {"along_m": 3}}, 422),
+        ({"action": "locate", "version": 1, "place": {"lon": 200, "lat": 0}}, 422),
+        ({"action": "arrive", "version": 1, "happened": 1700000000}, 422),
+        ({"action": "arrive"}, 422),
         ({"action": "close", "version": 1}, 422),
         ({"action": "close", "version": 1, "reason": "withdrawn"}, 422),
         ({"action": "close", "version": 1, "reason": "ended"}, 409),

@@ -83,7 +83,7 @@ def test_a_lasting_leak_is_shown_until_it_ends_or_is_closed(small_town: Any, vie
     assert views.dma("D1").open_alerts == 1
     small_town.alerts.act(alert.id, "acknowledge", version=1)
     assert states(views)["D1"] == "leak"
-    small_town.alerts.act(alert.id, "close", version=2, reason=Reason.REPAIRED)
+    small_town.alerts.act(alert.id, "close", version=2, reason=Reason.PLANNED)
     assert states(views)["D1"] == "normal"
     assert views.dma("D1").open_alerts == 0
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from twuin.alerts.model import Kind, Reason
+from twuin.alerts.work import Cause
 from twuin.losses.model import LossReport
 from twuin.views.losses import DAYS, MAX_DAYS, Kept, days_of, wrong_days
 from twuin.views.views import Views
@@ -115,5 +116,5 @@ def test_a_meter_that_was_found_wrong_counts_for_nothing_until_it_recovers(small
     assert metered(), "it told the truth again before that day"
     t.alerts.apply([wrong])
     (alert,) = t.alerts.list(kinds=[Kind.SENSOR]).items
-    t.alerts.act(alert.id, "close", version=alert.version, reason=Reason.FALSE_ALARM)
+    t.alerts.act(alert.id, "close", version=alert.version, reason=Reason.FALSE_ALARM, cause=Cause.METER)
     assert metered(), "a person says that it was right"

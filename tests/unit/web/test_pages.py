@@ -253,7 +253,7 @@ def test_an_alert_is_acknowledged_noted_closed_and_reopened_by_form(fresh: Any, 
     for action, extra, state, said in (
         ("acknowledge", {}, State.ACKNOWLEDGED, "You took this alert on."),
         ("note", {"note": "Crew <b>underway</b>"}, State.ACKNOWLEDGED, "The note is kept in the history."),
-        ("close", {"reason": "repaired"}, State.CLOSED, "The alert is closed."),
+        ("close", {"reason": "planned"}, State.CLOSED, "The alert is closed."),
         ("reopen", {}, State.OPEN, "The alert is open again."),
     ):
         form = {**form_of(client.get(at).text), **extra, "action": action}
@@ -263,7 +263,76 @@ def test_an_alert_is_acknowledged_noted_closed_and_reopened_by_form(fresh: Any, 
         assert said in page
         assert fresh.alerts.get(at.rsplit("/", 1)[1]).state is state
     assert "Crew &lt;b&gt;underway&lt;/b&gt;" in page and "Sari" in page
-    assert fresh.alerts.history(at.rsplit("/", 1)[1])[3].reason is Reason.REPAIRED
+    assert fresh.alerts.history(at.rsplit("/", 1)[1])[3].reason is Reason.PLANNED
+
+
+def test_a_leak_is_taken_all_the_way_by_form(fresh: Any, browse: Browse) -> None:
+    client = browse(fresh, "en")
+    alert = leak_of(fresh)
+    at, pipe = f"/alerts/{alert.id}", alert.suspects[0].pipe
+    for action, extra, state, said in (
+        ("assign", {"assignee": "Crew Utara"}, State.ASSIGNED, "Assigned to"),
+        ("arrive", {}, State.ON_SITE, "You are on site."),
+        (
+            "locate",
+            {"pipe": pipe, "along_m": "12,5", "leak_type": "joint"},
+            State.LOCATED,
+            "m along it",
+        ),
+        ("not_found", {}, State.ASSIGNED, "The search goes on."),
+        ("repaired", {"pipe": pipe, "method": "clamp"}, State.REPAIRED, "Repair clamp"),
+        ("close", {"reason": "repaired"}, State.CLOSED, "Closed"),
+    ):
+        # As a browser sends it: every field of the form, whichever button was pressed.
+        rest = {
+            "assignee": "Crew Utara",
+            "pipe": "",
+            "along_m": "",
+            "leak_type": "",
+            "method": "",
+            "cause": "",
+        }
+        form = {**rest, **form_of(client.get(at).text), **extra, "action": action}
+        answer = client.post(at, data=form)
+        assert answer.status_code == 303, action
+        assert said in client.get(answer.headers["location"]).text, action
+        assert fresh.alerts.get(alert.id).state is state
+
+
+def test_a_form_sent_twice_is_one_action(fresh: Any, browse: Browse) -> None:
+    client = browse(fresh, "en")
+    alert = leak_of(fresh)
+    page = client.get(f"/alerts/{alert.id}").text
+    key = re.search(r'name="key" value="(\w+)"', page)
+    assert key is not None
+    form = {**form_of(page), "key": key.group(1), "action": "acknowledge"}
+    assert [client.post(f"/alerts/{alert.id}", data=form).status_code for _ in range(2)] == [303, 303]
+    assert fresh.alerts.get(alert.id).version == alert.version + 1
+
+
+def test_a_false_alarm_says_what_it_was_and_a_duplicate_of_what(fresh: Any, browse: Browse) -> None:
+    client = browse(fresh, "en")
+    alert = leak_of(fresh)
+    other = next(a for a in fresh.views.alerts(state=State.ACKNOWLEDGED).items)
+    at = f"/alerts/{alert.id}"
+    false = {"action": "close", "reason": "false_alarm"}
+    assert client.post(at, data={**form_of(client.get(at).text), **false}).status_code == 422
+    false["cause"] = "large_use"
+    assert client.post(at, data={**form_of(client.get(at).text), **false}).status_code == 303
+    assert "A customer took much water" in client.get(at).text
+    client.post(at, data={**form_of(client.get(at).text), "action": "reopen"})
+    same = {"action": "close", "reason": "duplicate", "duplicate_of": other.id, "cause": "meter"}
+    assert client.post(at, data={**form_of(client.get(at).text), **same}).status_code == 303
+    assert f'href="/alerts/{other.id}"' in client.get(at).text
+    assert f'href="{at}"' in client.get(f"/alerts/{other.id}").text
+
+
+def test_a_page_says_when_readings_no_longer_support_what_people_are_at(fresh: Any, browse: Browse) -> None:
+    alert = leak_of(fresh)
+    fresh.alerts.act(alert.id, "arrive", version=alert.version, actor="Budi")
+    fresh.alerts.apply([f for f in fresh.findings if f.onset != alert.onset])
+    page = browse(fresh, "en").get(f"/alerts/{alert.id}").text
+    assert "Later readings no longer support this alert." in page and "On site" in page
 
 
 def test_acting_on_an_outdated_view_saves_nothing_and_shows_how_it_stands(fresh: Any, browse: Browse) -> None:

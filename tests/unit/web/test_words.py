@@ -10,6 +10,8 @@ import pytest
 
 from ingest.reasons import Reason as RejectReason
 from twuin.alerts.model import Kind, Reason, State
+from twuin.alerts.steps import STEPS
+from twuin.alerts.work import Cause, LeakType, Method
 from twuin.web.formats import Formats
 from twuin.web.locales import LANGUAGES, language
 from twuin.web.words import Words
@@ -30,12 +32,18 @@ def test_every_code_has_a_name_of_its_own(code: str) -> None:
         (w.kind, Kind),
         (w.state, State),
         (w.reason, Reason),
+        (w.work.leak_type, LeakType),
+        (w.work.method, Method),
+        (w.work.cause, Cause),
         (w.measured, Quantity),
         (w.role, Role),
     ):
         said = [name(c.value) for c in codes]
         assert len(set(said)) == len(said)
         assert not set(said) & {c.value for c in codes}
+    for step in STEPS:
+        assert w.work.button(step.action) and w.work.done(step.action)
+        assert w.work.happened(step.done) != step.done
     assert set(w.quality()) == {int(q) for q in Quality if q}
 
 

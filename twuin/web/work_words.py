@@ -1,0 +1,174 @@
+"""What pages say about the work on an alert: steps, what was found, how it was mended; in one language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from twuin.alerts.model import State
+from twuin.alerts.work import Cause, LeakType, Method
+from twuin.views.models import AlertOut, EntryOut, PlaceOut
+from twuin.web.formats import Formats
+
+WAY = (
+    State.OPEN,
+    State.ACKNOWLEDGED,
+    State.ASSIGNED,
+    State.ON_SITE,
+    State.LOCATED,
+    State.REPAIRING,
+    State.REPAIRED,
+    State.VERIFIED,
+    State.CLOSED,
+)
+"""The states in the order of the work."""
+
+
+@dataclass(frozen=True)
+class WorkWords:
+    """Names and sentences in the language of ``formats``."""
+
+    formats: Formats
+
+    def state(self, state: str) -> str:
+        _ = self.formats.gettext
+        return {
+            State.OPEN: _("Open"),
+            State.ACKNOWLEDGED: _("Acknowledged"),
+            State.ASSIGNED: _("Assigned"),
+            State.ON_SITE: _("On site"),
+            State.LOCATED: _("Located"),
+            State.REPAIRING: _("Being repaired"),
+            State.REPAIRED: _("Repaired"),
+            State.VERIFIED: _("Verified"),
+            State.CLOSED: _("Closed"),
+        }[State(state)]
+
+    def way(self, alert: AlertOut) -> list[tuple[str, str]]:
+        """The states that an alert goes through, each by name and as "past", "now" or "next"."""
+        at = WAY.index(alert.state)
+        return [
+            (self.state(s), "now" if i == at else "past" if i < at else "next") for i, s in enumerate(WAY)
+        ]
+
+    def button(self, action: str) -> str:
+        """A step as the button that takes it says."""
+        _ = self.formats.gettext
+        return {
+            "acknowledge": _("Acknowledge"),
+            "assign": _("Assign"),
+            "arrive": _("We are on site"),
+            "locate": _("Found here"),
+            "not_found": _("Not found"),
+            "start_repair": _("Repair begins"),
+            "repaired": _("It is repaired"),
+            "close": _("Close alert"),
+            "reopen": _("Reopen"),
+            "note": _("Add note"),
+        }[action]
+
+    def done(self, action: str) -> str:
+        """What is said when a step was taken; "" for one that is not known."""
+        _ = self.formats.gettext
+        return {
+            "acknowledge": _("You took this alert on."),
+            "assign": _("The alert is assigned."),
+            "arrive": _("You are on site."),
+            "locate": _("The place is kept."),
+            "not_found": _("The search goes on."),
+            "start_repair": _("The repair has begun."),
+            "repaired": _("The repair is kept."),
+            "close": _("The alert is closed."),
+            "reopen": _("The alert is open again."),
+            "note": _("The note is kept in the history."),
+        }.get(action, "")
+
+    def happened(self, action: str) -> str:
+        """What happened to an alert, as its history tells."""
+        _ = self.formats.gettext
+        return {
+            "opened": _("Opened"),
+            "updated": _("Updated"),
+            "acknowledged": _("Acknowledged"),
+            "assigned": _("Assigned"),
+            "arrived": _("On site"),
+            "located": _("Located"),
+            "not_found": _("Not found"),
+            "repairing": _("Repair begun"),
+            "repaired": _("Repaired"),
+            "closed": _("Closed"),
+            "reopened": _("Reopened"),
+            "note": _("Note"),
+            "joined": _("Joined"),
+            "parted": _("Parted again"),
+        }.get(action, action)
+
+    def leak_type(self, what: str) -> str:
+        _ = self.formats.gettext
+        return {
+            LeakType.MAIN_BREAK: _("Main burst"),
+            LeakType.MAIN_HOLE: _("Hole in a main"),
+            LeakType.JOINT: _("Pipe joint"),
+            LeakType.FITTING: _("Valve, hydrant or fitting"),
+            LeakType.SERVICE: _("Service pipe"),
+            LeakType.ILLEGAL: _("Illegal connection"),
+            LeakType.OTHER: _("Something else"),
+        }[LeakType(what)]
+
+    def method(self, how: str) -> str:
+        _ = self.formats.gettext
+        return {
+            Method.CLAMP: _("Repair clamp"),
+            Method.SECTION: _("Piece of pipe replaced"),
+            Method.JOINT: _("Joint remade"),
+            Method.FITTING: _("Fitting mended or replaced"),
+            Method.SERVICE: _("Service pipe mended or replaced"),
+            Method.SHUT_OFF: _("Shut off or disconnected"),
+            Method.OTHER: _("Another way"),
+        }[Method(how)]
+
+    def cause(self, cause: str) -> str:
+        _ = self.formats.gettext
+        return {
+            Cause.NOT_FOUND: _("Searched, nothing found"),
+            Cause.LARGE_USE: _("A customer took much water"),
+            Cause.OPERATION: _("Valves or pumps were moved"),
+            Cause.METER: _("A meter or logger was wrong"),
+            Cause.SUPPLY: _("Supply by the hours, refilling"),
+            Cause.SITE_DATA: _("Data about the DMA were wrong"),
+            Cause.OTHER: _("Something else (see note)"),
+        }[Cause(cause)]
+
+    def place(self, place: PlaceOut | None) -> str:
+        """Where something is; "" where that is not known."""
+        if place is None:
+            return ""
+        _ = self.formats.gettext
+        position = "" if place.lon is None or place.lat is None else f"{place.lat:.5f}, {place.lon:.5f}"
+        if not place.pipe:
+            return position
+        if place.along_m is None:
+            text = _("pipe %(pipe)s") % {"pipe": place.pipe}
+        else:
+            values = {"pipe": place.pipe, "along": self.formats.quantity(place.along_m, "m", 0)}
+            text = _("pipe %(pipe)s, %(along)s along it") % values
+        return f"{text} ({position})" if position else text
+
+    def details(self, entry: EntryOut) -> list[str]:
+        """What goes with a line of the history, one fact each."""
+        _ = self.formats.gettext
+        found: list[str] = []
+        told: dict[str, Any] = entry.details
+        if who := told.get("assignee"):
+            found.append(_("to %(who)s") % {"who": who})
+        if where := told.get("place"):
+            found.append(self.place(PlaceOut(**where)))
+        if told.get("leak_type"):
+            found.append(self.leak_type(told["leak_type"]))
+        if told.get("method"):
+            found.append(self.method(told["method"]))
+        if told.get("cause"):
+            found.append(self.cause(told["cause"]))
+        if entry.happened is not None and abs((entry.at - entry.happened).total_seconds()) >= 60:
+            found.append(_("done at %(time)s") % {"time": self.formats.time(entry.happened)})
+        return found
