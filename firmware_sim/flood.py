@@ -38,6 +38,17 @@ START_MS = 1_700_000_000_000
 FIRST_SEQ = 1_000_000_000  # so that all numbers have as many digits
 
 
+def fitting_devices(sensors: int, per_message: int, columns: bool, most: int = 100) -> int:
+    """How many devices, ``most`` at most, can share the sensors evenly and fill their messages.
+
+    Where no number does, some number with which ``Flood`` says why.
+    """
+    for devices in range(min(most, sensors), 0, -1):
+        if not sensors % devices and (columns or not sensors // devices % per_message):
+            return devices
+    return min(most, sensors)
+
+
 @dataclass(frozen=True)
 class Flood:
     """What is sent. Message i comes from device i mod ``devices``, with ``per_message`` readings.

@@ -167,7 +167,7 @@ def _begin(start: datetime | None, days: float | None, speed: float) -> np.datet
     if days is None:
         raise SettingsError(
             "--speed above 1 needs --days, or a --start in the past: devices that begin now and run ahead "
-            "of the clock send times of the future, which ingest rejects"
+            "of the clock send times of the future, which ingest holds back"
         )
     return WallClock().now() - _days(days)
 

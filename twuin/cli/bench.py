@@ -37,8 +37,13 @@ def ingest(
     ] = False,
     sensors: Annotated[int, typer.Option("--sensors", min=1, help="Sensors.")] = 1_000,
     devices: Annotated[
-        int, typer.Option("--devices", min=1, help="Devices that send them, evenly; each has a topic.")
-    ] = 100,
+        int | None,
+        typer.Option(
+            "--devices",
+            min=1,
+            help="Devices that send them, evenly; each has a topic. Default: 100, or fewer to fill messages.",
+        ),
+    ] = None,
     processes: Annotated[
         int, typer.Option("--processes", min=1, max=64, help="Ingest processes that share the load.")
     ] = 1,
@@ -60,13 +65,15 @@ def ingest(
     Broker, publisher, store and ingest share this machine. Each reading is checked and stored as in `twuin
     ingest`; a message counts when it is acknowledged, which is when its readings are on disk.
     """
-    from firmware_sim.flood import Flood
+    from firmware_sim.flood import Flood, fitting_devices
     from twuin.load.bench import Options, run
 
     settings_from(log_level="warning")
     kinds: dict[str, Store] = {"embedded": "embedded", "influxdb": "influxdb"}
     if store not in kinds:
         raise SettingsError(f"--store {store!r} is neither embedded nor influxdb")
+    if devices is None:
+        devices = fitting_devices(sensors, per_message, columns)
     try:
         flood = Flood(sensors, devices, per_message, columns)
     except ValueError as e:

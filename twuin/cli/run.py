@@ -20,6 +20,7 @@ from twuin.cli.options import (
     progress,
     settings_from,
 )
+from waterworks.wording import counted
 
 PortOption = Annotated[
     int | None, typer.Option("--port", help="Port of the pages. Default: 8080.", min=0, max=65535)
@@ -129,6 +130,7 @@ def monitor(
         out.print(f"{line}  {alert.state.value}")
     first, last = (when.astimezone(watched.timezone).strftime("%Y-%m-%d %H:%M") for when in measured)
     out.print(
-        f"{len(alerts) or 'No'} alerts in readings from {first} to {last} ({watched.timezone.key}). "
+        f"{counted(len(alerts), 'alert') if alerts else 'No alerts'} in readings "
+        f"from {first} to {last} ({watched.timezone.key}). "
         "A DMA's first 7 measured days only teach what is usual."
     )

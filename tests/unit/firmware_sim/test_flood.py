@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from firmware_sim.flood import SITE, Flood
+from firmware_sim.flood import SITE, Flood, fitting_devices
 from ingest.pipeline import Pipeline, RawMessage
 from ingest.rejected import RejectedLog
 from waterworks.reading import AppendResult, ReadingBatch
@@ -101,3 +101,25 @@ def test_a_single_reading_is_a_message_of_150_bytes() -> None:
 def test_what_cannot_be_shared_evenly_is_refused(what: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"cannot be shared evenly|do not fill messages"):
         Flood(**what)
+
+
+@pytest.mark.parametrize(
+    ("sensors", "per_message", "columns", "devices"),
+    [
+        (1000, 1, False, 100),
+        (1000, 100, False, 10),
+        (1000, 100, True, 100),
+        (26, 1, False, 26),
+        (700, 7, False, 100),
+    ],
+)
+def test_as_many_devices_are_taken_as_can_fill_their_messages(
+    sensors: int, per_message: int, columns: bool, devices: int
+) -> None:
+    assert fitting_devices(sensors, per_message, columns) == devices
+    Flood(sensors, devices, per_message, columns)
+
+
+def test_where_no_number_of_devices_fills_messages_it_is_said_why() -> None:
+    with pytest.raises(ValueError, match="do not fill messages"):
+        Flood(10, fitting_devices(10, 100, False), 100)
