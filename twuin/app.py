@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from fastapi import FastAPI
@@ -54,6 +55,7 @@ from waterworks.site_folder import read_site
 if TYPE_CHECKING:
     from ingest.store.influx.store import InfluxStore
     from twuin.monitor import Monitor
+    from twuin.notify.desk import Desk
 
 Say = Callable[[str], None]
 """Tells the person at the terminal one line."""
@@ -166,12 +168,15 @@ class Parts:
     consumer: Consumer | None = None
     monitor: Monitor | None = None
     watch: Watch | None = None
+    desk: Desk | None = None
 
     def close(self) -> None:
         """End the jobs, then the store that they work on."""
         self.jobs.finish()
         if self.monitor is not None:
             self.monitor.close()
+        if self.desk is not None:
+            self.desk.outbox.close()
         self.store.close()
 
 
@@ -363,6 +368,23 @@ def start_monitor(parts: Parts) -> None:
     parts.jobs.start("monitor", lambda stop: monitor.run(stop, poll_s, settle_s=settle_s))
 
 
+def open_notify(parts: Parts, public_url: str | None = None) -> None:
+    """Choose what tells people of alerts, where rules say whom. Nothing is told yet.
+
+    Where the clock follows past data nobody is told: what they tell of is long over.
+    """
+    from twuin.telling import open_desk
+
+    if not isinstance(parts.clock, DataClock):
+        parts.desk = open_desk(parts.settings, parts.site, parts.alerts, parts.clock, public_url)
+
+
+def start_notify(parts: Parts) -> None:
+    """Tell people, in threads of their own."""
+    if parts.desk is not None:
+        parts.jobs.start("notify", parts.desk.run)
+
+
 def start_means(parts: Parts) -> None:
     """Keep the means that the settings ask for, in a thread of its own."""
     if parts.settings.store.kind == "influxdb" and parts.settings.store.downsample:
@@ -425,8 +447,13 @@ def web_app(parts: Parts) -> FastAPI:
     )
     web = parts.settings.web
     install_errors(app)
-    install_guards(app, allowed_hosts=(web.host, "localhost", "127.0.0.1", "[::1]", *web.allowed_hosts))
-    app.include_router(api_router(views, parts.alerts, stopping=parts.jobs.stop))
+    public = (urlsplit(web.public_url).hostname,) if web.public_url else ()
+    ours = (web.host, "localhost", "127.0.0.1", "[::1]", *public, *web.allowed_hosts)
+    install_guards(app, allowed_hosts=tuple(filter(None, ours)))
+    messages = None
+    if parts.desk is not None:
+        messages = parts.desk.counts
+    app.include_router(api_router(views, parts.alerts, stopping=parts.jobs.stop, messages=messages))
     mount_pages(app, views, parts.alerts)
     return app
 
@@ -465,6 +492,13 @@ def health_parts(parts: Parts) -> dict[str, dict[str, Any]]:
             "status": "degraded" if status.trouble else "ok",
             "detail": status.trouble or done,
         }
+    if parts.desk is not None:
+        from twuin.telling import notify_health
+
+        try:
+            report["notify"] = notify_health(parts.desk)
+        except TwuinError as e:
+            report["notify"] = {"status": "degraded", "detail": str(e)}
     for name, failure in parts.jobs.failures.items():
         report[name] = {"status": "down", "detail": failure}
     return report
@@ -495,11 +529,13 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say) -> None:
         sock = listen(settings.web.host, settings.web.port)
         parts = build(settings, site=site)
         with until_stopped(parts.jobs.stop), closing(parts):
+            open_notify(parts)
             app = web_app(parts)  # before there are threads: what it is made of silences warnings for itself
             if ingest:
                 start_ingest(parts)
                 start_watch(parts)
             start_monitor(parts)
+            start_notify(parts)
             start_means(parts)
             say(f"{site.name}: {address(sock)}   (Ctrl-C ends it)")
             serve_web(app, sock, parts.jobs.stop)
@@ -539,7 +575,9 @@ def run_monitor(settings: Settings, *, say: Say) -> None:
     with Instance(settings.data_dir, "monitor"):
         parts = build(settings, site=site)
         with until_stopped(parts.jobs.stop), closing(parts):
+            open_notify(parts)
             start_monitor(parts)
+            start_notify(parts)
             start_means(parts)
             say(f"Watching {site.name}   (Ctrl-C ends it)")
             parts.jobs.stop.wait()

@@ -25,7 +25,7 @@ import numpy as np
 
 from firmware_sim.town import demo_site_folder
 from ingest.broker import start_broker
-from twuin.app import build, start_ingest, start_monitor, web_app
+from twuin.app import build, open_notify, start_ingest, start_monitor, start_notify, web_app
 from twuin.instance import Instance, prepare_folder
 from twuin.process import address, listen, serve_web, until_stopped
 from twuin.settings import MqttSettings, Settings, StoreSettings
@@ -127,8 +127,13 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
         stop = parts.jobs.stop
         stack.enter_context(until_stopped(stop))
         stack.callback(parts.close)
+        open_notify(parts, settings.web.public_url or address(sock))
         app = web_app(parts)
         start_ingest(parts)
+
+        def ready() -> None:
+            start_monitor(parts)
+            start_notify(parts)
 
         # The monitor waits for the past weeks: half a past would look like sensors gone silent.
         town = Town(
@@ -138,7 +143,7 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
             clock,
             broker.port,
             say,
-            ready=lambda: start_monitor(parts),
+            ready=ready,
             zone=site.timezone,
         )
         parts.jobs.start("town", town.run)

@@ -222,6 +222,30 @@ class WebSettings(Section):
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Host names under which the pages may be asked for, beside the address itself"
     )
+    public_url: str = Field(
+        "",
+        description="Address at which people reach the pages, for links in messages, as in "
+        "https://twuin.example; empty: messages carry none",
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
+            raise ValueError("give an address such as https://twuin.example")
+        return url.rstrip("/")
+
+
+class NotifySettings(Section):
+    """How people are told of alerts."""
+
+    file: Path | None = Field(
+        None, description="Who is told of what (docs/notify.md); empty: notify.toml of the site folder"
+    )
+    key_file: Path | None = Field(
+        None,
+        description="Key that signs links in messages, made at first use; empty: notify.key in data_dir",
+    )
 
 
 class MonitorSettings(Section):
@@ -278,6 +302,7 @@ class Settings(BaseSettings):
     quarantine: QuarantineSettings = QuarantineSettings()  # type: ignore[call-arg]
     web: WebSettings = WebSettings()  # type: ignore[call-arg]
     monitor: MonitorSettings = MonitorSettings()  # type: ignore[call-arg]
+    notify: NotifySettings = NotifySettings()  # type: ignore[call-arg]
     clock: ClockSettings = ClockSettings()  # type: ignore[call-arg]
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much to log")
 

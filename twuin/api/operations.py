@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from fastapi import APIRouter
@@ -49,11 +49,13 @@ def operation_routes(views: Views) -> APIRouter:
     return routes
 
 
-def metrics_route(views: Views, alerts: AlertService) -> APIRouter:
-    """/metrics, in Prometheus' text format."""
+def metrics_route(
+    views: Views, alerts: AlertService, messages: Callable[[], dict[str, int]] | None = None
+) -> APIRouter:
+    """/metrics, in Prometheus' text format. messages: to people, by state; None: nobody is told anything."""
     routes = APIRouter(tags=["operation"])
     own = CollectorRegistry()
-    own.register(_Figures(views, alerts))
+    own.register(_Figures(views, alerts, messages))
 
     @routes.get(
         "/metrics",
@@ -74,9 +76,12 @@ def metrics_route(views: Views, alerts: AlertService) -> APIRouter:
 class _Figures(Collector):
     """Asks at the time of the scrape; what cannot be told is left out, and ``twuin_up`` says so."""
 
-    def __init__(self, views: Views, alerts: AlertService) -> None:
+    def __init__(
+        self, views: Views, alerts: AlertService, messages: Callable[[], dict[str, int]] | None
+    ) -> None:
         self._views = views
         self._alerts = alerts
+        self._messages = messages
 
     def describe(self) -> Iterable[Metric]:
         return []  # nothing is asked before the first scrape
@@ -84,7 +89,7 @@ class _Figures(Collector):
     def collect(self) -> Iterable[Metric]:
         yield InfoMetricFamily("twuin_build", "The program", value={"version": __version__})
         up = 1.0
-        for part in (self._ingest, self._ledger, self._lag, self._open):
+        for part in (self._ingest, self._ledger, self._lag, self._open, self._told):
             try:
                 yield from list(part())
             except TwuinError:
@@ -180,4 +185,16 @@ class _Figures(Collector):
         for kind in Kind:
             for state in State:
                 family.add_metric([kind.value, state.value], counts.get((kind, state), 0))
+        yield family
+
+    def _told(self) -> Iterable[Metric]:
+        if self._messages is None:
+            return
+        family = GaugeMetricFamily(
+            "twuin_notify_messages",
+            "Messages to people: waiting, sending, delivered, uncertain, given_up",
+            labels=["state"],
+        )
+        for state, count in self._messages().items():
+            family.add_metric([state], count)
         yield family

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -24,15 +25,22 @@ from twuin.views.views import Views
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
-def api_router(views: Views, alerts: AlertService, *, stopping: threading.Event | None = None) -> APIRouter:
+def api_router(
+    views: Views,
+    alerts: AlertService,
+    *,
+    stopping: threading.Event | None = None,
+    messages: Callable[[], dict[str, int]] | None = None,
+) -> APIRouter:
     """The routes under /api/v1, and /metrics for Prometheus.
 
-    stopping: set when the program is about to end; open event streams end with it. Include the router
+    stopping: set when the program is about to end; open event streams end with it. messages: to people, by
+    state, where anybody is told anything. Include the router
     after ``install_errors`` and ``install_guards``, before anything that takes all paths.
     """
     api = APIRouter()
     parts = (
-        metrics_route(views, alerts),
+        metrics_route(views, alerts, messages),
         network_routes(views),
         sensor_routes(views),
         loss_routes(views),

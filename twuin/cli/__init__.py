@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from twuin.cli import bench, benchmark, broker, device, files, ingest, losses, run, site, store
+from twuin.cli import bench, benchmark, broker, device, files, ingest, losses, notify, run, site, store
 from twuin.cli.options import Common, err
 from waterworks.errors import TwuinError
 
@@ -55,6 +55,7 @@ losses.add_to(app)
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(site.app, name="site")
 app.add_typer(store.app, name="store")
+app.add_typer(notify.app, name="notify")
 app.add_typer(broker.app, name="broker")
 app.add_typer(device.app, name="device")
 app.add_typer(bench.app, name="bench")

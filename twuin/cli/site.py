@@ -20,10 +20,14 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Name every mistake in a site folder, by file and line. Status 1 if there is any."""
+    from twuin.telling import check_notify
     from waterworks.site_folder import check_site, read_site
 
     settings_from()
     problems = check_site(folder)
+    # Its rules name DMAs: they are checked against a whole site.
+    if all(p.severity != "error" for p in problems):
+        problems += check_notify(folder, read_site(folder))
     errors = [p for p in problems if p.severity == "error"]
     if as_json:
         print_json(

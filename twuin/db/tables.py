@@ -24,6 +24,7 @@ from twuin.alerts.model import Kind, Reason, State
 from twuin.alerts.work import Cause
 
 Json = JSON().with_variant(JSONB(), "postgresql")
+JsonOrNull = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 class Instant(TypeDecorator[datetime]):
@@ -141,3 +142,81 @@ class CursorRow(Base):
 
     site: Mapped[str] = mapped_column(Text(80), primary_key=True)
     value: Mapped[int] = mapped_column(BigInteger)
+
+
+class NotifyPlaceRow(Base):
+    """Up to which announced change of a site's alerts people were told, and who may send now."""
+
+    __tablename__ = "notify_place"
+
+    site: Mapped[str] = mapped_column(Text(80), primary_key=True)
+    cursor: Mapped[int | None] = mapped_column(BigInteger)
+    holder: Mapped[str] = mapped_column(Text(80), server_default="")
+    held_until: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class NotifyKnownRow(Base):
+    """How an alert stood when it was last looked at for news; events: how many it has had."""
+
+    __tablename__ = "notify_known"
+
+    site: Mapped[str] = mapped_column(Text(80), primary_key=True)
+    alert: Mapped[str] = mapped_column(Text(40), primary_key=True)
+    standing: Mapped[str] = mapped_column(Text(20))
+    priority: Mapped[int]
+    events: Mapped[int]
+
+
+class NoticeRow(Base):
+    """One event for one address. Its key is what makes a message come once; ``message``: what carries it."""
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        Index("notice_by_message", "site", "message"),
+        Index("notice_by_alert", "site", "alert"),
+    )
+
+    site: Mapped[str] = mapped_column(Text(80), primary_key=True)
+    event: Mapped[str] = mapped_column(Text(60), primary_key=True)
+    receiver: Mapped[str] = mapped_column(Text(80), primary_key=True)
+    channel: Mapped[str] = mapped_column(Text(80), primary_key=True)
+    alert: Mapped[str] = mapped_column(Text(40))
+    what: Mapped[str] = mapped_column(Text(20))
+    priority: Mapped[int]
+    lane: Mapped[str] = mapped_column(Text(20))
+    made: Mapped[datetime] = mapped_column(Instant)
+    due: Mapped[datetime] = mapped_column(Instant)
+    message: Mapped[str] = mapped_column(Text(60), server_default="")
+
+
+class MessageRow(Base):
+    """What is sent to one address. made: site time; all other times are the wall's."""
+
+    __tablename__ = "message"
+    __table_args__ = (
+        Index("message_by_state", "site", "state", "next_try"),
+        Index("message_by_made", "site", "made"),
+    )
+
+    site: Mapped[str] = mapped_column(Text(80), primary_key=True)
+    id: Mapped[str] = mapped_column(Text(60), primary_key=True)
+    receiver: Mapped[str] = mapped_column(Text(80))
+    channel: Mapped[str] = mapped_column(Text(80))
+    form: Mapped[str] = mapped_column(Text(20))
+    lane: Mapped[str] = mapped_column(Text(20))
+    notices: Mapped[int]
+    alerts: Mapped[list[str]] = mapped_column(Json)
+    title: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    html: Mapped[str] = mapped_column(Text)
+    payload: Mapped[dict[str, Any] | None] = mapped_column(JsonOrNull)
+    made: Mapped[datetime] = mapped_column(Instant)
+    created: Mapped[datetime] = mapped_column(Instant)
+    next_try: Mapped[datetime] = mapped_column(Instant)
+    give_up: Mapped[datetime] = mapped_column(Instant)
+    state: Mapped[str] = mapped_column(Text(20))
+    attempts: Mapped[int]
+    doubts: Mapped[int]
+    error: Mapped[str] = mapped_column(Text)
+    tried: Mapped[datetime | None] = mapped_column(Instant)
+    settled: Mapped[datetime | None] = mapped_column(Instant)

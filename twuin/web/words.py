@@ -394,6 +394,7 @@ class Words:
             "files": _("Files of loggers"),
             "monitor": _("Leak monitor"),
             "means": _("Means of the readings"),
+            "notify": _("Telling people"),
             "alerts": _("Alert store"),
             "database": _("Alert store"),
             "simulator": _("Simulator"),

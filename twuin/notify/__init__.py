@@ -1,0 +1,1 @@
+"""Telling people and other systems of alerts: rules, an outbox that survives, channels."""

@@ -1,0 +1,219 @@
+"""Puts together what tells people of alerts, where a site has a notify.toml."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from twuin.alerts.service import AlertService
+from twuin.db.outbox import open_outbox
+from twuin.instance import prepare_folder
+from twuin.notify.desk import Desk, wall_now
+from twuin.notify.links import Links, load_key
+from twuin.notify.model import (
+    Address,
+    Channel,
+    Form,
+    Lane,
+    Message,
+    MessageState,
+    NotifyConfig,
+    Outcome,
+    Text,
+)
+from twuin.notify.ports import Notifier, Outbox
+from twuin.notify.rules_file import NOTIFY_FILE, check_rules, read_rules
+from twuin.notify.secrets import address_of, resolve
+from twuin.notify.webhook_body import WebhookBody
+from twuin.settings import Settings
+from twuin.web.notice_words import NoticeWords
+from waterworks.errors import DataFileError, NotFound, Problem, SettingsError
+from waterworks.ports import Clock
+from waterworks.reading import as_datetime
+from waterworks.site import Site
+
+RECENT = timedelta(days=1)
+"""Messages given up longer ago show in ``twuin notify list`` only, not in Twuin's health."""
+
+
+def rules_file(settings: Settings, site: Site) -> Path | None:
+    """The file that says who is told of what, None without one. SettingsError: the one named is missing."""
+    named = settings.notify.file
+    if named is not None:
+        if not named.is_file():
+            raise SettingsError(f"setting notify.file: {named} does not exist")
+        return named
+    found = site.folder / NOTIFY_FILE
+    return found if found.is_file() else None
+
+
+def check_notify(folder: Path, site: Site) -> list[Problem]:
+    """All that is wrong or doubtful in a site folder's notify.toml; [] where it has none."""
+    from twuin.notify.apprise_channel import check_url  # takes a while to import: only who needs it pays
+
+    path = folder / NOTIFY_FILE
+    return check_rules(path, site, check_url)[1] if path.is_file() else []
+
+
+def needed_rules(settings: Settings, site: Site) -> NotifyConfig:
+    """The rules. SettingsError where there are none, DataFileError where they are wrong."""
+    from twuin.notify.apprise_channel import check_url
+
+    path = rules_file(settings, site)
+    if path is None:
+        raise SettingsError(
+            f"nobody is told anything yet: there is no {NOTIFY_FILE} in {site.folder} (docs/notify.md)"
+        )
+    return read_rules(path, site, check_url)
+
+
+def open_links(settings: Settings, site: Site, public_url: str | None = None) -> Links:
+    """Signed links. public_url: where people find the pages; None: as the settings say."""
+    path = settings.notify.key_file or settings.data_dir / "notify.key"
+    url = settings.web.public_url if public_url is None else public_url
+    return Links(site.id, load_key(path), url.rstrip("/"))
+
+
+def open_channels(config: NotifyConfig) -> dict[Address, Notifier]:
+    """Every channel, its secrets in place. SettingsError with a line for each that cannot be used."""
+    secrets = resolve(config)
+    channels: dict[Address, Notifier] = {}
+    wrong = []
+    for address, (_, channel) in config.addresses.items():
+        try:
+            channels[address] = _open_channel(channel, secrets)
+        except (ValueError, SettingsError) as e:
+            wrong.append(f"{address} in notify.toml: {e}")
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+    return channels
+
+
+def _open_channel(channel: Channel, secrets: dict[str, str]) -> Notifier:
+    from twuin.notify.apprise_channel import check_url, open_channel
+    from twuin.notify.webhook import Webhook
+
+    url = address_of(channel, secrets)
+    if channel.webhook:
+        return Webhook(url, secrets[channel.secret])
+    wrong, _ = check_url(url, "")
+    if wrong:
+        raise ValueError(wrong)
+    return open_channel(url)
+
+
+def open_desk(
+    settings: Settings, site: Site, alerts: AlertService, clock: Clock, public_url: str | None = None
+) -> Desk | None:
+    """What tells people of this site's alerts; None where no rules say whom. Nothing is told yet."""
+    if rules_file(settings, site) is None:
+        return None
+    config = needed_rules(settings, site)
+    links = open_links(settings, site, public_url)
+    return Desk(
+        site=site,
+        alerts=alerts,
+        outbox=open_outbox(settings.database_url),
+        config=config,
+        channels=open_channels(config),
+        wording=NoticeWords(site, lambda: as_datetime(clock.now())),
+        links=links,
+        clock=clock,
+        holder=_holder(settings, links.key),
+    )
+
+
+def _holder(settings: Settings, key: bytes) -> str:
+    """Names this installation: the same after a restart, and another machine's differs."""
+    said = f"{socket.gethostname()}\n{settings.data_dir.resolve()}\n".encode() + key
+    return hashlib.blake2b(said, digest_size=10).hexdigest()
+
+
+def notify_health(desk: Desk) -> dict[str, Any]:
+    """Whether messages reach people, in one line."""
+    counts = desk.outbox.counts(desk.site.id)
+    now = wall_now()
+    lost = [
+        m
+        for m in desk.outbox.messages(desk.site.id, (MessageState.GIVEN_UP, MessageState.UNCERTAIN))
+        if m.settled is not None and now - m.settled < RECENT
+    ]
+    stuck = [m for m in desk.outbox.messages(desk.site.id, (MessageState.WAITING,)) if m.attempts]
+    said = []
+    if lost:
+        said.append(f"{len(lost)} messages of the last day did not arrive for sure: see `twuin notify list`")
+    if stuck:
+        worst = max(stuck, key=lambda m: m.attempts)
+        said.append(f"{len(stuck)} messages are tried again (to {worst.address}: {worst.error})")
+    delivered = counts.get(MessageState.DELIVERED, 0)
+    return {
+        "status": "degraded" if said else "ok",
+        "detail": "; ".join(said) or f"{delivered:,} messages delivered, nothing waits",
+    }
+
+
+def send_test(settings: Settings, site: Site, name: str) -> list[tuple[Address, Outcome]]:
+    """Send a test to every channel of a receiver (``name``, or ``name/channel``), now and past the outbox."""
+    config = needed_rules(settings, site)
+    wanted = [(a, r, c) for a, (r, c) in config.addresses.items() if name in (a.receiver, str(a))]
+    if not wanted:
+        known = ", ".join(r.name for r in config.receivers)
+        raise NotFound(f"no receiver {name[:40]!r} in {NOTIFY_FILE}; there are {known}")
+    words = NoticeWords(site, wall_now)
+    channels = open_channels(config)
+    out = []
+    for address, receiver, channel in wanted:
+        now = wall_now()
+        payload, text = None, Text("", "")
+        if channel.form is Form.JSON:
+            payload = WebhookBody(type="alert.test", timestamp=now, data=None).model_dump(mode="json")
+        else:
+            text = words.test(receiver.name, channel.form, receiver.language)
+        id = hashlib.blake2b(f"test\n{site.id}\n{address}\n{now.isoformat()}".encode(), digest_size=12)
+        message = Message(
+            id=f"msg_{id.hexdigest()}",
+            address=address,
+            form=channel.form,
+            lane=Lane.EACH,
+            notices=0,
+            alerts=(),
+            text=text,
+            payload=payload,
+            made=now,
+            created=now,
+            next_try=now,
+            give_up=now,
+        )
+        out.append((address, channels[address].send(message)))
+    return out
+
+
+def open_site_outbox(settings: Settings) -> Outbox:
+    """The outbox of the settings' database."""
+    prepare_folder(settings.data_dir)
+    return open_outbox(settings.database_url)
+
+
+def list_messages(
+    settings: Settings, site: Site, states: tuple[MessageState, ...], limit: int
+) -> list[Message]:
+    """Messages in these states, newest first."""
+    with closing(open_site_outbox(settings)) as outbox:
+        return outbox.messages(site.id, states, limit, newest=True)
+
+
+def retry_messages(settings: Settings, site: Site, ids: list[str]) -> int:
+    """Send these messages again (none named: all that were given up or are uncertain); how many."""
+    try:
+        hours = needed_rules(settings, site).give_up
+    except (SettingsError, DataFileError):
+        hours = NotifyConfig().give_up
+    with closing(open_site_outbox(settings)) as outbox:
+        failed = (MessageState.GIVEN_UP, MessageState.UNCERTAIN)
+        wanted = ids or [m.id for m in outbox.messages(site.id, failed)]
+        now = wall_now()
+        return outbox.retry(site.id, wanted, now, now + hours)

@@ -1,0 +1,232 @@
+"""Messages about alerts in people's words: short, in Bahasa Indonesia and English."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from markupsafe import Markup
+
+from twuin.alerts.model import Alert, Kind, State
+from twuin.notify.model import Event, Form, Priority, Text
+from twuin.notify.ports import LinkSet, Told
+from twuin.notify.sms import fit
+from twuin.views.convert import alert_out
+from twuin.views.models import AlertOut
+from twuin.web.formats import Formats
+from twuin.web.locales import language
+from twuin.web.words import Words
+from waterworks.site import Site
+
+LONGEST_NAME = 60
+"""Characters of a name that a message repeats."""
+
+LISTED = 15
+"""Alerts that a digest names; of the others it gives the number."""
+
+LPS = 1 / 3.6
+"""1 m3/h in L/s."""
+
+_FLOWS = (Kind.LEAK, Kind.NIGHT_FLOW, Kind.LOW_INFLOW)
+
+_HARMLESS = str.maketrans({"<": "‹", ">": "›", "@": "＠", "`": "'", "[": "(", "]": ")", "*": "·", "_": "_"})
+"""In names, for channels that read text as markup: what would be a tag, a link or a call to everybody."""
+
+
+def clean(text: str, longest: int = LONGEST_NAME) -> str:
+    """A name on one line: no control characters, no changes of writing direction, not too long."""
+    spaced = (" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
+    kept = "".join(c for c in spaced if unicodedata.category(c) not in ("Cf", "Cs", "Co"))
+    line = " ".join(kept.split())
+    return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
+
+
+@dataclass(frozen=True)
+class NoticeWords:
+    """What messages say of one site's alerts. now: the site's time, whose year times need not name."""
+
+    site: Site
+    now: Callable[[], datetime]
+
+    def one(self, told: Told, form: Form, language: str, links: LinkSet) -> Text:
+        """A message about one alert."""
+        words = self._words(language)
+        _ = words.formats.gettext
+        alert = self._shown(told.alert, form)
+        title = self._title(words, told, alert)
+        if form is Form.SMS:
+            size = words.flow(alert) if self._size(words, alert) else ""
+            parts = (size, self._when(words, alert), links.take or links.page)
+            return Text("", fit(title, (*parts, words.lead(alert), links.map)))
+        lines = self._facts(words, alert)
+        if told.what is Event.OVER:
+            if alert.state in (State.REPAIRED, State.VERIFIED):
+                lines.append(words.state(alert.state))
+            elif words.why_closed(alert):
+                lines.append(_("Closed: %(reason)s") % {"reason": words.why_closed(alert)})
+        else:
+            lines += [line for line in (words.lead(alert), words.search.short(alert)) if line]
+            lines.append(self._priority(words, told.priority))
+        addresses = [
+            (_("Map"), links.map),
+            (_("Details"), links.page),
+            (_("I take this on"), links.take),
+        ]
+        return _text(title, lines, [(name, url) for name, url in addresses if url], form)
+
+    def digest(
+        self, told: Sequence[Told], form: Form, language: str, links: Mapping[str, str], page: str
+    ) -> Text:
+        """A message about several alerts, the urgent ones first. links: the page of each."""
+        words = self._words(language)
+        formats = words.formats
+        ordered = sorted(told, key=lambda t: (t.what is Event.OVER, -t.priority, t.alert.finding.onset))
+        title = formats.ngettext("%(n)s alert in %(site)s", "%(n)s alerts in %(site)s", len(told)) % {
+            "n": formats.number(len(told), 0),
+            "site": clean(self.site.name),
+        }
+        lines = []
+        for t in ordered[:LISTED]:
+            alert = self._shown(t.alert, form)
+            facts = [self._title(words, t, alert), self._size(words, alert), self._when(words, alert)]
+            lines.append(", ".join(f for f in facts if f))
+        if form is Form.SMS:
+            return Text("", fit(title, (page, *lines)))
+        more = len(told) - LISTED
+        if more > 0:
+            lines.append(
+                formats.ngettext("and %(n)s more", "and %(n)s more", more) % {"n": formats.number(more, 0)}
+            )
+        addresses = [(formats.gettext("All alerts"), page)] if page else []
+        return _text(title, [f"- {line}" for line in lines], addresses, form)
+
+    def test(self, receiver: str, form: Form, language: str) -> Text:
+        """A message that says only that messages come through."""
+        words = self._words(language)
+        _ = words.formats.gettext
+        title = _("Test by Twuin: %(site)s") % {"site": clean(self.site.name)}
+        line = _("This is a test for %(receiver)s. Messages about alerts will come this way.") % {
+            "receiver": clean(receiver)
+        }
+        if form is Form.SMS:
+            return Text("", fit(title, (line,)))
+        return _text(title, [line], [], form)
+
+    # parts
+
+    def _words(self, code: str) -> Words:
+        messages = language(code).messages
+        return Words(
+            Formats(
+                code,
+                messages.gettext,
+                messages.ngettext,
+                self.site.timezone,
+                self.site.monitor.currency,
+                self.now().astimezone(self.site.timezone).year,
+            )
+        )
+
+    def _shown(self, alert: Alert, form: Form) -> AlertOut:
+        """The alert with names that harm no line and no format."""
+
+        def name(text: str) -> str:
+            line = clean(text)
+            # Mail's HTML is escaped as a whole, and its text is read as it is.
+            return line if form is Form.HTML else line.translate(_HARMLESS)
+
+        shown = alert_out(alert, self.site)
+        return shown.model_copy(
+            update={
+                "dma": name(shown.dma),
+                "dma_name": name(shown.dma_name),
+                "subject": name(shown.subject),
+                "suspects": [s.model_copy(update={"pipe": name(s.pipe)}) for s in shown.suspects],
+                "near": [name(n) for n in shown.near],
+                "search_from": name(shown.search_from),
+                "evidence": {k: _named(v, name) for k, v in shown.evidence.items()},
+            }
+        )
+
+    def _title(self, words: Words, told: Told, alert: AlertOut) -> str:
+        _ = words.formats.gettext
+        values = {"title": words.title(alert)}
+        match told.what:
+            case Event.OVER:
+                return _("Over: %(title)s") % values
+            case Event.WORSE:
+                return _("Has grown: %(title)s") % values
+            case Event.AGAIN:
+                return _("Again: %(title)s") % values
+        return _("Urgent: %(title)s") % values if told.priority is Priority.HIGH else values["title"]
+
+    def _size(self, words: Words, alert: AlertOut) -> str:
+        """The flow in m3/h and L/s; "" where an alert is about no flow."""
+        if alert.kind not in _FLOWS or "meter" in alert.evidence:
+            return ""
+        if not words.search.measured(alert):
+            return words.flow(alert)
+        return f"{words.flow(alert)} ({words.formats.quantity(abs(alert.flow_m3h) * LPS, 'L/s')})"
+
+    def _when(self, words: Words, alert: AlertOut) -> str:
+        _ = words.formats.gettext
+        if alert.ended is not None:
+            return _("%(start)s to %(end)s") % {
+                "start": words.formats.time(alert.onset, "minute"),
+                "end": words.formats.time(alert.ended),
+            }
+        return _("since %(time)s") % {"time": words.formats.time(alert.onset)}
+
+    def _facts(self, words: Words, alert: AlertOut) -> list[str]:
+        _ = words.formats.gettext
+        size = self._size(words, alert)
+        if not size:
+            return [words.sentence(alert)]
+        name = {
+            Kind.LEAK: _("Leak flow"),
+            Kind.NIGHT_FLOW: _("Night flow beyond usual"),
+            Kind.LOW_INFLOW: _("Missing inflow"),
+        }[alert.kind]
+        lines = [f"{name}: {size}", _sentence(self._when(words, alert))]
+        if alert.kind is not Kind.LOW_INFLOW and alert.lost_m3 > 0:
+            lost = _("Lost so far") if alert.ended is None else _("Lost")
+            lines.append(f"{lost}: {words.formats.quantity(alert.lost_m3, 'm3')}")
+        return lines
+
+    def _priority(self, words: Words, priority: Priority) -> str:
+        _ = words.formats.gettext
+        return {
+            Priority.HIGH: _("Priority: high"),
+            Priority.MEDIUM: _("Priority: medium"),
+            Priority.LOW: _("Priority: low"),
+        }[priority]
+
+
+def _named(value: object, name: Callable[[str], str]) -> object:
+    """A fact of the evidence with its texts made harmless."""
+    if isinstance(value, str):
+        return name(value)
+    if isinstance(value, list):
+        return [_named(v, name) for v in value]
+    return value
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _text(title: str, lines: Sequence[str], links: Sequence[tuple[str, str]], form: Form) -> Text:
+    """The message as text, and for mail as HTML beside it."""
+    # What no line may hold came in through nothing that we know of: a title is one line whatever it was.
+    title = clean(title, 200)
+    body = "\n".join([*lines, *(f"{name}: {url}" for name, url in links)])
+    if form is not Form.HTML:
+        return Text(title, body)
+    shown = Markup("<br>\n").join(lines)
+    buttons = Markup("<br>\n").join(Markup('<a href="{}">{}</a>').format(url, name) for name, url in links)
+    html = Markup("<p><strong>{}</strong></p>\n<p>{}</p>\n{}").format(
+        title, shown, Markup("<p>{}</p>\n").format(buttons) if links else ""
+    )
+    return Text(title, body, str(html))
