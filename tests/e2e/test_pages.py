@@ -552,6 +552,26 @@ TOO_SMALL = """() => {
 }"""
 
 
+@pytest.mark.parametrize("width", WIDTHS.values())
+def test_a_large_count_of_rejected_messages_does_not_run_into_their_name(
+    width: int, serve: Callable[[str], Served], browser: Browser
+) -> None:
+    served = serve("town")
+    with window(browser, served.url, width=width) as reader:
+        page = reader.new_page()
+        page.goto(served.url + "/ingest")
+        settled(page)
+        card = page.locator(".reason-card").first
+        gap = card.evaluate("""(card) => {
+          const [count, name] = card.children;
+          count.textContent = "115,599,000";
+          const text = document.createRange();
+          text.selectNodeContents(count);
+          return name.getBoundingClientRect().left - text.getBoundingClientRect().right;
+        }""")
+        assert gap >= 8
+
+
 @pytest.mark.parametrize("language", ["id-ID", "en-GB"])
 def test_everything_to_touch_on_a_phone_is_big_enough(
     language: str, serve: Callable[[str], Served], browser: Browser
