@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -34,6 +34,7 @@ from twuin.api import api_router, install_errors, install_guards
 from twuin.db import open_alert_store
 from twuin.instance import Instance, prepare_folder
 from twuin.process import Jobs, address, listen, serve_web, until_stopped
+from twuin.reports.render import ReportFile, render
 from twuin.settings import ClockSettings, Settings, StoreSettings
 from twuin.views.clock_models import ClocksOut
 from twuin.views.clocks import ClockViews
@@ -41,6 +42,7 @@ from twuin.views.ledger import LedgerViews
 from twuin.views.ledger_models import LedgerOut
 from twuin.views.loss_models import LossesOut
 from twuin.views.models import AlertOut
+from twuin.views.reports import Period, last_month, make_report
 from twuin.views.views import Views
 from twuin.web import mount_pages
 from waterworks.clocks import DataClock, ScaledClock, WallClock
@@ -616,3 +618,20 @@ def run_losses(settings: Settings, start: date | None, end: date | None) -> Loss
     prepare_folder(settings.data_dir)
     with closing(build(settings, site=site)) as parts:
         return make_views(parts).losses(start, end)
+
+
+def run_report(
+    settings: Settings, period: str | None, kinds: Sequence[str], languages: Sequence[str]
+) -> list[ReportFile]:
+    """The report of a month or year (None: the last month that is over) in each kind and language."""
+    site = read_settings_site(settings)
+    prepare_folder(settings.data_dir)
+    asked = None if period is None else Period.of(period)
+    with closing(build(settings, site=site)) as parts:
+        views = make_views(parts)
+        report = make_report(views, site, asked or last_month(views))
+    files = [render(report, code, kind) for code in languages for kind in kinds if kind != "json"]
+    if "json" in kinds:
+        body = report.model_dump_json(indent=2).encode()
+        files.append(ReportFile(f"{report.site}-{report.period}.json", "application/json", body))
+    return files

@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from twuin.cli import bench, benchmark, broker, device, files, ingest, losses, notify, run, site, store
+from twuin.cli import (
+    bench,
+    benchmark,
+    broker,
+    device,
+    files,
+    ingest,
+    losses,
+    notify,
+    report,
+    run,
+    site,
+    store,
+)
 from twuin.cli.options import Common, err
 from waterworks.errors import TwuinError
 
@@ -52,6 +65,7 @@ def common(
 run.add_to(app)
 files.add_to(app)
 losses.add_to(app)
+app.add_typer(report.app, name="report")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(site.app, name="site")
 app.add_typer(store.app, name="store")
