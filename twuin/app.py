@@ -44,7 +44,7 @@ from twuin.views.loss_models import LossesOut
 from twuin.views.models import AlertOut
 from twuin.views.reports import Period, last_month, make_report
 from twuin.views.views import Views
-from twuin.web import mount_pages
+from twuin.web import Takes, mount_pages
 from waterworks.clocks import DataClock, ScaledClock, WallClock
 from waterworks.epanet_file import read_network
 from waterworks.errors import NotFound, SettingsError, TwuinError
@@ -456,7 +456,8 @@ def web_app(parts: Parts) -> FastAPI:
     if parts.desk is not None:
         messages = parts.desk.counts
     app.include_router(api_router(views, parts.alerts, stopping=parts.jobs.stop, messages=messages))
-    mount_pages(app, views, parts.alerts)
+    takes = None if parts.desk is None else Takes(parts.desk.links, parts.desk.languages)
+    mount_pages(app, views, parts.alerts, takes)
     return app
 
 

@@ -211,6 +211,7 @@ def test_a_mail_arrives_once_in_the_receivers_language_with_everything_needed(
         "P2",
         "Peta: https://maps.google.com/?q=-7.95456,112.62123",
         f"Rincian: https://twuin.example/alerts/{id}",
+        f"https://twuin.example/a/{id}~budi~",
     ):
         assert part in said
     assert f'<a href="https://twuin.example/alerts/{id}">Rincian</a>' in html.get_content()

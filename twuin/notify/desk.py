@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from twuin.alerts.model import Alert
+from twuin.alerts.model import Alert, State
 from twuin.alerts.service import AlertService
 from twuin.notify.compose import group
-from twuin.notify.links import Links
+from twuin.notify.links import Links, Taken
 from twuin.notify.model import (
     Address,
     Event,
@@ -77,6 +77,11 @@ class Desk:
             self.site.monitor.holidays,
             lambda a: priority_of(a, self.config.thresholds, self.site.monitor.water_cost),
         )
+
+    @property
+    def languages(self) -> dict[str, str]:
+        """Of each receiver."""
+        return {r.name: r.language for r in self.config.receivers}
 
     def counts(self) -> dict[str, int]:
         """How many messages are in each state, also in those that none is in."""
@@ -223,6 +228,8 @@ class Desk:
     def _links(self, told: Told, receiver: str) -> LinkSet:
         alert = told.alert
         take = ""
+        if alert.state is State.OPEN and told.what is not Event.OVER:
+            take = self.links.take(Taken(alert.id, receiver, self.wall() + self.config.link_life))
         place = next(
             ((s.lat, s.lon) for s in alert.finding.suspects if s.lat is not None and s.lon is not None), None
         )

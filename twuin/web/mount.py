@@ -13,6 +13,7 @@ from twuin.web.errors import install_error_pages
 from twuin.web.pages import page_routes
 from twuin.web.render import STATIC, Templates
 from twuin.web.security import SecurityHeaders
+from twuin.web.take import Takes, take_routes
 
 
 class _KeptFiles(StaticFiles):
@@ -24,14 +25,18 @@ class _KeptFiles(StaticFiles):
         return response
 
 
-def mount_pages(app: FastAPI, views: Views, alerts: AlertService) -> None:
+def mount_pages(app: FastAPI, views: Views, alerts: AlertService, takes: Takes | None = None) -> None:
     """Serve the pages from the root of ``app``. Call it last: they take every path that is left over.
+
+    takes: what links in messages do; None: there are none.
 
     Also sets the security headers, on every answer of ``app``.
     """
     templates = Templates()
     pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     pages.mount(f"/static/{templates.digest}", _KeptFiles(directory=STATIC))
+    if takes is not None:
+        pages.include_router(take_routes(templates, views, alerts, takes))
     pages.include_router(page_routes(templates, views, alerts))
     install_error_pages(pages, templates, views)
     app.mount("/", pages)

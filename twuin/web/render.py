@@ -90,11 +90,15 @@ class Templates:
 class Page:
     """One request's page: its language, its theme, its site's zone and currency."""
 
-    def __init__(self, templates: Templates, request: Request, site: SiteOut | None) -> None:
+    def __init__(
+        self, templates: Templates, request: Request, site: SiteOut | None, code: str | None = None
+    ) -> None:
         self.templates = templates
         self.request = request
         self.site = site
-        self.code = choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language"))
+        self.code = code or choose(
+            request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")
+        )
         theme = request.cookies.get(THEME_COOKIE, "auto")
         self.theme = theme if theme in THEMES else "auto"
         messages = language(self.code).messages
