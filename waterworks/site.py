@@ -16,6 +16,7 @@ from waterworks.listen import Listening
 from waterworks.localtime import midnight
 from waterworks.losses import Bill, LossOptions
 from waterworks.names import ForeignName
+from waterworks.promises import Promises
 from waterworks.units import Quantity
 
 NIGHT_USE = 1.7e-3 / 3600
@@ -173,6 +174,7 @@ class Site:
     codecs: tuple[ByteField, ...] = ()
     clocks: tuple[ClockCorrection, ...] = ()
     valves: tuple[StopValve, ...] = ()
+    promises: Promises | None = None
 
     @cached_property
     def sensor(self) -> dict[str, Sensor]:

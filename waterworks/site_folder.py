@@ -188,6 +188,7 @@ class _Reader:
             codecs=codecs,
             clocks=clocks,
             valves=valves,
+            promises=head.promises,
         )
 
     # the network, and what the tables say about it

@@ -15,13 +15,17 @@ from waterworks import geo
 from waterworks.listen import Listening, overlap, wrong_filter
 from waterworks.losses import LossOptions
 from waterworks.names import Format
+from waterworks.promises import Promises
 from waterworks.site import MonitorOptions
 from waterworks.site_losses import TABLES, read_options
+from waterworks.site_promises import KEYS as PROMISES_KEYS
+from waterworks.site_promises import read_promises
 from waterworks.tables import Problems, read_text, suggestion, wrong_id
 
-KEYS = ("id", "name", "timezone", "since", "crs", "network", "monitor", "listen", *TABLES)
+KEYS = ("id", "name", "timezone", "since", "crs", "network", "monitor", "listen", "promises", *TABLES)
 LISTEN_KEYS = tuple(f.value for f in Format if f is not Format.SENML)  # SenML comes on Twuin's own topics
 MONITOR_KEYS = ("night", "holidays", "water_cost", "visit_cost", "currency")
+_TABLES = {"monitor": MONITOR_KEYS, "listen": LISTEN_KEYS, "promises": PROMISES_KEYS, **TABLES}
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Head:
     monitor: MonitorOptions = field(default_factory=MonitorOptions)
     losses: LossOptions = field(default_factory=LossOptions)
     listen: tuple[Listening, ...] = ()
+    promises: Promises | None = None
 
 
 def read_head(path: Path, problems: Problems) -> Head | None:
@@ -64,7 +69,7 @@ class _Reader:
 
     def head(self) -> Head:
         self._unknown(self.said, KEYS, "")
-        for name, keys in TABLES.items():
+        for name, keys in {**TABLES, "promises": PROMISES_KEYS}.items():
             if isinstance(self.said.get(name), dict):
                 self._unknown(self.said[name], keys, name)
         if "id" not in self.said:
@@ -74,16 +79,20 @@ class _Reader:
             self.problems.error(self.line("id"), f"id {site!r} {wrong}")
         elif "id" in self.said and not site and isinstance(self.said["id"], str):
             self.problems.error(self.line("id"), "id is empty")
+        zone, monitor = self._timezone(), self._monitor()
         return Head(
             id=site,
             name=self._text("name") or site,
-            timezone=self._timezone(),
+            timezone=zone,
             since=self._since(),
             crs=self._crs(),
             network=self._network(),
-            monitor=self._monitor(),
+            monitor=monitor,
             losses=read_options(self.said, self.line, self.problems),
             listen=self._listen(),
+            promises=read_promises(
+                self.said, zoneinfo.ZoneInfo(zone), monitor.holidays, self.line, self.problems
+            ),
         )
 
     def line(self, key: str, table: str = "") -> int | None:
@@ -104,8 +113,7 @@ class _Reader:
                 where = f" in [{name}]" if name else ""
                 hint = suggestion(key, known)
                 if not hint:
-                    tables = (("", KEYS), ("monitor", MONITOR_KEYS), ("listen", LISTEN_KEYS), *TABLES.items())
-                    for other, keys in tables:
+                    for other, keys in (("", KEYS), *_TABLES.items()):
                         if other != name and key in keys:
                             hint = f": it belongs {f'into [{other}]' if other else 'above the first [table]'}"
                 self.problems.error(self.line(key, name), f"unknown key {key!r}{where}{hint}")

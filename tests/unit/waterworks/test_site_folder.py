@@ -13,6 +13,7 @@ from waterworks.site import Role
 from waterworks.site_folder import check_site, read_site
 from waterworks.site_losses import BILLED_OPTIONAL, BILLED_REQUIRED, TABLES
 from waterworks.site_names import NAMES_OPTIONAL, NAMES_REQUIRED
+from waterworks.site_promises import KEYS as PROMISES_KEYS
 from waterworks.site_tables import DMA_OPTIONAL, DMA_REQUIRED, SENSOR_OPTIONAL, SENSOR_REQUIRED
 from waterworks.site_toml import KEYS, LISTEN_KEYS, MONITOR_KEYS
 from waterworks.units import UNITS, Quantity
@@ -110,6 +111,23 @@ def test_all_mistakes_are_told_at_once_by_file_and_line(folder: Any) -> None:
         ("EPSG:32749", "Malang", 4, "is no coordinate system"),
         ('id = "kota"', 'id = "kota"\nsince = "2026-03-01"', 2, "since is no day"),
         ('id = "kota"', 'id = "kota"\nsince = 2026-03-01T10:00:00', 2, "since is no day"),
+        (
+            '"IDR"',
+            '"IDR"\n[promises]\nday = ["mon"]',
+            13,
+            "in [promises]: did you mean 'days'?",
+        ),
+        ('"IDR"', '"IDR"\n[promises]\ndays = "mon"', 13, "days is not a list of weekdays"),
+        ('"IDR"', '"IDR"\n[promises]\ndays = ["senin"]', 13, "unknown weekday 'senin'"),
+        ('"IDR"', '"IDR"\n[promises]\nhours = ["8", "16:00"]', 13, "not a pair of local times"),
+        ('"IDR"', '"IDR"\n[promises]\nhours = ["16:00", "08:00"]', 13, "08:00 is not after 16:00"),
+        ('"IDR"', '"IDR"\n[promises]\nhigh = 24', 13, "high is not a promise"),
+        ('"IDR"', '"IDR"\n[promises]\nhigh = { repair = 24 }', 13, "unknown key 'repair' of high"),
+        ('"IDR"', '"IDR"\n[promises]\nhigh = { repair_h = "x" }', 13, "repair_h 'x' of high is not a number"),
+        ('"IDR"', '"IDR"\n[promises]\nhigh = { repair_h = 0 }', 13, "repair_h 0 of high is not above 0"),
+        ('"IDR"', '"IDR"\n[promises]\nlow = { clock = "ever" }', 13, "clock 'ever' of low is unknown"),
+        ('"IDR"', '"IDR"\n[promises]\nlow = { locate_h = 9, repair_h = 8 }', 13, "a later step sooner"),
+        ('"IDR"', '"IDR"\npromises = 3', 12, "'promises' in [monitor]: it belongs above the first"),
         ('"network.inp"', '"../network.inp"', 5, "is not a file name"),
         ('"network.inp"', '"town.inp"', None, "network 'town.inp' is not in the folder"),
         ("night = [0, 5]", "night = [5, 0]", 8, "no stretch of at least one hour"),
@@ -435,7 +453,7 @@ def test_every_key_and_column_is_described(root: Path) -> None:
     described = set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S)))
     columns = {*DMA_REQUIRED, *DMA_OPTIONAL, *SENSOR_REQUIRED, *SENSOR_OPTIONAL, "node", "dma"}
     columns |= {*BILLED_REQUIRED, *BILLED_OPTIONAL, *NAMES_REQUIRED, *NAMES_OPTIONAL}
-    tables = {"monitor": MONITOR_KEYS, "listen": LISTEN_KEYS, **TABLES}
+    tables = {"monitor": MONITOR_KEYS, "listen": LISTEN_KEYS, "promises": PROMISES_KEYS, **TABLES}
     keys = {*KEYS, *(f"{name}.{k}" for name, table in tables.items() for k in table)} - set(tables)
     words = {*(q.value for q in Quantity), *(r.value for r in Role), *(f.value for f in Format)}
     assert (columns | keys | words) - {"node"} <= described
@@ -444,6 +462,14 @@ def test_every_key_and_column_is_described(root: Path) -> None:
 
 def test_the_example_of_the_description_is_read_as_it_stands(root: Path, folder: Any) -> None:
     text = (root / "docs" / "site-folder.md").read_text(encoding="utf-8")
-    folder.write("site.toml", text.split("```toml\n")[1].split("```")[0])
+    whole, promised = (part.split("```")[0] for part in text.split("```toml\n")[1:3])
+    folder.write("site.toml", whole + promised)
     assert check_site(folder.path) == []
-    assert read_site(folder.path).monitor.night == (0, 4)
+    site = read_site(folder.path)
+    assert site.monitor.night == (0, 4)
+    assert site.promises is not None
+    assert site.promises.hours.holidays == site.monitor.holidays
+    high, medium, low = (site.promises.by_priority[p] for p in ("high", "medium", "low"))
+    assert (high.respond, high.repair, high.working) == (timedelta(hours=1), timedelta(days=1), False)
+    assert (medium.locate, medium.working) == (timedelta(hours=16), True)
+    assert (low.respond, low.repair) == (None, timedelta(days=5))
