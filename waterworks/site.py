@@ -16,6 +16,7 @@ from waterworks.listen import Listening
 from waterworks.localtime import midnight
 from waterworks.losses import Bill, LossOptions
 from waterworks.names import ForeignName
+from waterworks.priorities import Critical, PriorityLimits
 from waterworks.promises import Promises
 from waterworks.units import Quantity
 
@@ -175,6 +176,8 @@ class Site:
     clocks: tuple[ClockCorrection, ...] = ()
     valves: tuple[StopValve, ...] = ()
     promises: Promises | None = None
+    priority: PriorityLimits = field(default_factory=PriorityLimits)
+    critical: tuple[Critical, ...] = ()
 
     @cached_property
     def sensor(self) -> dict[str, Sensor]:

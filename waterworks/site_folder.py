@@ -161,6 +161,12 @@ class _Reader:
         valves = read_valves(self.folder / VALVES_FILE, self.about_valves, network)
         if valves and network_file is None and said is not None:
             self.about_valves.error(None, "names pipes, and there is no network that has them")
+        for customer in head.critical:
+            if known is not None and customer.dma not in known:
+                hint = suggestion(customer.dma, sorted(known))
+                self.about_site.error(
+                    None, f"critical {customer.name!r}: dma {customer.dma!r} is not in dmas.csv{hint}"
+                )
         bills = read_bills(self.folder / BILLED_FILE, self.about_bills, known)
         complete = None if sensors is None or lacking else {s.id: s for s in sensors}
         listen = None if said is None or _wrong(self.about_site) else head.listen
@@ -189,6 +195,8 @@ class _Reader:
             clocks=clocks,
             valves=valves,
             promises=head.promises,
+            priority=head.priority,
+            critical=head.critical,
         )
 
     # the network, and what the tables say about it

@@ -15,17 +15,34 @@ from waterworks import geo
 from waterworks.listen import Listening, overlap, wrong_filter
 from waterworks.losses import LossOptions
 from waterworks.names import Format
+from waterworks.priorities import Critical, PriorityLimits
 from waterworks.promises import Promises
 from waterworks.site import MonitorOptions
 from waterworks.site_losses import TABLES, read_options
+from waterworks.site_priorities import KEYS as PRIORITY_KEYS
+from waterworks.site_priorities import read_critical, read_limits
 from waterworks.site_promises import KEYS as PROMISES_KEYS
 from waterworks.site_promises import read_promises
 from waterworks.tables import Problems, read_text, suggestion, wrong_id
 
-KEYS = ("id", "name", "timezone", "since", "crs", "network", "monitor", "listen", "promises", *TABLES)
+KEYS = (
+    "id",
+    "name",
+    "timezone",
+    "since",
+    "crs",
+    "network",
+    "monitor",
+    "listen",
+    "promises",
+    "priority",
+    "critical",
+    *TABLES,
+)
 LISTEN_KEYS = tuple(f.value for f in Format if f is not Format.SENML)  # SenML comes on Twuin's own topics
 MONITOR_KEYS = ("night", "holidays", "water_cost", "visit_cost", "currency")
-_TABLES = {"monitor": MONITOR_KEYS, "listen": LISTEN_KEYS, "promises": PROMISES_KEYS, **TABLES}
+_SERVICE = {"promises": PROMISES_KEYS, "priority": PRIORITY_KEYS}
+_TABLES = {"monitor": MONITOR_KEYS, "listen": LISTEN_KEYS, **_SERVICE, **TABLES}
 
 
 @dataclass(frozen=True)
@@ -43,6 +60,8 @@ class Head:
     losses: LossOptions = field(default_factory=LossOptions)
     listen: tuple[Listening, ...] = ()
     promises: Promises | None = None
+    priority: PriorityLimits = field(default_factory=PriorityLimits)
+    critical: tuple[Critical, ...] = ()
 
 
 def read_head(path: Path, problems: Problems) -> Head | None:
@@ -69,7 +88,7 @@ class _Reader:
 
     def head(self) -> Head:
         self._unknown(self.said, KEYS, "")
-        for name, keys in {**TABLES, "promises": PROMISES_KEYS}.items():
+        for name, keys in {**TABLES, **_SERVICE}.items():
             if isinstance(self.said.get(name), dict):
                 self._unknown(self.said[name], keys, name)
         if "id" not in self.said:
@@ -93,6 +112,8 @@ class _Reader:
             promises=read_promises(
                 self.said, zoneinfo.ZoneInfo(zone), monitor.holidays, self.line, self.problems
             ),
+            priority=read_limits(self.said, self.line, self.problems),
+            critical=read_critical(self.said, self.line, self.problems),
         )
 
     def line(self, key: str, table: str = "") -> int | None:

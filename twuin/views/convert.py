@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,9 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twuin.alerts.model import Alert, Entry, Kind
+from twuin.alerts.priority import rank
+from twuin.alerts.promises import clocks, course
 from twuin.alerts.steps import allowed
 from twuin.alerts.work import Place
-from twuin.views.models import AlertOut, EntryOut, PlaceOut, SuspectOut
+from twuin.views.models import AlertOut, ClockOut, EntryOut, PlaceOut, SuspectOut
+from waterworks.promises import Promise
 from waterworks.reading import Times
 from waterworks.site import Site
 from waterworks.units import SI_UNIT, Quantity, conversion
@@ -72,6 +76,7 @@ def alert_fields(alert: Alert, site: Site) -> dict[str, Any]:
     """The fields of ``AlertOut``, flows in m3/h."""
     f = alert.finding
     dma = site.dma.get(f.dma)
+    ranked = rank(alert, site)
     costs = f.kind in (Kind.LEAK, Kind.NIGHT_FLOW) and site.monitor.water_cost > 0
     return {
         "id": alert.id,
@@ -103,6 +108,9 @@ def alert_fields(alert: Alert, site: Site) -> dict[str, Any]:
         "radius_50_m": None if f.radius_50_m is None else number(f.radius_50_m, 1),
         "radius_90_m": None if f.radius_90_m is None else number(f.radius_90_m, 1),
         "gain": None if f.gain is None else number(f.gain, 2),
+        "priority": ranked.priority.word,
+        "priority_why": list(ranked.why),
+        "critical": list(ranked.critical),
         "watched": alert.watched,
         "assignee": alert.work.assignee,
         "place": None if alert.work.place is None else place_out(alert.work.place),
@@ -115,6 +123,18 @@ def alert_fields(alert: Alert, site: Site) -> dict[str, Any]:
         "actions": allowed(alert),
         "version": alert.version,
     }
+
+
+def clocks_out(alert: Alert, history: Sequence[Entry], site: Site, now: datetime) -> list[ClockOut]:
+    """What was promised of an alert by its priority, and how that stands."""
+    found = course(history)
+    if found is None or site.promises is None:
+        return []
+    promised = site.promises.by_priority.get(rank(alert, site).priority.word, Promise())
+    return [
+        ClockOut(stage=c.stage, begun=c.begun, due=c.due, done=c.done, standing=c.standing)
+        for c in clocks(found, promised, site.promises.hours, now)
+    ]
 
 
 def entry_out(entry: Entry) -> EntryOut:

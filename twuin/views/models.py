@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from twuin.alerts.model import Kind, Reason, State
+from twuin.alerts.priority import Why
+from twuin.alerts.promises import Stage, Standing
 from twuin.alerts.work import Cause, LeakType, Method
 
 T = TypeVar("T")
@@ -161,6 +163,9 @@ class AlertOut(Model):
     gain: float | None = Field(
         None, description="What a visit now is expected to save beyond its cost, in the site's currency"
     )
+    priority: str = Field(description="high, medium or low")
+    priority_why: list[Why] = Field(default_factory=list, description="What gave it that")
+    critical: list[str] = Field(default_factory=list, description="Critical customers who raised it")
     watched: bool = Field(False, description="Open, but a visit costs more than it is expected to save")
     assignee: str = Field("", description="Person or crew")
     place: PlaceOut | None = Field(None, description="Where it was found last")
@@ -184,8 +189,19 @@ class EntryOut(Model):
     happened: datetime | None = Field(None, description="When it was done, where whoever did it says so")
 
 
+class ClockOut(Model):
+    """A service promise: what was to be done by when, and whether it was."""
+
+    stage: Stage
+    begun: datetime
+    due: datetime
+    done: datetime | None
+    standing: Standing
+
+
 class AlertDetail(AlertOut):
     history: list[EntryOut]
+    promises: list[ClockOut] = Field(default_factory=list, description="By priority, in the order of work")
     area: list[AreaPipe] = Field(default_factory=list, description="Pipes within the radii, nearest first")
     duplicates: list[str] = Field(default_factory=list, description="Ids of alerts that are duplicates of it")
 

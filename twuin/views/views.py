@@ -19,7 +19,17 @@ from twuin.alerts.service import AlertService
 from twuin.views.area import area_pipes
 from twuin.views.believed import believed
 from twuin.views.clocks import ClockViews
-from twuin.views.convert import M3H, SHOWN_UNIT, alert_fields, alert_out, datetimes, entry_out, nulls, shown
+from twuin.views.convert import (
+    M3H,
+    SHOWN_UNIT,
+    alert_fields,
+    alert_out,
+    clocks_out,
+    datetimes,
+    entry_out,
+    nulls,
+    shown,
+)
 from twuin.views.curves import DAY, curve
 from twuin.views.dmas import dma_states, inlets_of, night_flows
 from twuin.views.isolation import Isolations
@@ -352,10 +362,14 @@ class Views:
     def alert(self, id: str) -> AlertDetail:
         """An alert with its history, oldest first. Raises NotFound."""
         alert = self._alerts.get(id)
-        history = [entry_out(e) for e in self._alerts.history(id)]
-        area = area_pipes(self._network, alert.finding)
-        copies = self._alerts.copies(id)
-        return AlertDetail(**alert_fields(alert, self._site), history=history, area=area, duplicates=copies)
+        history = self._alerts.history(id)
+        return AlertDetail(
+            **alert_fields(alert, self._site),
+            history=[entry_out(e) for e in history],
+            promises=clocks_out(alert, history, self._site, self.now()),
+            area=area_pipes(self._network, alert.finding),
+            duplicates=self._alerts.copies(id),
+        )
 
     def causes(self) -> list[CauseOut]:
         """False alarms by DMA, kind and cause, most frequent first."""

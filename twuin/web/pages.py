@@ -14,12 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from twuin.alerts.model import PENDING, Kind, State
+from twuin.alerts.model import PENDING, UNREPAIRED, Kind, State
 from twuin.alerts.service import AlertService, StaleAlert
 from twuin.alerts.steps import TransitionRefused
 from twuin.alerts.work import Cause, LeakType, Method
+from twuin.views.isolation import IsolationOut
 from twuin.views.ledger_models import LedgerCounts
-from twuin.views.models import AlertOut, NightFlow
+from twuin.views.models import AlertDetail, AlertOut, NightFlow
 from twuin.views.views import Views
 from twuin.web.alert_form import NEXT, asked_by, closing
 from twuin.web.figures import dma_marks, map_data
@@ -27,6 +28,7 @@ from twuin.web.locales import LANGUAGES
 from twuin.web.loss_words import LossWords
 from twuin.web.render import ACTOR_COOKIE, LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Page, Templates
 from twuin.web.security import local_path, same_origin
+from waterworks.errors import NotFound
 
 RANGES = {"1d": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
 """Days of history that a chart shows, by the name in its address."""
@@ -148,7 +150,19 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
             done=done,
             problem=problem,
             facts=_facts(alert),
+            isolation=isolation_of(alert),
         )
+
+    def isolation_of(alert: AlertDetail) -> IsolationOut | None:
+        """How to shut off the pipe where the leak was found, else the likeliest, while it leaks."""
+        found = alert.place.pipe if alert.place else ""
+        pipe = found or (alert.suspects[0].pipe if alert.suspects else "")
+        if not pipe or alert.state not in UNREPAIRED:
+            return None
+        try:
+            return views.isolations.of(pipe)
+        except NotFound:  # a pipe of a network that has been changed since
+            return None
 
     def nights_of(p: Page, alert: AlertOut) -> list[NightFlow]:
         """The nights around an alert: some weeks before it began, up to some after it ended."""

@@ -14,6 +14,7 @@ from twuin.web.fault_words import FaultWords
 from twuin.web.formats import NOTHING, Formats
 from twuin.web.rejects import explain_rejected
 from twuin.web.search_words import SearchWords
+from twuin.web.service_words import ServiceWords
 from twuin.web.work_words import WorkWords
 from waterworks.reading import Quality
 from waterworks.site import Role
@@ -33,6 +34,11 @@ class Words:
     def search(self) -> SearchWords:
         """Where to search, since when, whether a visit pays."""
         return SearchWords(self.formats)
+
+    @property
+    def service(self) -> ServiceWords:
+        """How urgent an alert is, what was promised, which valves to shut."""
+        return ServiceWords(self.formats)
 
     @property
     def work(self) -> WorkWords:

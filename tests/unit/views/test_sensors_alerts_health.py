@@ -16,6 +16,8 @@ from twuin.alerts.model import Kind, State
 from twuin.alerts.service import BadCursor
 from twuin.views.views import Views
 from waterworks.errors import NotFound, StoreUnavailable
+from waterworks.priorities import Critical, PriorityLimits
+from waterworks.promises import Promise, Promises, WorkingHours
 
 NOW = datetime(2026, 3, 10, 3, tzinfo=UTC)
 
@@ -78,6 +80,25 @@ def test_an_alert_is_shown_with_flow_loss_and_cost(small_town: Any, views: Views
     assert shown.dma_name == "Dinoyo"
     assert [s.pipe for s in shown.suspects] == ["P2", "P1"]
     assert [e.action for e in shown.history] == ["opened"]
+
+
+def test_an_alert_has_a_priority_and_the_clocks_that_are_promised_for_it(small_town: Any) -> None:
+    t = small_town
+    (alert,) = t.alerts.apply([t.leak()])
+    plain = Views(t.site, t.store, t.alerts, clock=t.clock).alert(alert.id)
+    assert (plain.priority, plain.priority_why, plain.promises) == ("high", ["water"], [])
+    promises = Promises(WorkingHours(t.site.timezone), {"high": Promise(repair=timedelta(hours=24))})
+    hospital = replace(
+        t.site,
+        promises=promises,
+        priority=PriorityLimits(high_m3_day=1000),
+        critical=(Critical("RSUD", "D1"),),
+    )
+    found = Views(hospital, t.store, t.alerts, clock=t.clock).alert(alert.id)
+    assert (found.priority, found.priority_why, found.critical) == ("high", ["water", "critical"], ["RSUD"])
+    (clock,) = found.promises
+    assert (clock.stage, clock.standing) == ("repair", "running")
+    assert clock.due - clock.begun == timedelta(hours=24)
 
 
 def test_only_lost_water_has_a_cost(small_town: Any, views: Views) -> None:

@@ -13,6 +13,7 @@ from waterworks.site import Role
 from waterworks.site_folder import check_site, read_site
 from waterworks.site_losses import BILLED_OPTIONAL, BILLED_REQUIRED, TABLES
 from waterworks.site_names import NAMES_OPTIONAL, NAMES_REQUIRED
+from waterworks.site_priorities import KEYS as PRIORITY_KEYS
 from waterworks.site_promises import KEYS as PROMISES_KEYS
 from waterworks.site_tables import DMA_OPTIONAL, DMA_REQUIRED, SENSOR_OPTIONAL, SENSOR_REQUIRED
 from waterworks.site_toml import KEYS, LISTEN_KEYS, MONITOR_KEYS
@@ -127,6 +128,11 @@ def test_all_mistakes_are_told_at_once_by_file_and_line(folder: Any) -> None:
         ('"IDR"', '"IDR"\n[promises]\nhigh = { repair_h = 0 }', 13, "repair_h 0 of high is not above 0"),
         ('"IDR"', '"IDR"\n[promises]\nlow = { clock = "ever" }', 13, "clock 'ever' of low is unknown"),
         ('"IDR"', '"IDR"\n[promises]\nlow = { locate_h = 9, repair_h = 8 }', 13, "a later step sooner"),
+        ('"IDR"', '"IDR"\n[priority]\nhigh_m3_day = "x"', 13, "high_m3_day 'x' is not a number"),
+        ('"IDR"', '"IDR"\n[priority]\nhigh_m3_day = 9', 13, "high_m3_day 9 is below medium_m3_day 48"),
+        ('"IDR"', '"IDR"\n[[critical]]\nname = "RSUD"', 12, "needs both"),
+        ('"IDR"', '"IDR"\n[[critical]]\nname = "RSUD"\ndma = "D1"\nat = 3', 12, "unknown key 'at'"),
+        ('"IDR"', '"IDR"\n[[critical]]\nname = "RSUD"\ndma = "D9"', None, "dma 'D9' is not in dmas.csv"),
         ('"IDR"', '"IDR"\npromises = 3', 12, "'promises' in [monitor]: it belongs above the first"),
         ('"network.inp"', '"../network.inp"', 5, "is not a file name"),
         ('"network.inp"', '"town.inp"', None, "network 'town.inp' is not in the folder"),
@@ -454,6 +460,7 @@ def test_every_key_and_column_is_described(root: Path) -> None:
     columns = {*DMA_REQUIRED, *DMA_OPTIONAL, *SENSOR_REQUIRED, *SENSOR_OPTIONAL, "node", "dma"}
     columns |= {*BILLED_REQUIRED, *BILLED_OPTIONAL, *NAMES_REQUIRED, *NAMES_OPTIONAL}
     tables = {"monitor": MONITOR_KEYS, "listen": LISTEN_KEYS, "promises": PROMISES_KEYS, **TABLES}
+    tables["priority"] = PRIORITY_KEYS
     keys = {*KEYS, *(f"{name}.{k}" for name, table in tables.items() for k in table)} - set(tables)
     words = {*(q.value for q in Quantity), *(r.value for r in Role), *(f.value for f in Format)}
     assert (columns | keys | words) - {"node"} <= described

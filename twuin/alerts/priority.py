@@ -1,0 +1,84 @@
+"""How urgent an alert is, and why. Pure."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import NamedTuple
+
+from twuin.alerts.model import Alert, Kind
+from waterworks.priorities import PriorityLimits
+from waterworks.site import Site
+
+DAY_S = 86_400.0
+
+
+class Priority(IntEnum):
+    """How urgent an alert is."""
+
+    LOW = 0
+    MEDIUM = 1
+    HIGH = 2
+
+    @property
+    def word(self) -> str:
+        """Its name in files and answers."""
+        return self.name.lower()
+
+
+class Why(StrEnum):
+    """What gave an alert its priority."""
+
+    WATER = "water"  # lost a day
+    COST = "cost"  # of it
+    SUPPLY = "supply"  # customers without water
+    SIZE_UNKNOWN = "size_unknown"  # nobody knows how much it is
+    CRITICAL = "critical"  # a critical customer is in its DMA
+    WATCHED = "watched"  # a visit costs more than it saves
+    INSTRUMENT = "instrument"  # about a sensor, not about water
+
+
+class Ranked(NamedTuple):
+    """A priority and what gave it. critical: names of the critical customers who raised it."""
+
+    priority: Priority
+    why: tuple[Why, ...]
+    critical: tuple[str, ...] = ()
+
+
+def rank(alert: Alert, site: Site) -> Ranked:
+    """By water and money lost a day, customers without water, and critical customers, who raise it by one.
+
+    The highest of what applies counts. A leak of unknown size and an inflow that is missing are of medium
+    priority. Alerts about sensors are low, and so is a leak as long as no visit is worth it.
+    """
+    kind, limits = alert.finding.kind, site.priority
+    if kind in (Kind.SILENT, Kind.SENSOR):
+        return Ranked(Priority.LOW, (Why.INSTRUMENT,))
+    if alert.watched:
+        return Ranked(Priority.LOW, (Why.WATCHED,))
+    if kind is Kind.SUPPLY:
+        dry = sum(d.connections for d in site.dmas if d.id == alert.finding.dma)
+        found = {Why.SUPPLY: _level(dry, limits.high_connections, limits.medium_connections)}
+    elif kind is Kind.LOW_INFLOW or alert.finding.flow == 0:
+        found = {Why.SIZE_UNKNOWN: Priority.MEDIUM}
+    else:
+        found = _loss(abs(alert.finding.flow) * DAY_S, site.monitor.water_cost, limits)
+    priority = max(found.values())
+    why = tuple(w for w, p in found.items() if p == priority)
+    critical = tuple(c.name for c in site.critical if c.dma == alert.finding.dma)
+    if critical and priority < Priority.HIGH:
+        return Ranked(Priority(priority + 1), (*why, Why.CRITICAL), critical)
+    return Ranked(priority, why)
+
+
+def _loss(lost: float, water_cost: float, limits: PriorityLimits) -> dict[Why, Priority]:
+    found = {Why.WATER: _level(lost, limits.high_m3_day, limits.medium_m3_day)}
+    if water_cost > 0 and (limits.high_cost_day is not None or limits.medium_cost_day is not None):
+        found[Why.COST] = _level(lost * water_cost, limits.high_cost_day, limits.medium_cost_day)
+    return found
+
+
+def _level(value: float, high: float | None, medium: float | None) -> Priority:
+    if high is not None and value >= high:
+        return Priority.HIGH
+    return Priority.MEDIUM if medium is not None and value >= medium else Priority.LOW
