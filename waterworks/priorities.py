@@ -17,7 +17,7 @@ class PriorityLimits:
     medium_m3_day: float = 48.0
     high_cost_day: float | None = None
     medium_cost_day: float | None = None
-    high_connections: float = 500.0
+    high_connections: float = 100.0
     medium_connections: float = 0.0
 
 

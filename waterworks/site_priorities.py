@@ -32,6 +32,12 @@ def read_limits(said: dict[str, Any], line: Line, problems: Problems) -> Priorit
         else:
             found[key] = float(value)
     limits = PriorityLimits(**found)
+    monitor = said.get("monitor")
+    if {"high_cost_day", "medium_cost_day"} & set(found) and not (
+        isinstance(monitor, dict) and monitor.get("water_cost")
+    ):
+        key = next(k for k in ("high_cost_day", "medium_cost_day") if k in found)
+        problems.warning(line(key, "priority"), f"{key} has no effect without water_cost in [monitor]")
     for kind in KINDS:
         high, medium = (getattr(limits, f"{level}_{kind}") for level in ("high", "medium"))
         if high is not None and medium is not None and high < medium:

@@ -96,7 +96,8 @@ def test_a_killed_process_loses_nothing_that_its_spool_confirmed(tmp_path: Path,
     first = got[0] if got else kept + 1
     assert first <= stored + 1  # nothing between what the store was given and what is left
     numbers = sorted(set(got))
-    assert numbers == list(range(first, numbers[-1] + 1)) if numbers else kept == stored
+    # With nothing left all that was kept is stored, the newest perhaps before the process could say "kept".
+    assert numbers == list(range(first, numbers[-1] + 1)) if numbers else kept <= stored
     assert numbers[-1] >= kept if numbers else True
     # Each batch is whole and they are in order; one may be there twice: confirmed to nobody, written again.
     assert all(got.count(n) % (n % 40 * 50 + 1) == 0 for n in numbers)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from twuin.alerts.model import Alert, State
+from twuin.alerts.priority import rank
 from twuin.alerts.service import AlertService
 from twuin.notify.compose import group
 from twuin.notify.links import Links, Taken
@@ -26,7 +27,6 @@ from twuin.notify.model import (
 )
 from twuin.notify.plan import Planner
 from twuin.notify.ports import LinkSet, Notifier, Outbox, OutboxConflict, Place, Told, Wording
-from twuin.notify.priority import priority_of
 from twuin.notify.sending import Sender
 from twuin.notify.webhook_body import payload_of
 from waterworks.errors import StoreUnavailable
@@ -75,7 +75,7 @@ class Desk:
             self.config,
             self.site.timezone,
             self.site.monitor.holidays,
-            lambda a: priority_of(a, self.config.thresholds, self.site.monitor.water_cost),
+            lambda a: rank(a, self.site).priority,
         )
 
     @property

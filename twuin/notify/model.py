@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Any
 
 from twuin.alerts.model import Kind
-
-
-class Priority(IntEnum):
-    """How urgent an alert is."""
-
-    LOW = 0
-    MEDIUM = 1
-    HIGH = 2
-
-    @property
-    def word(self) -> str:
-        """Its name in files and answers."""
-        return self.name.lower()
-
+from twuin.alerts.priority import Priority as Priority
 
 PRIORITIES = {p.word: p for p in Priority}
 
@@ -109,16 +96,6 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Lost water from which an alert is urgent [m3 a day], [currency of the site a day]; None: never."""
-
-    high_m3_day: float = 240.0
-    medium_m3_day: float = 48.0
-    high_cost_day: float | None = None
-    medium_cost_day: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Secret:
     """Where a secret stands: in a file or in a variable of the environment."""
 
@@ -136,7 +113,6 @@ class NotifyConfig:
 
     receivers: tuple[Receiver, ...] = ()
     rules: tuple[Rule, ...] = ()
-    thresholds: Thresholds = Thresholds()
     secrets: dict[str, Secret] = field(default_factory=dict)
     map_link: str = MAP_LINK
     give_up: timedelta = timedelta(hours=24)

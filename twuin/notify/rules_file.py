@@ -23,7 +23,6 @@ from twuin.notify.model import (
     Receiver,
     Rule,
     Secret,
-    Thresholds,
 )
 from twuin.notify.toml_lines import TomlLines
 from twuin.notify.toml_reader import TomlReader
@@ -37,13 +36,12 @@ LANGUAGES = ("id", "en")
 FORMS = tuple(f.value for f in Form if f is not Form.JSON)
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-KEYS = ("secrets", "receiver", "rule", "priority", "map_link", "give_up_hours", "link_hours")
+KEYS = ("secrets", "receiver", "rule", "map_link", "give_up_hours", "link_hours")
 SECRET_KEYS = ("file", "env")
 RECEIVER_KEYS = ("name", "language", "crew", "channels", "quiet", "flood")
 CHANNEL_KEYS = ("url", "form", "webhook", "secret")
 FLOOD_KEYS = ("more_than", "minutes")
 RULE_KEYS = ("to", "crew", "at_least", "kinds", "dmas", "events", "hours", "days", "digest")
-PRIORITY_KEYS = ("high_m3_day", "medium_m3_day", "high_cost_day", "medium_cost_day")
 
 PLACE = re.compile(r"\$\{([^{}]*)\}")
 """Where a secret goes into an address."""
@@ -98,7 +96,6 @@ class _Reader(TomlReader):
         return NotifyConfig(
             receivers,
             rules,
-            self._thresholds(),
             secrets,
             self._map_link(),
             self._hours("give_up_hours", 24.0, 0.1, 24 * 30),
@@ -314,29 +311,6 @@ class _Reader(TomlReader):
             self._error((*at, "days"), 'days: write days = "working" alone, or a list of weekdays')
             return None, None
         return frozenset(WEEKDAYS.index(d) for d in good), None
-
-    def _thresholds(self) -> Thresholds:
-        table = self._said.get("priority", {})
-        if not isinstance(table, dict):
-            self._error(("priority",), "priority is not a table: write [priority]")
-            return Thresholds()
-        self._unknown(table, PRIORITY_KEYS, "priority")
-        default = Thresholds()
-        values = {k: self._number(table, k, getattr(default, k), "priority") for k in PRIORITY_KEYS}
-        for what in ("m3_day", "cost_day"):
-            high, medium = values[f"high_{what}"], values[f"medium_{what}"]
-            if high is not None and medium is not None and high < medium:
-                self._error(
-                    ("priority", f"high_{what}"), f"high_{what} {high:g} is below medium_{what} {medium:g}"
-                )
-        if any(values[k] is not None for k in ("high_cost_day", "medium_cost_day")) and not (
-            self._site.monitor.water_cost
-        ):
-            self._problems.warning(
-                self._lines.of("priority"),
-                "costs a day have no effect: site.toml gives no water_cost in [monitor]",
-            )
-        return Thresholds(**values)
 
     def _map_link(self) -> str:
         link = self._text(self._said, "map_link", default=MAP_LINK)

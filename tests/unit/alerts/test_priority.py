@@ -19,7 +19,7 @@ T = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def site(**more: Any) -> Site:
-    dmas = (Dma("D1", "One", 400), Dma("D2", "Two", 600))
+    dmas = (Dma("D1", "One", 40), Dma("D2", "Two", 600))
     return Site("kota", "Kota", ZoneInfo("Asia/Jakarta"), dmas, (), Path(), **more)
 
 
@@ -52,6 +52,11 @@ def test_money_counts_where_water_has_a_price_and_money_a_limit() -> None:
     assert rank(alert(m3_day=60), dear) == Ranked(Priority.HIGH, (Why.COST,))
     assert rank(alert(m3_day=300), dear) == Ranked(Priority.HIGH, (Why.WATER, Why.COST))
     assert rank(alert(m3_day=60), replace(dear, monitor=MonitorOptions())).priority is Priority.MEDIUM
+
+
+def test_a_leak_that_somebody_took_on_is_as_urgent_as_it_is_large() -> None:
+    taken = replace(alert(m3_day=60, gain=-5.0), state=State.ACKNOWLEDGED)
+    assert rank(taken, site()).priority is Priority.MEDIUM
 
 
 def test_a_critical_customer_raises_it_by_one_but_no_sensor() -> None:

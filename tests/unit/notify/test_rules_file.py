@@ -52,10 +52,6 @@ days = "working"
 crew = "north"
 days = ["sat", "sun"]
 digest = 07:00:00
-
-[priority]
-high_m3_day = 500
-high_cost_day = 2_000_000
 """
 
 
@@ -82,7 +78,6 @@ def test_a_whole_file_is_understood(tmp_path: Path, kit: SimpleNamespace) -> Non
     assert (first.to, first.at_least, first.working) == (("dispatch/mail",), Priority.MEDIUM, True)
     assert first.kinds == {Kind.LEAK, Kind.SUPPLY} and first.events == {Event.NEW, Event.OVER}
     assert (second.crews, second.weekdays, second.digest) == (("north",), {5, 6}, time(7))
-    assert config.thresholds.high_m3_day == 500 and config.thresholds.medium_m3_day == 48
     assert config.give_up == timedelta(hours=12)
 
 
@@ -147,10 +142,6 @@ digest = "25:00"
 
 [[rule]]
 at_least = "low"
-
-[priority]
-high_m3_day = 10
-medium_m3_day = -1
 """
 
 
@@ -189,8 +180,6 @@ def test_every_mistake_is_named_with_its_line_and_no_secret_is_repeated(
         (35, "days 'monday' is none of mon"),
         (36, "digest '25:00' is not a local time of day"),
         (38, "a rule names nobody"),
-        (43, "medium_m3_day -1 is not a number of 0 or more"),
-        (42, "high_m3_day 10 is below medium_m3_day 48"),
     ):
         assert any(p.startswith(f"notify.toml:{line}: ") and part in p for p in problems), (line, part, said)
     with pytest.raises(DataFileError):
