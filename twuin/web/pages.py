@@ -151,6 +151,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
             problem=problem,
             facts=_facts(alert),
             isolation=isolation_of(alert),
+            present=p.present,
         )
 
     def isolation_of(alert: AlertDetail) -> IsolationOut | None:

@@ -43,28 +43,26 @@ class ServiceWords:
         """What is promised."""
         _ = self.formats.gettext
         return {
-            Stage.RESPOND: _("Taken on"),
-            Stage.LOCATE: _("Leak found"),
-            Stage.REPAIR: _("Repaired"),
+            Stage.RESPOND: _("Promised: response"),
+            Stage.LOCATE: _("Promised: leak found"),
+            Stage.REPAIR: _("Promised: repair"),
         }[stage]
 
-    def clock(self, clock: ClockOut, now: datetime) -> str:
-        """How a promise stands."""
+    def clock(self, clock: ClockOut, now: datetime) -> tuple[str, str]:
+        """How a promise stands, and by when it was to be done."""
         _, fmt = self.formats.gettext, self.formats
-        due = {"due": fmt.time(clock.due, "minute")}
+        times = {"due": fmt.time(clock.due, "minute"), "done": fmt.time(clock.done, "minute")}
+        by = _("promised by %(due)s") % times
         if clock.standing is Standing.STOPPED:
-            return _("no longer needed")
+            return _("no longer needed"), by
         if clock.done is not None:
-            values = {**due, "done": fmt.time(clock.done, "minute")}
+            by = _("done %(done)s, promised by %(due)s") % times
             if clock.standing is Standing.KEPT:
-                return _("done %(done)s, in time (promised by %(due)s)") % values
-            values["late"] = fmt.duration(clock.done - clock.due)
-            return _("done %(done)s, %(late)s late (promised by %(due)s)") % values
+                return _("in time"), by
+            return _("%(span)s late") % {"span": fmt.duration(clock.done - clock.due)}, by
         if clock.standing is Standing.BROKEN:
-            late = {**due, "late": fmt.duration(now - clock.due)}
-            return _("overdue by %(late)s (promised by %(due)s)") % late
-        left = {**due, "left": fmt.duration(clock.due - now)}
-        return _("promised by %(due)s, %(left)s left") % left
+            return _("overdue by %(span)s") % {"span": fmt.duration(now - clock.due)}, by
+        return _("%(span)s left") % {"span": fmt.duration(clock.due - now)}, by
 
     def shut(self, found: IsolationOut) -> str:
         """How many valves to shut before the pipe is dug up."""

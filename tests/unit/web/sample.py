@@ -27,9 +27,10 @@ from twuin.views.views import Views
 from twuin.web import mount_pages
 from waterworks.clocks import ScaledClock
 from waterworks.network import LinkKind, Network, NodeKind
+from waterworks.promises import Promise, Promises, WorkingHours
 from waterworks.reading import Quality, ReadingBatch, instant
 from waterworks.series import Derived, derived
-from waterworks.site import Dma, MonitorOptions, Role, Sensor, Site
+from waterworks.site import Dma, MonitorOptions, Role, Sensor, Site, StopValve
 from waterworks.units import Quantity
 
 NOW = datetime(2026, 11, 21, 3, 10, tzinfo=UTC)  # Saturday, 10.10 WIB
@@ -129,6 +130,7 @@ def town(folder: Path) -> Sample:
         node_dma=node_dma,
         monitor=MonitorOptions(water_cost=4500.0),
     )
+    site = replace(site, promises=_promises(site.timezone), valves=_valves(network))
     day = timedelta(days=1)
     leaking = [pipes["D2"][i] for i in (20, 21, 33, 19, 46, 34)]
     findings = [
@@ -159,6 +161,21 @@ def town(folder: Path) -> Sample:
         old.id, "note", version=old.version, note="Clamp fitted, night flow down.", actor="Rina"
     )
     return sample
+
+
+def _promises(zone: ZoneInfo) -> Promises:
+    hour = timedelta(hours=1)
+    office = Promise(4 * hour, 16 * hour, 40 * hour, working=True)
+    return Promises(WorkingHours(zone), {"high": Promise(hour, 8 * hour, 36 * hour), "medium": office})
+
+
+def _valves(network: Network) -> tuple[StopValve, ...]:
+    """One at the start of every other pipe."""
+    return tuple(
+        StopValve(f"V-{link:03d}", name, network.node_ids[network.start[link]], name=f"Jl. {link}")
+        for link, name in enumerate(network.link_ids)
+        if link % 2 == 0
+    )
 
 
 def bare(folder: Path) -> Sample:

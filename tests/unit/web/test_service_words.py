@@ -40,17 +40,24 @@ def isolation(possible: bool = True, assumed: bool = False, valves: int = 2, dry
 @pytest.mark.parametrize(
     ("of", "said"),
     [
-        (clock(Standing.RUNNING, 3), "promised by Mon 23 Nov 15:00, 3 hours left"),
-        (clock(Standing.NEAR, 0.5), "promised by Mon 23 Nov 12:30, 30 minutes left"),
-        (clock(Standing.BROKEN, -5), "overdue by 5 hours (promised by Mon 23 Nov 07:00)"),
-        (clock(Standing.KEPT, 3, 1), "done Mon 23 Nov 13:00, in time (promised by Mon 23 Nov 15:00)"),
-        (clock(Standing.BROKEN, 1, 3), "done Mon 23 Nov 15:00, 2 hours late (promised by Mon 23 Nov 13:00)"),
-        (clock(Standing.STOPPED, 3), "no longer needed"),
+        (clock(Standing.RUNNING, 3), ("3 hours left", "promised by Mon 23 Nov 15:00")),
+        (clock(Standing.NEAR, 0.5), ("30 minutes left", "promised by Mon 23 Nov 12:30")),
+        (clock(Standing.BROKEN, -5), ("overdue by 5 hours", "promised by Mon 23 Nov 07:00")),
+        (
+            clock(Standing.KEPT, 3, 1),
+            ("in time", "done Mon 23 Nov 13:00, promised by Mon 23 Nov 15:00"),
+        ),
+        (
+            clock(Standing.BROKEN, 1, 3),
+            ("2 hours late", "done Mon 23 Nov 15:00, promised by Mon 23 Nov 13:00"),
+        ),
+        (clock(Standing.STOPPED, 3), ("no longer needed", "promised by Mon 23 Nov 15:00")),
     ],
 )
-def test_a_promise_is_told_with_its_times(of: ClockOut, said: str) -> None:
+def test_a_promise_is_told_with_its_times(of: ClockOut, said: tuple[str, str]) -> None:
     assert words("en").clock(of, NOON) == said
-    assert words("id").clock(of, NOON) not in ("", said)
+    translated = words("id").clock(of, NOON)
+    assert all(translated) and not set(translated) & set(said)
 
 
 @pytest.mark.parametrize(
