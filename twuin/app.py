@@ -408,6 +408,7 @@ def make_monitor(parts: Parts) -> Monitor:
         parts.alerts,
         clock=parts.clock,
         network=parts.network,
+        repairs=parts.alerts,
         lateness_s=parts.settings.monitor.lateness_s,
     )
 

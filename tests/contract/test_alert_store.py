@@ -13,7 +13,7 @@ import pytest
 from twuin.alerts.memory import MemoryAlertStore
 from twuin.alerts.model import Alert, Entry, Finding, Kind, Reason, State, Suspect, Told
 from twuin.alerts.ports import AlertQuery, AlertStore, Change, RevisionConflict
-from twuin.alerts.work import Cause, LeakType, Method, Place, Work
+from twuin.alerts.work import Cause, Check, LeakType, Method, Outcome, Place, Work
 from twuin.db import open_alert_store
 
 T0 = datetime(2026, 3, 1, 2, 3, 4, 567891, tzinfo=UTC)
@@ -287,6 +287,9 @@ def test_the_work_on_an_alert_comes_back_as_it_was(store: AlertStore) -> None:
         T0 + 7 * HOUR,
         Cause.OTHER,
         "a2",
+        0.1 + 0.2,
+        1e-9,
+        Check(Outcome.RUNS_ON, "night_flow", -0.5, -1.25, 0.25, 1.5, 7, 3, T0, T0 + HOUR),
     )
     done = alert("a1", work=work, supported=False)
     add(store, done, alert("a2", work=Work(place=Place(lon=0.0, lat=0.0))))

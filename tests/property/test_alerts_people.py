@@ -17,12 +17,12 @@ from twuin.alerts.memory import MemoryAlertStore
 from twuin.alerts.model import LIVING, Alert, Entry, Finding, Kind, Reason, State
 from twuin.alerts.service import AlertService
 from twuin.alerts.steps import STEPS, TransitionRefused, allowed, overlap
-from twuin.alerts.work import Cause, LeakType, Method, Place
+from twuin.alerts.work import Cause, Check, LeakType, Method, Outcome, Place
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 SUBJECTS = ("D1", "D2")
-TARGET = {s.done: s.target for s in STEPS} | {"opened": State.OPEN}
+TARGET = {s.done: s.target for s in STEPS} | {"opened": State.OPEN, "verified": State.VERIFIED}
 
 
 class Clock:
@@ -115,6 +115,16 @@ class People(RuleBasedStateMachine):
             happening.onset -= earlier
             self.look()
 
+    @rule(data=st.data(), outcome=st.sampled_from(Outcome), late=st.booleans())
+    def the_nights_say_something_of_a_repair(self, data: Any, outcome: Outcome, late: bool) -> None:
+        waiting = self.alerts.repaired()
+        if waiting:
+            alert = data.draw(st.sampled_from(waiting))
+            assert alert.work.repaired_at is not None
+            when = alert.work.repaired_at - (HOUR if late else 0 * HOUR)
+            self.alerts.judge(alert.id, when, Check(outcome, "night_flow", 0.001, 0.0, 0.002, 0.004, 7, 3))
+            assert (self.alerts.get(alert.id) == alert) or not late
+
     # what people do
 
     def known(self) -> list[Alert]:
@@ -199,6 +209,8 @@ class People(RuleBasedStateMachine):
             assert a.state not in (State.REPAIRED, State.VERIFIED) or work.repaired_at is not None
             assert work.repaired_at is None or a.state in (State.REPAIRED, State.VERIFIED, State.CLOSED)
             assert work.repaired_at is None or work.repaired_at <= START + self.clock.hour * HOUR
+            fell = work.check is not None and work.check.outcome is Outcome.FELL
+            assert a.state is not State.VERIFIED or fell
             assert (work.cause is not None) == (a.reason is Reason.FALSE_ALARM)
             assert bool(work.duplicate_of) == (a.reason is Reason.DUPLICATE)
             assert not a.held or a.state is not State.CLOSED

@@ -15,6 +15,8 @@ acknowledged,        closes it as WITHDRAWN when later data no longer support it
 assigned             ends by itself is noted, closing it is left to the person
 on_site .. verified  leaves it to the people who are at it; notes that its event ended, or that
                      later data no longer support it (``supported``)
+repaired             looks whether the loss fell (``twuin.monitor.repairs``): it is verified, or
+                     reopens itself (``judged``)
 closed, ENDED or     reopens it when later data show that the event goes on
 WITHDRAWN
 closed, other        nothing: it stays closed for as long as this event lasts; evidence that
@@ -32,11 +34,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from twuin.alerts.model import Alert, Entry, Finding, Kind, Reason, State
 from twuin.alerts.news import news, told
 from twuin.alerts.ports import Change
 from twuin.alerts.steps import overlap, reopened
+from twuin.alerts.work import Check, Outcome, check_json
 
 MONITOR = "monitor"
 """The actor of what the program does by itself."""
@@ -105,6 +109,27 @@ def reconcile(
             continue
         changes.append(_moved_to(alert, State.CLOSED, at, MONITOR, "closed", "", reason=Reason.WITHDRAWN))
     return changes
+
+
+def judged(alert: Alert, check: Check, at: datetime) -> Change | None:
+    """The write that tells what the readings say of a repair; None where that is known.
+
+    Enough has fallen: verified. Clearly not: reopened, and held, as readings that return to normal are not to
+    be trusted against the nights. Not to be told in time: said once. While it waits nothing is announced.
+    """
+    known_already = alert.work.check is not None and check_json(alert.work.check) == check_json(check)
+    if alert.state is not State.REPAIRED or known_already:
+        return None
+    known = replace(alert, work=replace(alert.work, check=check))
+    if check.outcome is Outcome.WAITING:
+        return _unannounced(known)
+    details = {"check": check_json(check)}
+    if check.outcome is Outcome.FELL:
+        return _moved_to(known, State.VERIFIED, at, MONITOR, "verified", "", held=alert.held, details=details)
+    if check.outcome is Outcome.RUNS_ON:
+        anew = replace(known, work=reopened(known.work))
+        return _moved_to(anew, State.OPEN, at, MONITOR, "reopened", "", held=True, details=details)
+    return _moved_to(known, alert.state, at, MONITOR, "undecided", "", held=alert.held, details=details)
 
 
 def _match(stored: Sequence[Alert], findings: Sequence[Finding]) -> dict[int, int]:
@@ -178,6 +203,7 @@ def _moved_to(
     *,
     reason: Reason | None = None,
     held: bool = False,
+    details: dict[str, Any] | None = None,
 ) -> Change:
     after = replace(
         alert,
@@ -188,5 +214,5 @@ def _moved_to(
         revision=alert.revision + 1,
         told=told(alert.finding),
     )
-    entry = Entry(alert.id, at, actor, action, note, reason if action == "closed" else None)
+    entry = Entry(alert.id, at, actor, action, note, reason if action == "closed" else None, details or {})
     return Change(after, alert.revision, (entry,))

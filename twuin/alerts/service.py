@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from twuin.alerts.lifecycle import reconcile
+from twuin.alerts.lifecycle import judged, reconcile
 from twuin.alerts.model import LIVING, Alert, Causes, Entry, Finding, Kind, Reason, State, Suspect
 from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, AlertStore, Entries, RevisionConflict
 from twuin.alerts.steps import BY_ACTION, Asked, Others, RequestIncomplete, details, transition
-from twuin.alerts.work import Cause, LeakType, Method, Place
+from twuin.alerts.work import Cause, Check, LeakType, Method, Place
 from waterworks.errors import NotFound, StoreUnavailable, TwuinError
 from waterworks.ports import Clock
 from waterworks.reading import as_datetime
@@ -145,6 +145,26 @@ class AlertService:
             except RevisionConflict:
                 continue
             return changes[0].alert
+        raise StoreUnavailable(f"alert {id} is being changed by others all the time")
+
+    def repaired(self) -> Alerts:
+        """Alerts whose repair is to be looked at."""
+        return self._store.find(self.site_id, AlertQuery(frozenset({State.REPAIRED})))
+
+    def judge(self, id: str, repaired_at: datetime, check: Check) -> None:
+        """Tell what the readings say of the repair of ``repaired_at``; nothing where people went on since."""
+        for _ in range(ATTEMPTS):
+            alert = self.get(id)
+            if alert.work.repaired_at != repaired_at:
+                return
+            change = judged(alert, check, self._now())
+            if change is None:
+                return
+            try:
+                self._store.commit([change])
+            except RevisionConflict:
+                continue
+            return
         raise StoreUnavailable(f"alert {id} is being changed by others all the time")
 
     def _others(self, alert: Alert, asked: Asked) -> Others:

@@ -40,6 +40,10 @@ WATER = (Kind.LEAK, Kind.NIGHT_FLOW)
 """Kinds whose repair shows in the flow: Twuin looks at that before they are closed as repaired."""
 
 
+NORMAL_90 = 1.6449
+"""Half width of a 90 % interval in standard deviations."""
+
+
 class TransitionRefused(TwuinError):
     """An alert in this state cannot do what was asked."""
 
@@ -146,7 +150,7 @@ def transition(alert: Alert, asked: Asked, *, at: datetime, others: Others | Non
         state = State.ASSIGNED if work.assignee else State.ACKNOWLEDGED
         work = replace(work, place=None, leak_type=None)
     elif step.action == "start_repair":
-        work = replace(work, repaired_at=None)
+        work = replace(work, repaired_at=None, leak=None, leak_sd=None, check=None)
     elif step.action == "repaired":
         work = replace(
             work,
@@ -154,6 +158,9 @@ def transition(alert: Alert, asked: Asked, *, at: datetime, others: Others | Non
             leak_type=asked.leak_type or work.leak_type,
             method=asked.method,
             repaired_at=_when(asked, at),
+            leak=abs(alert.finding.flow),
+            leak_sd=abs(alert.finding.flow_high - alert.finding.flow_low) / (2 * NORMAL_90),
+            check=None,
         )
     return [_stepped(alert, asked, step, at, state=state, work=work)]
 
@@ -275,8 +282,9 @@ def _reopen(alert: Alert, asked: Asked, at: datetime, others: Others) -> list[Ch
 
 
 def reopened(work: Work) -> Work:
-    """What stays of the work when an alert is opened again: where it was found, not who is sent."""
-    return Work(place=work.place, leak_type=work.leak_type)
+    """What stays of the work when an alert is opened again: where it was found and what its repair came to,
+    not who is sent."""
+    return Work(place=work.place, leak_type=work.leak_type, check=work.check)
 
 
 def overlap(a: Finding, b: Finding) -> bool:

@@ -57,13 +57,46 @@ class Place:
     lat: float | None = None
 
 
+class Outcome(StrEnum):
+    """What Twuin says of a repair."""
+
+    WAITING = "waiting"  # not enough is known yet
+    FELL = "fell"  # the loss fell by enough
+    RUNS_ON = "runs_on"  # it clearly did not
+    UNDECIDED = "undecided"  # it could not be told in time
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What the readings say of a repair.
+
+    by: "night_flow", "model" (the network model's estimate of this leak) or "readings" (its event ended);
+    "" while nothing is known. fell, low, high: by how much the flow fell, with its 95 % interval, and leak:
+    what it was estimated at when it was repaired [m3/s]; None where that is not known. before, after: nights
+    (by the model: days) that this rests on. at: up to when readings were looked at. until: when Twuin gives
+    up waiting.
+    """
+
+    outcome: Outcome
+    by: str = ""
+    fell: float | None = None
+    low: float | None = None
+    high: float | None = None
+    leak: float | None = None
+    before: int = 0
+    after: int = 0
+    at: datetime | None = None
+    until: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """How the work on an alert stands; what it was before is in the alert's history.
 
     assignee: person or crew. place: where it was found last, kept when it is reopened. repaired_at: when the
-    last repair was done, by whoever did it. cause: of a false alarm. duplicate_of: id of the alert that its
-    event belongs to.
+    last repair was done, by whoever did it. leak, leak_sd: the flow that was estimated then, and its standard
+    error [m3/s]. check: what Twuin says of that repair, kept when the alert is reopened. cause: of a false
+    alarm. duplicate_of: id of the alert that its event belongs to.
     """
 
     assignee: str = ""
@@ -73,6 +106,9 @@ class Work:
     repaired_at: datetime | None = None
     cause: Cause | None = None
     duplicate_of: str = ""
+    leak: float | None = None
+    leak_sd: float | None = None
+    check: Check | None = None
 
 
 NOTHING_DONE = Work()
@@ -82,3 +118,37 @@ def place_json(place: Place) -> dict[str, Any]:
     """A place in what JSON knows, without what is not known."""
     found = {"pipe": place.pipe, "along_m": place.along_m, "lon": place.lon, "lat": place.lat}
     return {k: v for k, v in found.items() if v not in ("", None)}
+
+
+def check_json(check: Check) -> dict[str, Any]:
+    """A check in what JSON knows, flows in m3/h, without what is not known."""
+    found: dict[str, Any] = {"outcome": check.outcome.value, "by": check.by}
+    flows = {"fell_m3h": check.fell, "low_m3h": check.low, "high_m3h": check.high, "leak_m3h": check.leak}
+    found |= {k: None if v is None else round(v * 3600.0, 4) for k, v in flows.items()}
+    found |= {"before": check.before, "after": check.after}
+    times = {"at": check.at, "until": check.until}
+    found |= {k: None if v is None else v.isoformat().replace("+00:00", "Z") for k, v in times.items()}
+    return {k: v for k, v in found.items() if v not in ("", None)}
+
+
+def check_of(told: dict[str, Any]) -> Check:
+    """A check from its JSON."""
+
+    def flow(name: str) -> float | None:
+        return told[name] / 3600.0 if name in told else None
+
+    def time(name: str) -> datetime | None:
+        return datetime.fromisoformat(told[name]) if name in told else None
+
+    return Check(
+        Outcome(told["outcome"]),
+        told.get("by", ""),
+        flow("fell_m3h"),
+        flow("low_m3h"),
+        flow("high_m3h"),
+        flow("leak_m3h"),
+        told.get("before", 0),
+        told.get("after", 0),
+        time("at"),
+        time("until"),
+    )

@@ -12,7 +12,16 @@ from sqlalchemy.exc import IntegrityError
 
 from twuin.alerts.model import Alert, Causes, Entry, Finding, Kind, Reason, State, Suspect, Told
 from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, Change, Entries, RevisionConflict
-from twuin.alerts.work import Cause, LeakType, Method, Place, Work, place_json
+from twuin.alerts.work import (
+    Cause,
+    LeakType,
+    Method,
+    Place,
+    Work,
+    check_json,
+    check_of,
+    place_json,
+)
 from twuin.db.engine import open_engine, transaction
 from twuin.db.migrate import migrate
 from twuin.db.tables import AlertRow, CursorRow, EntryRow
@@ -326,6 +335,9 @@ def _work_json(work: Work) -> dict[str, Any]:
         "leak_type": None if work.leak_type is None else work.leak_type.value,
         "method": None if work.method is None else work.method.value,
         "repaired_at": None if work.repaired_at is None else work.repaired_at.isoformat(),
+        "leak": work.leak,
+        "leak_sd": work.leak_sd,
+        "check": None if work.check is None else check_json(work.check),
     }
     return {k: v for k, v in found.items() if v is not None}
 
@@ -340,4 +352,7 @@ def _work(row: Any) -> Work:
         datetime.fromisoformat(kept["repaired_at"]) if "repaired_at" in kept else None,
         None if row["cause"] is None else Cause(row["cause"]),
         row["duplicate_of"],
+        kept.get("leak"),
+        kept.get("leak_sd"),
+        check_of(kept["check"]) if "check" in kept else None,
     )

@@ -28,6 +28,7 @@ from twuin.monitor.places import KEEP_DAYS
 from twuin.monitor.placing import Placing
 from twuin.monitor.pressures import PressureWatch
 from twuin.monitor.publish import Publisher
+from twuin.monitor.repairs import Repairs, Seen, look_at_repairs
 from twuin.monitor.silent import Silences
 from twuin.monitor.watermark import watermark
 from waterworks.errors import StoreUnavailable
@@ -86,10 +87,12 @@ class Monitor:
         *,
         clock: Clock,
         network: Network | None = None,
+        repairs: Repairs | None = None,
         lateness_s: float = 900.0,
         options: Options | None = None,
     ) -> None:
         self._site, self._store, self._alerts, self._clock = site, store, alerts, clock
+        self._repairs = repairs
         self._lateness_s = lateness_s
         self._engine = Engine(site, store, network, options or Options(), KEEP_DAYS)
         trusted = TrustedStore(store, self._engine.distrusted)
@@ -307,6 +310,8 @@ class Monitor:
         if until is None and self._model is not None:
             until = self._model.until
         mark = None if until is None else moment(until)
+        if self._repairs is not None and mark is not None:
+            look_at_repairs(self._site, self._repairs, Seen(mark, self._found, findings, tracked))
         self._status = MonitorStatus(mark, len(findings))
 
     def _place(self, event: Event) -> Place:

@@ -68,6 +68,9 @@ OVER_DAYS = 2
 MOST_PIPES = 6000
 """In a larger network the distances between all pipes take more memory than they are worth (0.3 GB here)."""
 
+COURSE_DAYS = 45
+"""How many evenings' estimates of a leak are kept: some before its repair and those after it."""
+
 NEAR, FELT_M = 3, 0.02
 """Sensors that a finding names, and the least fall of pressure for that [m]."""
 
@@ -75,13 +78,15 @@ NEAR, FELT_M = 3, 0.02
 class Told(NamedTuple):
     """A leak that was told of. finding: as of the last day that changed it; found: probability that one
     visit finds it. share: of its probability, by DMA; proven: when it was told of though inflow shows nothing
-    of it, None: not yet; fallen: on its last day next to nothing was left of it, which is not sure yet."""
+    of it, None: not yet; fallen: on its last day next to nothing was left of it, which is not sure yet.
+    course: of the last days by their ordinal, its flow and its standard error [m3/s] as of that evening."""
 
     finding: Finding
     found: float | None
     share: dict[str, float]
     proven: datetime | None = None
     fallen: bool = False
+    course: tuple[tuple[int, float, float], ...] = ()
 
 
 class Tracked(NamedTuple):
@@ -263,6 +268,8 @@ class NetworkWatch:
         day = self._tracker.day
         for leak in self._tracker.leaks.values():
             before = self._told.get(leak.id)
+            if before is not None and leak.closed is not None and leak.closed < day:
+                self._told[leak.id] = self._passed(before, leak)
             if leak.known or (leak.closed is not None and leak.closed < day):
                 continue
             fallen = self._fallen(leak, 1)
@@ -285,6 +292,15 @@ class NetworkWatch:
                 if not shadow(leak, pipe, self._tracker.open, self._named, self.plant.layout.distance, day):
                     self._named[leak.id] = pipe
                     self._told[leak.id] = self._running(leak, None)
+            if leak.id in self._told:
+                self._told[leak.id] = self._passed(self._told[leak.id], leak)
+
+    def _passed(self, told: Told, leak: Leak) -> Told:
+        """With the flow of the tracker's last day, nothing once the leak is closed."""
+        day = self._tracker.day
+        last = told.course[-1][2] if told.course else 0.0
+        of_day = ((self._origin or 0) + day, leak.flow.get(day, 0.0), leak.flow_sd.get(day, last))
+        return told._replace(course=(*told.course[1 - COURSE_DAYS :], of_day))
 
     def _visited(self, leak: Leak, pipe: int) -> bool:
         """Whether what would be said of it has been said of another that still runs."""
@@ -337,6 +353,7 @@ class NetworkWatch:
             evidence={
                 "found_by": "model",
                 "located_by": "model",
+                "model_leak": leak.id,
                 "sensors": len(names),
                 "log_odds": round(leak.evidence, 1),
                 "window_days": length,
@@ -354,7 +371,7 @@ class NetworkWatch:
         proven = None if before is None else before.proven
         if proven is None and (flow >= SMALL or day - leak.found >= DAYS_BEFORE):
             proven = finding.as_of
-        return Told(finding, found, share, proven)
+        return Told(finding, found, share, proven, course=() if before is None else before.course)
 
     def _over(self, leak: Leak, before: Finding) -> Finding:
         """Its finding when it was seen to be over: as it was while it ran, and when that ended."""

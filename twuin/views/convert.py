@@ -14,8 +14,8 @@ from twuin.alerts.model import Alert, Entry, Kind
 from twuin.alerts.priority import rank
 from twuin.alerts.promises import clocks, course
 from twuin.alerts.steps import allowed
-from twuin.alerts.work import Place
-from twuin.views.models import AlertOut, ClockOut, EntryOut, PlaceOut, SuspectOut
+from twuin.alerts.work import Place, check_json
+from twuin.views.models import AlertOut, CheckOut, ClockOut, EntryOut, PlaceOut, SuspectOut
 from waterworks.promises import Promise
 from waterworks.reading import Times
 from waterworks.site import Site
@@ -117,6 +117,7 @@ def alert_fields(alert: Alert, site: Site) -> dict[str, Any]:
         "leak_type": alert.work.leak_type,
         "method": alert.work.method,
         "repaired_at": alert.work.repaired_at,
+        "check": None if alert.work.check is None else CheckOut.model_validate(check_json(alert.work.check)),
         "cause": alert.work.cause,
         "duplicate_of": alert.work.duplicate_of,
         "supported": alert.supported,

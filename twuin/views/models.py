@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from twuin.alerts.model import Kind, Reason, State
 from twuin.alerts.priority import Why
 from twuin.alerts.promises import Stage, Standing
-from twuin.alerts.work import Cause, LeakType, Method
+from twuin.alerts.work import Cause, LeakType, Method, Outcome
 
 T = TypeVar("T")
 
@@ -134,6 +134,21 @@ class PlaceOut(Model):
     lat: float | None = None
 
 
+class CheckOut(Model):
+    """What Twuin says of a repair. fell: by how much the flow fell; leak: what it was estimated at before."""
+
+    outcome: Outcome
+    by: str = Field("", description="night_flow, model, readings; empty while nothing is known")
+    fell_m3h: float | None = None
+    low_m3h: float | None = Field(None, description="It fell by between this and `high_m3h` (95 %)")
+    high_m3h: float | None = None
+    leak_m3h: float | None = None
+    before: int = Field(0, description="Nights (by the model: days) before the repair that this rests on")
+    after: int = Field(0, description="Nights (by the model: days) after it")
+    at: datetime | None = Field(None, description="Up to when readings were looked at")
+    until: datetime | None = Field(None, description="When Twuin gives up waiting")
+
+
 class AlertOut(Model):
     id: str
     kind: Kind
@@ -172,6 +187,7 @@ class AlertOut(Model):
     leak_type: LeakType | None = None
     method: Method | None = Field(None, description="How it was mended")
     repaired_at: datetime | None = None
+    check: CheckOut | None = Field(None, description="Whether the last repair took the leak away")
     cause: Cause | None = Field(None, description="What a false alarm was")
     duplicate_of: str = Field("", description="Id of the alert that its event belongs to")
     supported: bool = Field(True, description="False: later readings do not support it, but people are at it")

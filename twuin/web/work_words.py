@@ -7,7 +7,8 @@ from typing import Any
 
 from twuin.alerts.model import State
 from twuin.alerts.work import Cause, LeakType, Method
-from twuin.views.models import AlertOut, EntryOut, PlaceOut
+from twuin.views.models import AlertOut, CheckOut, EntryOut, PlaceOut
+from twuin.web.check_words import CheckWords
 from twuin.web.formats import Formats
 
 WAY = (
@@ -29,6 +30,11 @@ class WorkWords:
     """Names and sentences in the language of ``formats``."""
 
     formats: Formats
+
+    @property
+    def check(self) -> CheckWords:
+        """Whether the loss fell."""
+        return CheckWords(self.formats)
 
     def state(self, state: str) -> str:
         _ = self.formats.gettext
@@ -99,6 +105,8 @@ class WorkWords:
             "closed": _("Closed"),
             "reopened": _("Reopened"),
             "note": _("Note"),
+            "verified": _("Verified"),
+            "undecided": _("Could not be verified"),
             "joined": _("Joined"),
             "parted": _("Parted again"),
         }.get(action, action)
@@ -169,6 +177,8 @@ class WorkWords:
             found.append(self.method(told["method"]))
         if told.get("cause"):
             found.append(self.cause(told["cause"]))
+        if verdict := told.get("check"):
+            found.append(self.check.sentence(CheckOut.model_validate(verdict)))
         if entry.happened is not None and abs((entry.at - entry.happened).total_seconds()) >= 60:
             found.append(_("done at %(time)s") % {"time": self.formats.time(entry.happened)})
         return found

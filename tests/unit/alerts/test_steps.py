@@ -47,7 +47,7 @@ def test_an_alert_goes_all_the_way_and_its_history_tells_who_what_and_where(
     done = do(service, alert, "repaired", method=Method.CLAMP, note="DN150")
     assert done.state is State.REPAIRED
     now = service.history(alert.id)[-1].at
-    assert done.work == Work("Crew Utara", HERE, LeakType.JOINT, Method.CLAMP, now)
+    assert done.work == Work("Crew Utara", HERE, LeakType.JOINT, Method.CLAMP, now, leak=0.0, leak_sd=0.0)
     assert [(e.action, e.details) for e in service.history(alert.id)[1:]] == [
         ("acknowledged", {}),
         ("assigned", {"assignee": "Crew Utara"}),

@@ -74,10 +74,16 @@ def site(tmp_path: Path) -> Site:
 
 @pytest.fixture
 def readings() -> Callable[..., ReadingBatch]:
-    """(days, leak m3/s in D1, its first day, its last day, seed) -> readings of all sensors, in order."""
+    """(days, leak m3/s in D1, its first day, its last day, seed, share of it that runs on after that) ->
+    readings of all sensors, in order."""
 
     def make(
-        days: int = 26, leak: float = 0.004, begins: float = 20.4, ends: float = 99.0, seed: int = 1
+        days: int = 26,
+        leak: float = 0.004,
+        begins: float = 20.4,
+        ends: float = 99.0,
+        seed: int = 1,
+        left: float = 0.0,
     ) -> ReadingBatch:
         rng = np.random.default_rng(seed)
         n = days * 96
@@ -90,7 +96,7 @@ def readings() -> Callable[..., ReadingBatch]:
             )
             return course * (1 + 0.04 * rng.standard_normal(n))
 
-        lost = np.where((day >= begins) & (day < ends), leak, 0.0)
+        lost = np.where(day >= begins, np.where(day < ends, leak, left * leak), 0.0)
         upper, lower = use(0.014) + lost, use(0.008)
         filling = 0.002 * np.sin(day * 2 * np.pi)  # the tank takes up and gives back
         m2 = lower + filling

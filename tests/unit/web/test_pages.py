@@ -15,6 +15,7 @@ from babel import Locale
 from fastapi.testclient import TestClient
 
 from twuin.alerts.model import Finding, Kind, Reason, State
+from twuin.alerts.work import Check, Outcome
 from twuin.web import locales
 from twuin.web.render import Templates
 from waterworks.errors import StoreError, StoreUnavailable
@@ -297,6 +298,42 @@ def test_a_leak_is_taken_all_the_way_by_form(fresh: Any, browse: Browse) -> None
         assert answer.status_code == 303, action
         assert said in client.get(answer.headers["location"]).text, action
         assert fresh.alerts.get(alert.id).state is state
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "said"),
+    [
+        (Outcome.FELL, State.VERIFIED, "11.9\N{NO-BREAK SPACE}m³/h saved"),
+        (Outcome.RUNS_ON, State.OPEN, "The loss fell too little"),
+        (Outcome.UNDECIDED, State.REPAIRED, "Decide by what the crew saw."),
+        (Outcome.WAITING, State.REPAIRED, "Not sure yet"),
+    ],
+)
+def test_a_page_tells_what_became_of_a_repair(
+    fresh: Any, browse: Browse, outcome: Outcome, state: State, said: str
+) -> None:
+    alert = leak_of(fresh)
+    done = fresh.alerts.act(alert.id, "repaired", version=alert.version, actor="Budi")
+    flows = (11.9 / 3600, 11.1 / 3600, 12.8 / 3600, 12.4 / 3600)
+    fresh.alerts.judge(alert.id, done.work.repaired_at, Check(outcome, "night_flow", *flows, 7, 3))
+    assert fresh.alerts.get(alert.id).state is state
+    page = browse(fresh, "en").get(f"/alerts/{alert.id}").text
+    assert said in page
+    if outcome is Outcome.FELL:
+        client = browse(fresh, "en")
+        assert said in client.get("/").text
+        assert fresh.views.dma(alert.dma).state != "leak"
+        assert client.get(f"/api/v1/alerts/{alert.id}").json()["check"] == {
+            **dict.fromkeys(("at", "until")),
+            "outcome": "fell",
+            "by": "night_flow",
+            "fell_m3h": 11.9,
+            "low_m3h": 11.1,
+            "high_m3h": 12.8,
+            "leak_m3h": 12.4,
+            "before": 7,
+            "after": 3,
+        }
 
 
 def test_a_form_sent_twice_is_one_action(fresh: Any, browse: Browse) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,8 @@ import pytest
 from ingest.reasons import Reason as RejectReason
 from twuin.alerts.model import Kind, Reason, State
 from twuin.alerts.steps import STEPS
-from twuin.alerts.work import Cause, LeakType, Method
+from twuin.alerts.work import Cause, LeakType, Method, Outcome
+from twuin.views.models import CheckOut
 from twuin.web.formats import Formats
 from twuin.web.locales import LANGUAGES, language
 from twuin.web.words import Words
@@ -45,6 +47,22 @@ def test_every_code_has_a_name_of_its_own(code: str) -> None:
         assert w.work.button(step.action) and w.work.done(step.action)
         assert w.work.happened(step.done) != step.done
     assert set(w.quality()) == {int(q) for q in Quality if q}
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("by", ["night_flow", "model", "readings", ""])
+@pytest.mark.parametrize("fell", [None, -0.2, 6.1])
+def test_what_became_of_a_repair_is_told_in_sentences(
+    code: str, outcome: Outcome, by: str, fell: float | None
+) -> None:
+    known = {} if fell is None else {"fell_m3h": fell, "low_m3h": fell - 0.5, "high_m3h": fell + 0.5}
+    when = datetime(2026, 11, 21, 3, tzinfo=UTC)
+    check = CheckOut(outcome=outcome, by=by, leak_m3h=12.4, before=7, after=3, at=when, until=when, **known)
+    said = words(code).work.check.sentence(check)
+    assert len(said) > 20 and said[-1] == "." and "%" not in said and "None" not in said
+    if outcome is Outcome.RUNS_ON and fell == 6.1:
+        assert {"en": "6.10", "id": "6,10"}[code] in said
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
