@@ -34,7 +34,9 @@ from twuin.api import api_router, install_errors, install_guards
 from twuin.db import open_alert_store
 from twuin.instance import Instance, prepare_folder
 from twuin.process import Jobs, address, listen, serve_web, until_stopped
-from twuin.reports.render import ReportFile, render
+from twuin.reports.desk import Calendar, Reporter
+from twuin.reports.render import render
+from twuin.reports.shelf import Shelf
 from twuin.settings import ClockSettings, Settings, StoreSettings
 from twuin.views.clock_models import ClocksOut
 from twuin.views.clocks import ClockViews
@@ -42,6 +44,7 @@ from twuin.views.ledger import LedgerViews
 from twuin.views.ledger_models import LedgerOut
 from twuin.views.loss_models import LossesOut
 from twuin.views.models import AlertOut
+from twuin.views.report_desk import ReportFile
 from twuin.views.reports import Period, last_month, make_report
 from twuin.views.views import Views
 from twuin.web import Takes, mount_pages
@@ -398,6 +401,34 @@ def start_means(parts: Parts) -> None:
         parts.jobs.start("means", keeper.run)
 
 
+def open_reports(parts: Parts, views: Views) -> Reporter:
+    """Reports of this site, on demand and those that are kept."""
+    return Reporter(parts.site, parts.store, views, Shelf(parts.settings.data_dir / "reports"))
+
+
+def start_reports(parts: Parts) -> None:
+    """Make reports by the calendar where the settings say when, in a thread of its own.
+
+    Not where past data are looked at: there the calendar stands still.
+    """
+    said = parts.settings.reports
+    if not said.day or isinstance(parts.clock, DataClock):
+        return
+    views = make_views(parts)
+    calendar = Calendar(
+        open_reports(parts, views),
+        Shelf(parts.settings.data_dir / "reports"),
+        views,
+        parts.site,
+        day=said.day,
+        at=said.minutes,
+        languages=said.languages,
+        formats=said.formats,
+        keep=said.keep,
+    )
+    parts.jobs.start("reports", calendar.run)
+
+
 def make_monitor(parts: Parts) -> Monitor:
     """The monitor of this site, not yet running."""
     from twuin.monitor import Monitor  # brings SciPy with it: the page need not wait for that
@@ -456,9 +487,12 @@ def web_app(parts: Parts) -> FastAPI:
     messages = None
     if parts.desk is not None:
         messages = parts.desk.counts
-    app.include_router(api_router(views, parts.alerts, stopping=parts.jobs.stop, messages=messages))
+    reports = open_reports(parts, views)
+    app.include_router(
+        api_router(views, parts.alerts, reports=reports, stopping=parts.jobs.stop, messages=messages)
+    )
     takes = None if parts.desk is None else Takes(parts.desk.links, parts.desk.languages)
-    mount_pages(app, views, parts.alerts, takes)
+    mount_pages(app, views, parts.alerts, takes, reports)
     return app
 
 
@@ -541,6 +575,7 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say) -> None:
             start_monitor(parts)
             start_notify(parts)
             start_means(parts)
+            start_reports(parts)
             say(f"{site.name}: {address(sock)}   (Ctrl-C ends it)")
             serve_web(app, sock, parts.jobs.stop)
 
@@ -583,6 +618,7 @@ def run_monitor(settings: Settings, *, say: Say) -> None:
             start_monitor(parts)
             start_notify(parts)
             start_means(parts)
+            start_reports(parts)
             say(f"Watching {site.name}   (Ctrl-C ends it)")
             parts.jobs.stop.wait()
 

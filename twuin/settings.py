@@ -14,7 +14,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -214,6 +222,39 @@ class QuarantineSettings(Section):
     )
 
 
+class ReportsSettings(Section):
+    """Monthly reports by the calendar (docs/reports.md)."""
+
+    day: int = Field(
+        0, ge=0, le=28, description="Day of the month on which the last month's report is made; 0: none is"
+    )
+    at: str = Field("06:00", description="Local time of that day, as HH:MM")
+    languages: tuple[str, ...] = Field(("id",), description="Languages it is written in: id, en")
+    formats: tuple[str, ...] = Field(("pdf", "xlsx"), description="Files it is written as: pdf, xlsx")
+    keep: int = Field(36, ge=1, le=1200, description="Months of reports that are kept in data_dir/reports")
+
+    @field_validator("at")
+    @classmethod
+    def _is_a_time(cls, at: str) -> str:
+        if not re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", at):
+            raise ValueError("give a local time as HH:MM, such as 06:00")
+        return at
+
+    @field_validator("languages", "formats")
+    @classmethod
+    def _are_ours(cls, said: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = {"languages": ("id", "en"), "formats": ("pdf", "xlsx")}[info.field_name or ""]
+        if not said or not set(said) <= set(known):
+            raise ValueError(f'give a list of one or both of "{known[0]}" and "{known[1]}"')
+        return said
+
+    @property
+    def minutes(self) -> int:
+        """``at`` in minutes after midnight."""
+        hours, minutes = self.at.split(":")
+        return int(hours) * 60 + int(minutes)
+
+
 class WebSettings(Section):
     """Where pages and API are served."""
 
@@ -300,6 +341,7 @@ class Settings(BaseSettings):
     ledger: LedgerSettings = LedgerSettings()  # type: ignore[call-arg]
     watch: WatchSettings = WatchSettings()  # type: ignore[call-arg]
     quarantine: QuarantineSettings = QuarantineSettings()  # type: ignore[call-arg]
+    reports: ReportsSettings = ReportsSettings()  # type: ignore[call-arg]
     web: WebSettings = WebSettings()  # type: ignore[call-arg]
     monitor: MonitorSettings = MonitorSettings()  # type: ignore[call-arg]
     notify: NotifySettings = NotifySettings()  # type: ignore[call-arg]

@@ -196,7 +196,18 @@ def addresses(served: Served) -> list[str]:
     firsts = {a.kind: f"/alerts/{a.id}" for a in reversed(sample.views.alerts().items)}
     sensor = f"/sensors/{sample.site.sensors[0].id}"
     dma = f"/dmas/{sample.site.dmas[-1].id}"
-    return ["/", "/alerts", "/losses", "/sensors", "/ingest", "/about", dma, sensor, *firsts.values()]
+    return [
+        "/",
+        "/alerts",
+        "/losses",
+        "/reports",
+        "/sensors",
+        "/ingest",
+        "/about",
+        dma,
+        sensor,
+        *firsts.values(),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ from twuin.api.network import network_routes
 from twuin.api.operations import metrics_route, operation_routes
 from twuin.api.params import PREFIX
 from twuin.api.problems import problem
+from twuin.api.reports import report_routes
 from twuin.api.sensors import sensor_routes
+from twuin.views.report_desk import ReportDesk
 from twuin.views.views import Views
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
@@ -29,11 +31,13 @@ def api_router(
     views: Views,
     alerts: AlertService,
     *,
+    reports: ReportDesk | None = None,
     stopping: threading.Event | None = None,
     messages: Callable[[], dict[str, int]] | None = None,
 ) -> APIRouter:
     """The routes under /api/v1, and /metrics for Prometheus.
 
+    reports: makes reports; without it there are none.
     stopping: set when the program is about to end; open event streams end with it. messages: to people, by
     state, where anybody is told anything. Include the router
     after ``install_errors`` and ``install_guards``, before anything that takes all paths.
@@ -44,6 +48,7 @@ def api_router(
         network_routes(views),
         sensor_routes(views),
         loss_routes(views),
+        *(() if reports is None else (report_routes(reports),)),
         alert_routes(views, alerts),
         event_routes(Hub(views, alerts, stopping=stopping)),
         ingest_routes(views),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from twuin.views.report_desk import ReportFile
 from twuin.views.report_models import ReportOut
 from twuin.web.report_words import document
 
@@ -12,14 +11,6 @@ MEDIA = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 """Media type by kind of file."""
-
-
-class ReportFile(NamedTuple):
-    """A file as it is sent or written."""
-
-    name: str
-    media: str
-    body: bytes
 
 
 def render(report: ReportOut, language: str, kind: str) -> ReportFile:

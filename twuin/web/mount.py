@@ -8,10 +8,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from twuin.alerts.service import AlertService
+from twuin.views.report_desk import ReportDesk
 from twuin.views.views import Views
 from twuin.web.errors import install_error_pages
 from twuin.web.pages import page_routes
 from twuin.web.render import STATIC, Templates
+from twuin.web.report_pages import report_page_routes
 from twuin.web.security import SecurityHeaders
 from twuin.web.take import Takes, take_routes
 
@@ -25,10 +27,17 @@ class _KeptFiles(StaticFiles):
         return response
 
 
-def mount_pages(app: FastAPI, views: Views, alerts: AlertService, takes: Takes | None = None) -> None:
+def mount_pages(
+    app: FastAPI,
+    views: Views,
+    alerts: AlertService,
+    takes: Takes | None = None,
+    reports: ReportDesk | None = None,
+) -> None:
     """Serve the pages from the root of ``app``. Call it last: they take every path that is left over.
 
-    takes: what links in messages do; None: there are none.
+    takes: what links in messages do; None: there are none. reports: makes reports; None: there is no page of
+    them.
 
     Also sets the security headers, on every answer of ``app``.
     """
@@ -38,6 +47,8 @@ def mount_pages(app: FastAPI, views: Views, alerts: AlertService, takes: Takes |
     if takes is not None:
         pages.include_router(take_routes(templates, views, alerts, takes))
     pages.include_router(page_routes(templates, views, alerts))
+    if reports is not None:
+        pages.include_router(report_page_routes(templates, views, reports))
     install_error_pages(pages, templates, views)
     app.mount("/", pages)
     app.add_middleware(SecurityHeaders)

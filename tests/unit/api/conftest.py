@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from twuin.api import api_router, install_errors, install_guards
+from twuin.reports.desk import Reporter
+from twuin.reports.shelf import Shelf
 from twuin.views.views import Views
 
 
@@ -24,7 +26,8 @@ def app(small_town: Any, stopping: threading.Event) -> FastAPI:
     made = FastAPI(title="Twuin", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
     install_errors(made)
     install_guards(made, allowed_hosts=("localhost", "testserver"))
-    made.include_router(api_router(views, t.alerts, stopping=stopping))
+    reports = Reporter(t.site, t.store, views, Shelf(t.site.folder / "reports"))
+    made.include_router(api_router(views, t.alerts, reports=reports, stopping=stopping))
     return made
 
 

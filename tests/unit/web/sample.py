@@ -23,6 +23,8 @@ from twuin.alerts.memory import MemoryAlertStore
 from twuin.alerts.model import Finding, Kind, Suspect
 from twuin.alerts.service import AlertService
 from twuin.api import api_router, install_errors, install_guards
+from twuin.reports.desk import Reporter
+from twuin.reports.shelf import Shelf
 from twuin.views.views import Views
 from twuin.web import mount_pages
 from waterworks.clocks import ScaledClock
@@ -292,8 +294,9 @@ def _assemble(
     sample = Sample(site, store, alerts, views, app, findings)
     install_errors(app)
     install_guards(app, allowed_hosts=("localhost", "testserver"))
-    app.include_router(api_router(views, alerts, stopping=sample.stopping))
-    mount_pages(app, views, alerts)
+    reports = Reporter(site, store, views, Shelf(folder / "reports"))
+    app.include_router(api_router(views, alerts, reports=reports, stopping=sample.stopping))
+    mount_pages(app, views, alerts, reports=reports)
     return sample
 
 
