@@ -97,7 +97,7 @@ def leak_of(
     onset = onset or detected - timedelta(hours=6)
     hours = ((ended or OVER) - onset) / timedelta(hours=1)
     d = site.dmas[dma % len(site.dmas)]
-    return AlertDetail(
+    return AlertDetail.model_construct(  # only what a report reads
         id=id, kind=kind, state=state, reason=reason, dma=d.id, dma_name=d.name, subject=d.id, onset=onset,
         detected=detected, ended=ended, as_of=ended or OVER, flow_m3h=m3h, flow_low_m3h=0.9 * m3h,
         flow_high_m3h=1.1 * m3h, lost_m3=m3h * hours, cost=4500.0 * m3h * hours, confidence=0.97,
