@@ -47,7 +47,7 @@ from twuin.views.models import AlertOut
 from twuin.views.report_desk import ReportFile
 from twuin.views.reports import Period, last_month, make_report
 from twuin.views.views import Views
-from twuin.web import Takes, mount_pages
+from twuin.web import Takes, WallFile, mount_pages
 from waterworks.clocks import DataClock, ScaledClock, WallClock
 from waterworks.epanet_file import read_network
 from waterworks.errors import NotFound, SettingsError, TwuinError
@@ -492,7 +492,8 @@ def web_app(parts: Parts) -> FastAPI:
         api_router(views, parts.alerts, reports=reports, stopping=parts.jobs.stop, messages=messages)
     )
     takes = None if parts.desk is None else Takes(parts.desk.links, parts.desk.languages)
-    mount_pages(app, views, parts.alerts, takes, reports)
+    wall = WallFile(parts.site.folder, parts.site.dma, parts.site.sensor)
+    mount_pages(app, views, parts.alerts, takes, reports, wall)
     return app
 
 

@@ -1,6 +1,7 @@
 """The site folder: ``site.toml``, ``dmas.csv``, ``sensors.csv``, and where there are any ``network.inp``,
 ``nodes.csv``, ``valves.csv``, ``billed.csv``, ``names.csv``, ``codecs.csv`` and ``clocks.csv``, read and
-checked as a whole. docs/site-folder.md and docs/formats.md describe every column.
+checked as a whole. docs/site-folder.md and docs/formats.md describe every column. ``wall.toml`` is checked
+with them, but a mistake in what displays show keeps nobody from watching the network.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from waterworks.site_names import NAMES_FILE, read_names
 from waterworks.site_tables import once, read_dmas, read_sensors
 from waterworks.site_toml import Head, read_head
 from waterworks.site_valves import VALVES_FILE, read_valves
+from waterworks.site_wall import WALL_FILE, read_wall
 from waterworks.tables import Problems, read_table, suggestion
 from waterworks.units import Quantity
 from waterworks.wording import counted
@@ -47,7 +49,13 @@ def read_site(folder: Path) -> Site:
 
 def check_site(folder: Path) -> list[Problem]:
     """All that is wrong or doubtful in ``folder``, ordered by file and line; [] where nothing is."""
-    return _read(Path(folder))[1]
+    folder = Path(folder)
+    site, found = _read(folder)
+    if (folder / WALL_FILE).is_file():
+        about = Problems(WALL_FILE)
+        read_wall(folder / WALL_FILE, about, *((None, None) if site is None else (site.dma, site.sensor)))
+        found += sorted(about.found, key=lambda p: p.line or 0)
+    return found
 
 
 def _read(folder: Path) -> tuple[Site | None, list[Problem]]:

@@ -2,3 +2,4 @@
 
 from twuin.web.mount import mount_pages as mount_pages
 from twuin.web.take import Takes as Takes
+from twuin.web.wall_file import WallFile as WallFile

@@ -16,6 +16,8 @@ from twuin.web.render import STATIC, Templates
 from twuin.web.report_pages import report_page_routes
 from twuin.web.security import SecurityHeaders
 from twuin.web.take import Takes, take_routes
+from twuin.web.wall import wall_routes
+from twuin.web.wall_file import WallFile
 
 
 class _KeptFiles(StaticFiles):
@@ -33,11 +35,12 @@ def mount_pages(
     alerts: AlertService,
     takes: Takes | None = None,
     reports: ReportDesk | None = None,
+    wall: WallFile | None = None,
 ) -> None:
     """Serve the pages from the root of ``app``. Call it last: they take every path that is left over.
 
-    takes: what links in messages do; None: there are none. reports: makes reports; None: there is no page of
-    them.
+    takes: what links in messages do; None: there are none. reports: those that are made and kept; None: no
+    pages for them. wall: what the control room's displays show; None: every site's usual wall.
 
     Also sets the security headers, on every answer of ``app``.
     """
@@ -49,6 +52,7 @@ def mount_pages(
     pages.include_router(page_routes(templates, views, alerts))
     if reports is not None:
         pages.include_router(report_page_routes(templates, views, reports))
+    pages.include_router(wall_routes(templates, views, wall))
     install_error_pages(pages, templates, views)
     app.mount("/", pages)
     app.add_middleware(SecurityHeaders)

@@ -32,9 +32,14 @@ THEMES = ("auto", "light", "dark")
 
 def static_digest() -> str:
     """A short hash of all static files: their addresses carry it, so browsers may keep them for good."""
+    return files_digest(STATIC)
+
+
+def files_digest(folder: Path) -> str:
+    """A short hash of all files of a folder, of their names and what they hold."""
     digest = hashlib.blake2b(digest_size=6)
-    for path in sorted(p for p in STATIC.rglob("*") if p.is_file()):
-        digest.update(path.relative_to(STATIC).as_posix().encode())
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -56,6 +61,8 @@ class Templates:
 
     def __init__(self) -> None:
         self.digest = static_digest()
+        self.build = f"{twuin.__version__}-{self.digest}-{files_digest(HERE / 'templates')}"
+        """Another one where another version made a page: a display that runs for weeks then loads anew."""
         self._environments = {code: self._environment(code) for code in LANGUAGES}
 
     def _environment(self, code: str) -> Environment:
@@ -120,7 +127,9 @@ class Page:
     @property
     def year(self) -> int:
         """The year that times need not name: the present one, none where past data are looked at."""
-        return 0 if self.site is None or self.past else self.site.now.year
+        if self.site is None or self.past:
+            return 0
+        return self.site.now.astimezone(ZoneInfo(self.site.timezone)).year
 
     @property
     def base(self) -> str:

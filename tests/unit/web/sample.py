@@ -26,7 +26,7 @@ from twuin.api import api_router, install_errors, install_guards
 from twuin.reports.desk import Reporter
 from twuin.reports.shelf import Shelf
 from twuin.views.views import Views
-from twuin.web import mount_pages
+from twuin.web import WallFile, mount_pages
 from waterworks.clocks import ScaledClock
 from waterworks.network import LinkKind, Network, NodeKind
 from waterworks.promises import Promise, Promises, WorkingHours
@@ -296,7 +296,8 @@ def _assemble(
     install_guards(app, allowed_hosts=("localhost", "testserver"))
     reports = Reporter(site, store, views, Shelf(folder / "reports"))
     app.include_router(api_router(views, alerts, reports=reports, stopping=sample.stopping))
-    mount_pages(app, views, alerts, reports=reports)
+    wall = WallFile(folder, site.dma, site.sensor)
+    mount_pages(app, views, alerts, reports=reports, wall=wall)
     return sample
 
 

@@ -10,6 +10,7 @@ import pytest
 from twuin.web.render import STATIC
 
 CSS = (STATIC / "css" / "twuin.css").read_text("utf-8")
+WALL = (STATIC / "css" / "wall.css").read_text("utf-8")
 TEXT_PAIRS = [
     *[(ink, ground) for ink in ("ink", "ink-2", "accent") for ground in ("bg", "surface", "surface-2")],
     *[(state, "surface") for state in ("normal", "watch", "leak", "nodata")],
@@ -35,6 +36,13 @@ def palettes() -> dict[str, dict[str, str]]:
     }
 
 
+def wall_palette() -> dict[str, str]:
+    """The colours of displays on a wall: those of the dark pages, and what is other on a wall."""
+    own = re.search(r":root[^{]*\{([^}]*)\}", WALL)
+    assert own is not None
+    return palettes()["dark"] | dict(re.findall(r"--([\w-]+): (#\w{6});", own[1]))
+
+
 def linear(hex_colour: str) -> list[float]:
     channels = [int(hex_colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     return [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
@@ -48,6 +56,21 @@ def luminance(hex_colour: str) -> float:
 def contrast(one: str, other: str) -> float:
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+def test_text_on_a_wall_reaches_the_contrast_of_level_aaa_and_states_nearly_so() -> None:
+    palette, grounds = wall_palette(), ("bg", "surface", "surface-2")
+    inks = {(ink, ground): 7.0 for ink in ("ink", "ink-2") for ground in grounds}
+    states = {
+        (s, ground): 6.5 for s in ("normal", "watch", "leak", "nodata", "suspect") for ground in grounds
+    }
+    drawn = {(s, "map"): 4.5 for s, _ in DRAWN_PAIRS}
+    wanted = inks | states | drawn
+    found = {pair: contrast(palette[pair[0]], palette[pair[1]]) for pair in wanted}
+    assert {pair: round(c, 2) for pair, c in found.items() if c < wanted[pair]} == {}
+    banners = re.findall(r"wall-banner(?:\.down)? \{[^}]*background: (#\w{6})(?:; color: (#\w{6}))?", WALL)
+    assert len(banners) == 2
+    assert all(contrast(ground, ink or "#101418") > 7 for ground, ink in banners)
 
 
 @pytest.mark.parametrize("name", ["light", "dark"])

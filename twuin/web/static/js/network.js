@@ -1,6 +1,6 @@
 // Geometry of the network that both kinds of map need.
 
-function eachPoint(geometry, visit) {
+export function eachPoint(geometry, visit) {
   const walk = (c) => (typeof c[0] === "number" ? visit(c) : c.forEach(walk));
   if (geometry) walk(geometry.coordinates);
 }
