@@ -69,6 +69,10 @@ SETTLE_S = 3.0
 """Where the clock follows the data: after so long without a reading, no more are waited for [s]."""
 
 
+PROMISES_S = 5.0
+"""How often it is looked whether a service promise is near its end [s]."""
+
+
 def read_settings_site(settings: Settings) -> Site:
     """The site that the settings name. SettingsError when they name none, SiteError when it is wrong."""
     if settings.site is None:
@@ -373,6 +377,19 @@ def start_monitor(parts: Parts) -> None:
     parts.jobs.start("monitor", lambda stop: monitor.run(stop, poll_s, settle_s=settle_s))
 
 
+def start_promises(parts: Parts) -> None:
+    """Note which service promises are near their end or broken, in a thread of its own."""
+    promises, site, alerts = parts.site.promises, parts.site, parts.alerts
+    if promises is None or not promises.by_priority or isinstance(parts.clock, DataClock):
+        return
+
+    def watch(stop: threading.Event) -> None:
+        while not stop.wait(PROMISES_S):
+            alerts.escalate(site)
+
+    parts.jobs.start("promises", watch)
+
+
 def open_notify(parts: Parts, public_url: str | None = None) -> None:
     """Choose what tells people of alerts, where rules say whom. Nothing is told yet.
 
@@ -574,6 +591,7 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say) -> None:
                 start_ingest(parts)
                 start_watch(parts)
             start_monitor(parts)
+            start_promises(parts)
             start_notify(parts)
             start_means(parts)
             start_reports(parts)
@@ -617,6 +635,7 @@ def run_monitor(settings: Settings, *, say: Say) -> None:
         with until_stopped(parts.jobs.stop), closing(parts):
             open_notify(parts)
             start_monitor(parts)
+            start_promises(parts)
             start_notify(parts)
             start_means(parts)
             start_reports(parts)

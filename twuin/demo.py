@@ -25,7 +25,7 @@ import numpy as np
 
 from firmware_sim.town import demo_site_folder
 from ingest.broker import start_broker
-from twuin.app import build, open_notify, start_ingest, start_monitor, start_notify, web_app
+from twuin.app import build, open_notify, start_ingest, start_monitor, start_notify, start_promises, web_app
 from twuin.instance import Instance, prepare_folder
 from twuin.process import address, listen, serve_web, until_stopped
 from twuin.settings import MqttSettings, Settings, StoreSettings
@@ -133,6 +133,7 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
 
         def ready() -> None:
             start_monitor(parts)
+            start_promises(parts)
             start_notify(parts)
 
         # The monitor waits for the past weeks: half a past would look like sensors gone silent.

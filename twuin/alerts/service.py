@@ -8,14 +8,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from twuin.alerts.escalation import escalation
 from twuin.alerts.lifecycle import judged, reconcile
-from twuin.alerts.model import LIVING, Alert, Causes, Entry, Finding, Kind, Reason, State, Suspect
+from twuin.alerts.model import LIVING, UNREPAIRED, Alert, Causes, Entry, Finding, Kind, Reason, State, Suspect
 from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, AlertStore, Entries, RevisionConflict
 from twuin.alerts.steps import BY_ACTION, Asked, Others, RequestIncomplete, details, transition
 from twuin.alerts.work import Cause, Check, LeakType, Method, Place
 from waterworks.errors import NotFound, StoreUnavailable, TwuinError
 from waterworks.ports import Clock
 from waterworks.reading import as_datetime
+from waterworks.site import Site
 
 ATTEMPTS = 20
 """How often a write is decided anew because another process was faster."""
@@ -186,6 +188,22 @@ class AlertService:
     def copies(self, id: str) -> list[str]:
         """Ids of the alerts that are duplicates of this one, newest onset first."""
         return [a.id for a in self._store.find(self.site_id, AlertQuery(duplicate_of=id))]
+
+    def escalate(self, site: Site) -> Alerts:
+        """Note in histories which promises of ``site`` are near their end or broken; the alerts so noted."""
+        if site.promises is None or not site.promises.by_priority:
+            return []
+        noted = []
+        for alert in self._store.find(self.site_id, AlertQuery(states=frozenset(UNREPAIRED))):
+            change = escalation(alert, self._store.history(self.site_id, alert.id), site, self._now())
+            if change is None:
+                continue
+            try:
+                self._store.commit([change])
+            except RevisionConflict:  # someone is at it: look again the next time
+                continue
+            noted.append(change.alert)
+        return noted
 
     def get(self, id: str) -> Alert:
         """The alert. Raises NotFound."""

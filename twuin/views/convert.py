@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from twuin.alerts.escalation import promised
 from twuin.alerts.model import Alert, Entry, Kind
 from twuin.alerts.priority import rank
-from twuin.alerts.promises import clocks, course
 from twuin.alerts.steps import allowed
 from twuin.alerts.work import Place, check_json
 from twuin.views.models import AlertOut, CheckOut, ClockOut, EntryOut, PlaceOut, SuspectOut
-from waterworks.promises import Promise
 from waterworks.reading import Times
 from waterworks.site import Site
 from waterworks.units import SI_UNIT, Quantity, conversion
@@ -128,13 +127,9 @@ def alert_fields(alert: Alert, site: Site) -> dict[str, Any]:
 
 def clocks_out(alert: Alert, history: Sequence[Entry], site: Site, now: datetime) -> list[ClockOut]:
     """What was promised of an alert by its priority, and how that stands."""
-    found = course(history)
-    if found is None or site.promises is None:
-        return []
-    promised = site.promises.by_priority.get(rank(alert, site).priority.word, Promise())
     return [
         ClockOut(stage=c.stage, begun=c.begun, due=c.due, done=c.done, standing=c.standing)
-        for c in clocks(found, promised, site.promises.hours, now)
+        for c in promised(alert, history, site, now)
     ]
 
 

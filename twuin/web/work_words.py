@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from twuin.alerts.model import State
+from twuin.alerts.promises import Stage, Standing
 from twuin.alerts.work import Cause, LeakType, Method
 from twuin.views.models import AlertOut, CheckOut, EntryOut, PlaceOut
 from twuin.web.check_words import CheckWords
@@ -107,6 +109,7 @@ class WorkWords:
             "note": _("Note"),
             "verified": _("Verified"),
             "undecided": _("Could not be verified"),
+            "escalated": _("Promise"),
             "joined": _("Joined"),
             "parted": _("Parted again"),
         }.get(action, action)
@@ -162,6 +165,17 @@ class WorkWords:
             text = _("pipe %(pipe)s, %(along)s along it") % values
         return f"{text} ({position})" if position else text
 
+    def promise(self, told: dict[str, Any]) -> str:
+        """Which promise is near its end or broken."""
+        _ = self.formats.gettext
+        near = told["standing"] == Standing.NEAR
+        text = {
+            Stage.RESPOND: (_("to be taken on by %(due)s"), _("nobody had taken it on by %(due)s")),
+            Stage.LOCATE: (_("leak to be found by %(due)s"), _("leak not found by %(due)s")),
+            Stage.REPAIR: (_("to be repaired by %(due)s"), _("not repaired by %(due)s")),
+        }[Stage(told["stage"])][0 if near else 1]
+        return text % {"due": self.formats.time(datetime.fromisoformat(told["due"]), "minute")}
+
     def details(self, entry: EntryOut) -> list[str]:
         """What goes with a line of the history, one fact each."""
         _ = self.formats.gettext
@@ -179,6 +193,8 @@ class WorkWords:
             found.append(self.cause(told["cause"]))
         if verdict := told.get("check"):
             found.append(self.check.sentence(CheckOut.model_validate(verdict)))
+        if told.get("stage"):
+            found.append(self.promise(told))
         if entry.happened is not None and abs((entry.at - entry.happened).total_seconds()) >= 60:
             found.append(_("done at %(time)s") % {"time": self.formats.time(entry.happened)})
         return found

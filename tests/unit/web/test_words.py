@@ -11,6 +11,7 @@ import pytest
 
 from ingest.reasons import Reason as RejectReason
 from twuin.alerts.model import Kind, Reason, State
+from twuin.alerts.promises import Stage, Standing
 from twuin.alerts.steps import STEPS
 from twuin.alerts.work import Cause, LeakType, Method, Outcome
 from twuin.views.models import CheckOut
@@ -46,6 +47,12 @@ def test_every_code_has_a_name_of_its_own(code: str) -> None:
     for step in STEPS:
         assert w.work.button(step.action) and w.work.done(step.action)
         assert w.work.happened(step.done) != step.done
+    told = [
+        w.work.promise({"stage": s.value, "standing": how.value, "due": "2026-11-23T02:00:00Z"})
+        for s in Stage
+        for how in (Standing.NEAR, Standing.BROKEN)
+    ]
+    assert len(set(told)) == 6 and all("23 Nov" in text for text in told)
     assert set(w.quality()) == {int(q) for q in Quality if q}
 
 
