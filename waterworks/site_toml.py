@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import math
 import re
-import tomllib
 import zoneinfo
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,8 @@ from waterworks.site_priorities import KEYS as PRIORITY_KEYS
 from waterworks.site_priorities import read_critical, read_limits
 from waterworks.site_promises import KEYS as PROMISES_KEYS
 from waterworks.site_promises import read_promises
-from waterworks.tables import Problems, read_text, suggestion, wrong_id
+from waterworks.tables import Problems, suggestion, wrong_id
+from waterworks.toml_file import TomlLines, read_toml
 
 KEYS = (
     "id",
@@ -66,24 +66,14 @@ class Head:
 
 def read_head(path: Path, problems: Problems) -> Head | None:
     """``site.toml``, its mistakes added to ``problems``; None when it cannot be read as TOML."""
-    text = read_text(path, problems)
-    if text is None:
-        return None
-    try:
-        said = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e:
-        match = re.search(r"\(at line (\d+), column \d+\)", str(e))
-        end = text.count("\n") + 1 if "end of document" in str(e) else None
-        message = re.sub(r" \(at .*\)$", "", str(e))
-        problems.error(int(match.group(1)) if match else end, f"is not TOML: {message}")
-        return None
-    return _Reader(text, said, problems).head()
+    found = read_toml(path, problems)
+    return None if found is None else _Reader(*found, problems).head()
 
 
 class _Reader:
-    def __init__(self, text: str, said: dict[str, Any], problems: Problems) -> None:
-        self.text = text
+    def __init__(self, said: dict[str, Any], lines: TomlLines, problems: Problems) -> None:
         self.said = said
+        self.lines = lines
         self.problems = problems
 
     def head(self) -> Head:
@@ -117,16 +107,8 @@ class _Reader:
         )
 
     def line(self, key: str, table: str = "") -> int | None:
-        """Where ``key`` of ``table`` is set: TOML's own reader does not say."""
-        here = ""
-        for number, line in enumerate(self.text.splitlines(), 1):
-            if match := re.match(r"\s*\[{1,2}\s*([\w.\-]+)\s*\]", line):
-                here = match.group(1)
-                if not table and here == key:
-                    return number
-            elif here == table and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line):
-                return number
-        return self.line(table) if table else None
+        """Where ``key`` of ``table`` is set, else where the table begins."""
+        return self.lines.of(table, key) if table else self.lines.of(key)
 
     def _unknown(self, table: dict[str, Any], known: tuple[str, ...], name: str) -> None:
         for key in table:

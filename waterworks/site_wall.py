@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from waterworks.tables import Problems, read_text, suggestion
+from waterworks.tables import Problems, suggestion
+from waterworks.toml_file import TomlLines, read_toml
 from waterworks.wall import (
     DISTANCE_M,
     INCHES,
@@ -63,65 +63,19 @@ def read_wall(
 
     dmas, sensors: their ids; None: not known, so that names are not checked.
     """
-    text = read_text(path, problems)
-    if text is None:
-        return None
-    try:
-        said = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e:
-        match = re.search(r"\(at line (\d+), column \d+\)", str(e))
-        line = int(match.group(1)) if match else text.count("\n") + 1
-        problems.error(line, f"is not TOML: {re.sub(r' [(]at .*[)]$', '', str(e))}")
+    found = read_toml(path, problems)
+    if found is None:
         return None
     before = len(problems.found)
-    wall = _Reader(Lines(text), problems, dmas, sensors).wall(said)
+    said, lines = found
+    wall = _Reader(lines, problems, dmas, sensors).wall(said)
     return wall if len(problems.found) == before else None
-
-
-class Lines:
-    """Where the tables and keys of a ``wall.toml`` stand, by their path: TOML's own reader does not say."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text.splitlines()
-        self._at: dict[Path_, int] = {}
-        counts = {"screen": -1, "page": -1}
-        here: Path_ = ()
-        for number, line in enumerate(self.text, 1):
-            if header := re.match(r"\s*\[{1,2}([^\[\]]+)\]{1,2}\s*(#.*)?$", line):
-                parts = [p.strip().strip("\"'") for p in header[1].split(".")]
-                if parts == ["screen"]:
-                    counts = {"screen": counts["screen"] + 1, "page": -1}
-                if parts[:2] == ["screen", "page"] and len(parts) == 2:
-                    counts["page"] += 1
-                here = ()
-                for part in parts:
-                    here = (*here, part)
-                    if part in counts and len(here) in (1, 3):
-                        here = (*here, max(counts[part], 0))
-                self._at.setdefault(here, number)
-            elif key := re.match(r"\s*[\"']?([\w\-]+)[\"']?\s*(?:\.|=)", line):
-                self._at.setdefault((*here, key[1]), number)
-
-    def of(self, *path: str | int) -> int | None:
-        """The line of ``path``, or of what it is in; None where nothing of it is found."""
-        for end in range(len(path), 0, -1):
-            if path[:end] in self._at:
-                return self._at[path[:end]]
-        return None
-
-    def row(self, said: str, *path: str | int) -> int | None:
-        """The line of one text of the list that stands at ``path``."""
-        start = self.of(*path)
-        for number in range(start or 1, len(self.text) + 1):
-            if f'"{said}"' in self.text[number - 1] or f"'{said}'" in self.text[number - 1]:
-                return number
-        return start
 
 
 class _Reader:
     def __init__(
         self,
-        lines: Lines,
+        lines: TomlLines,
         problems: Problems,
         dmas: Collection[str] | None,
         sensors: Collection[str] | None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -24,11 +23,11 @@ from twuin.notify.model import (
     Rule,
     Secret,
 )
-from twuin.notify.toml_lines import TomlLines
 from twuin.notify.toml_reader import TomlReader
 from waterworks.errors import DataFileError, Problem, Severity
 from waterworks.site import Site
-from waterworks.tables import Problems, read_text, suggestion, wrong_id
+from waterworks.tables import Problems, suggestion, wrong_id
+from waterworks.toml_file import TomlLines, read_toml
 
 NOTIFY_FILE = "notify.toml"
 
@@ -62,16 +61,10 @@ def read_rules(path: Path, site: Site, check_url: CheckUrl) -> NotifyConfig:
 def check_rules(path: Path, site: Site, check_url: CheckUrl) -> tuple[NotifyConfig, list[Problem]]:
     """The rules as far as they can be understood, and all that is wrong or doubtful, ordered by line."""
     problems = Problems(path.name)
-    text = read_text(path, problems)
-    if text is None:
+    found = read_toml(path, problems)
+    if found is None:
         return NotifyConfig(), problems.found
-    try:
-        said = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e:
-        at = re.search(r"\(at line (\d+), column \d+\)", str(e))
-        problems.error(int(at[1]) if at else None, f"is not TOML: {re.sub(r' [(]at .*[)]$', '', str(e))}")
-        return NotifyConfig(), problems.found
-    config = _Reader(said, TomlLines(text), problems, site, check_url).config()
+    config = _Reader(*found, problems, site, check_url).config()
     return config, sorted(problems.found, key=lambda p: p.line or 0)
 
 

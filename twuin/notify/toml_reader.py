@@ -7,8 +7,8 @@ from datetime import time, timedelta
 from typing import Any
 
 from twuin.notify.model import Window
-from twuin.notify.toml_lines import TomlLines
 from waterworks.tables import Problems, suggestion
+from waterworks.toml_file import TomlLines
 
 
 class TomlReader:
