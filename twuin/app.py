@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from ingest.store.influx.store import InfluxStore
     from twuin.monitor import Monitor
     from twuin.notify.desk import Desk
+    from twuin.reports.bills import BillChanges
 
 Say = Callable[[str], None]
 """Tells the person at the terminal one line."""
@@ -693,3 +694,24 @@ def run_report(
         body = report.model_dump_json(indent=2).encode()
         files.append(ReportFile(f"{report.site}-{report.period}.json", "application/json", body))
     return files
+
+
+def load_bills(
+    settings: Settings, file: Path, sheet: str | None, today: date, *, write: bool
+) -> tuple[BillChanges, Path | None]:
+    """Billed volumes of ``file`` into the site folder: what they change; billed.csv, None if only checked."""
+    from twuin.reports.bills import read_changes, write_bills
+
+    if not file.is_file():
+        raise SettingsError(f"{file} does not exist: name a CSV file or a workbook")
+    site = read_settings_site(settings)
+    changes = read_changes(file, site, today, sheet)
+    if not write or not (changes.added or changes.changed):
+        return changes, None if not write else site.folder / "billed.csv"
+    try:
+        return changes, write_bills(site, changes.bills)
+    except OSError as e:
+        raise SettingsError(
+            f"billed.csv in {site.folder} cannot be written ({e.strerror}): "
+            "run this as the user to whom the site folder belongs"
+        ) from e

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,11 +118,16 @@ def read_bills(path: Path, problems: Problems, known: set[str] | None) -> list[B
     if not path.is_file():
         return []
     rows = read_table(path, problems, required=BILLED_REQUIRED, optional=BILLED_OPTIONAL)
+    return bills_of(rows or [], problems, known)
+
+
+def bills_of(rows: Iterable[Row], problems: Problems, known: set[str] | None) -> list[Bill]:
+    """The bills that the rows of a table are, those with mistakes left out."""
     lines: dict[tuple[date, str], int] = {}
     whole: dict[date, int] = {}
     divided: dict[date, int] = {}
     out = []
-    for row in rows or []:
+    for row in rows:
         month = _month(row)
         dma = row.text("dma")
         if dma and known is not None and dma not in known:

@@ -169,8 +169,18 @@ def read_table(
         problems.error(text[: text.index("\0")].count("\n") + 1, "holds a NUL byte: this is not a CSV file")
         return None
     rows = _cells(text, problems)
-    if rows is None:
-        return None
+    return None if rows is None else rows_of(rows, problems, required=required, optional=optional)
+
+
+def rows_of(
+    rows: Sequence[tuple[int, list[str], str]],
+    problems: Problems,
+    *,
+    required: Sequence[str],
+    optional: Sequence[str],
+) -> list[Row] | None:
+    """The rows of a table whose cells are known: (line, cells, separator) of each, the heading first; None
+    when there are none at all. A separator other than a comma leaves the comma to decimals."""
     if not rows:
         problems.error(None, f"is empty: its first line names the columns {', '.join(required)}")
         return None

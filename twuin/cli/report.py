@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from twuin.cli import bills
 from twuin.cli.options import DataOption, SiteOption, out, settings_from
 from waterworks.errors import SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="Monthly and yearly reports as PDF and Excel files.")
+bills.add_to(app)
 
 
 class Kind(StrEnum):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from twuin.losses.current import CurrentBills
 from twuin.views.loss_models import (
     BalanceOut,
     Limited,
@@ -84,11 +85,12 @@ class Factors:
 
 def report_maker(site: Site, store: ReadingStore, network: Network | None) -> Kept:
     """Reports of one site; the numerics are loaded with the first of them."""
+    current = CurrentBills(site)
 
     def make(start: date, end: date) -> LossReport:
         from twuin.losses.report import loss_report  # brings SciPy with it: pages need not wait for that
 
-        return loss_report(site, store, network, start, end)
+        return loss_report(current.site(), store, network, start, end)
 
     return Kept(make)
 
