@@ -124,6 +124,7 @@ def open_desk(
         links=links,
         clock=clock,
         holder=_holder(settings, links.key),
+        speed=getattr(clock, "speed", 1.0),
     )
 
 

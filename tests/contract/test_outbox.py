@@ -165,6 +165,23 @@ def test_a_message_is_begun_by_one_and_settled_by_who_began_it(outbox: SqlOutbox
     assert outbox.counts("kota") == {MessageState.WAITING: 1}
 
 
+def test_of_each_address_the_oldest_message_that_is_due_comes(outbox: SqlOutbox) -> None:
+    gis = Address("gis", "hook")
+    begun(outbox, *[notice(f"a{k}.1", a) for k in range(4) for a in (BUDI, gis)])
+    ahead, span = 2 * HOUR, HOUR
+    for k, (address, next_try) in enumerate(
+        ((BUDI, T0 + HOUR / 2), (BUDI, T0), (BUDI, T0), (gis, T0 + ahead), (gis, T0 + HOUR / 2))
+    ):
+        made = message(f"msg_{k}", address=address, next_try=next_try, created=T0 + timedelta(seconds=k))
+        outbox.compose("kota", made, [notice(f"a{k % 4}.1", address)] if k < 4 else [])
+    found = outbox.due("kota", T0, span)
+    assert [m.id for m in found] == ["msg_1", "msg_3"]  # msg_3: from before the clock was set back
+    outbox.begin("kota", "msg_1", T0)
+    assert [m.id for m in outbox.due("kota", T0, 3 * HOUR)] == ["msg_2"]
+    assert [m.id for m in outbox.due("kota", T0 + HOUR, 3 * HOUR)] == ["msg_0", "msg_4"]
+    assert outbox.due("other", T0 + HOUR, HOUR) == []
+
+
 def test_what_was_given_up_is_sent_again_and_what_was_delivered_is_not(outbox: SqlOutbox) -> None:
     begun(outbox, notice(), notice("a2.1"))
     for k, state in enumerate((MessageState.GIVEN_UP, MessageState.DELIVERED)):

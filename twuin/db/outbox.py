@@ -226,6 +226,24 @@ class SqlOutbox:
         with transaction(self._engine) as db:
             return [_message(row) for row in db.execute(ask).mappings()]
 
+    def due(self, site: str, now: datetime, span: timedelta) -> list[Message]:
+        row = MessageRow
+        place = func.row_number().over(
+            partition_by=(row.receiver, row.channel), order_by=(row.created, row.id)
+        )
+        ready = (
+            select(*row.__table__.c, place.label("place"))
+            .where(
+                row.site == site,
+                row.state == MessageState.WAITING.value,
+                or_(row.next_try <= now, row.next_try > now + span),
+            )
+            .subquery()
+        )
+        ask = select(ready).where(ready.c.place == 1).order_by(ready.c.created, ready.c.id)
+        with transaction(self._engine) as db:
+            return [_message(found) for found in db.execute(ask).mappings()]
+
     def begin(self, site: str, id: str, now: datetime) -> Message | None:
         row = MessageRow
         with transaction(self._engine, writes=True) as db:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from twuin.alerts.model import Alert, State
+from twuin.alerts.model import Alert, Kind, State
 from twuin.alerts.priority import rank
 from twuin.alerts.service import AlertService
 from twuin.notify.compose import group
@@ -19,6 +19,7 @@ from twuin.notify.model import (
     Address,
     Event,
     Form,
+    Lane,
     Message,
     MessageState,
     Notice,
@@ -39,6 +40,9 @@ log = logging.getLogger(__name__)
 TICK_S = 0.5
 """How often to look for news [s]."""
 
+FRESH_S = 15.0
+"""A leak's pipes are found some seconds after the leak: so long [s] its first message waits for them."""
+
 KEEP = timedelta(days=180)
 """Delivered messages are kept so long; those that were not, until they are."""
 
@@ -55,7 +59,8 @@ def wall_now() -> datetime:
 class Desk:
     """Everything that tells people of one site's alerts.
 
-    channels: of every address of ``config``. clock: the site's; wall: the machine's.
+    channels: of every address of ``config``. clock: the site's, ``speed`` seconds to one of the wall's; wall:
+    the machine's.
     """
 
     site: Site
@@ -68,6 +73,7 @@ class Desk:
     clock: Clock
     holder: str
     wall: Callable[[], datetime] = wall_now
+    speed: float = 1.0
 
     def planner(self) -> Planner:
         """The rules, for this site."""
@@ -155,13 +161,22 @@ class Desk:
         flood = {a: r.flood for a, (r, _) in addresses.items()}
         longest = max((f.within for f in flood.values()), default=timedelta(0))
         lately = self.outbox.lately(self.site.id, now - longest)
-        here = [n for n in notices if n.address in addresses]
+        here = [n for n in notices if n.address in addresses and not self._fresh(n, now)]
         groups = group(here, lately, flood, now)
         for members in groups:
             for first in range(0, len(members), MOST_IN_DIGEST):
                 part = members[first : first + MOST_IN_DIGEST]
                 self.outbox.compose(self.site.id, self._message(part, now), part)
         return len(groups) + len(gone)
+
+    def _fresh(self, notice: Notice, now: datetime) -> bool:
+        """Whether its place may still become known, and nobody has to be told at this very second."""
+        if notice.what is not Event.NEW or notice.lane is Lane.EACH:
+            return False
+        if not timedelta(0) <= now - notice.made < timedelta(seconds=FRESH_S * self.speed):
+            return False
+        finding = self.alerts.get(notice.alert).finding
+        return finding.kind is Kind.LEAK and not finding.suspects and finding.ended is None
 
     def _message(self, notices: Sequence[Notice], now: datetime) -> Message:
         address = notices[0].address

@@ -92,6 +92,13 @@ class Outbox(Protocol):
         """Messages in these states (none: all), oldest first, or newest first."""
         ...
 
+    def due(self, site: str, now: datetime, span: timedelta) -> list[Message]:
+        """Of each address the oldest waiting message that may be tried at ``now``.
+
+        span: a next try further ahead was set before the clock was set back, and is due too.
+        """
+        ...
+
     def begin(self, site: str, id: str, now: datetime) -> Message | None:
         """Mark a waiting message as being sent and count the try; None where it is not waiting any more."""
         ...

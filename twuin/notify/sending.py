@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from twuin.notify.model import Address, Message, MessageState, Outcome, Result
 from twuin.notify.ports import Notifier, Outbox
-from twuin.notify.tries import STOPPED, after, due
+from twuin.notify.tries import LONGEST, REST_S, STOPPED, after, rests
 from waterworks.errors import TwuinError
 
 log = logging.getLogger(__name__)
@@ -21,9 +21,6 @@ LEASE = timedelta(seconds=60)
 
 HUNG_S = 120.0
 """A try without an outcome after so long [s] counts as doubtful; its address waits until it ends."""
-
-PORTION = 200
-"""Waiting messages that are looked at in one round."""
 
 
 @dataclass
@@ -58,6 +55,7 @@ class Sender:
         self._wall = wall
         self._lock = threading.Lock()
         self._under_way: dict[Address, _Try] = {}
+        self._rest: dict[Address, datetime] = {}
         self._leased: float | None = None
 
     def may_send(self) -> bool:
@@ -86,10 +84,10 @@ class Sender:
         begun = 0
         self._let_go()
         now = self._wall()
-        for message in self._outbox.messages(self._site, (MessageState.WAITING,), PORTION):
+        for message in self._outbox.due(self._site, now, LONGEST):
             with self._lock:
                 busy = message.address in self._under_way
-            if busy or not due(message, now):
+            if busy or rests(self._rest.get(message.address), now):
                 continue
             started = self._outbox.begin(self._site, message.id, now)
             if started is not None:
@@ -137,6 +135,10 @@ class Sender:
         channel = self._channels.get(message.address)
         known = channel is not None and channel.repeats_are_known
         now = self._wall()
+        if outcome.result is Result.DELIVERED:
+            self._rest.pop(message.address, None)
+        else:
+            self._rest[message.address] = now + timedelta(seconds=REST_S)
         then = after(message, outcome, now, repeats_are_known=known)
         final = then.state is not MessageState.WAITING
         noted = self._outbox.settle(

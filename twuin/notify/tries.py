@@ -14,6 +14,13 @@ FIRST_S, LONGEST_S = 10.0, 900.0
 ASKED_S = 3600.0
 """Most that a server's wish to wait longer is granted [s]."""
 
+LONGEST = timedelta(seconds=2 * ASKED_S)
+"""No next try lies further ahead, unless the clock was set back."""
+
+REST_S = FIRST_S / 2
+"""After a failure nothing else is sent to the same address for so long [s]: what waits for a server that is
+down would all fail, one after the other."""
+
 DOUBTS = 2
 """So many doubtful tries of a message whose receiver cannot tell a repeat: then it is left as uncertain, so
 that nobody gets it more than twice."""
@@ -62,6 +69,7 @@ def wait_s(attempts: int, asked_s: float | None = None, chance: random.Random | 
     return max(waited, min(asked_s or 0.0, ASKED_S))
 
 
-def due(message: Message, now: datetime) -> bool:
-    """Whether to try now. A try further ahead than any wait was set before the clock was set back."""
-    return message.next_try <= now or message.next_try - now > timedelta(seconds=2 * ASKED_S)
+def rests(until: datetime | None, now: datetime) -> bool:
+    """Whether nothing is to be sent to an address yet; a rest longer than any is of before the clock was set
+    back."""
+    return until is not None and now < until <= now + timedelta(seconds=REST_S)

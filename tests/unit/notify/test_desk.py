@@ -243,6 +243,25 @@ def test_what_is_over_before_it_could_be_told_is_told_once_as_it_stands(
     assert message.text.title == "Selesai: Kebocoran di Dinoyo"
 
 
+def test_a_leak_without_a_place_waits_some_seconds_for_it_and_no_longer(
+    office: Make, kit: SimpleNamespace
+) -> None:
+    o = office()
+    nowhere = replace(kit.leak(), suspects=(), centre="", radius_50_m=None)
+    o.find(nowhere)
+    o.tick()
+    assert o.messages() == []
+    o.clock.ahead(seconds=5)
+    o.find(kit.leak())
+    o.tick()
+    assert ["P2" in m.text.body for m in o.messages()] == [True]
+    o.find(replace(nowhere, subject="D2", dma="D2"))
+    o.tick()
+    o.clock.ahead(seconds=15)
+    o.tick()
+    assert len(o.messages()) == 2
+
+
 def test_a_daily_digest_comes_at_its_local_time_and_names_each_alert_once(
     office: Make, kit: SimpleNamespace
 ) -> None:
@@ -376,6 +395,7 @@ def test_it_is_given_up_after_the_set_time_and_can_be_sent_again_by_hand(
     chat(o).answers = []
     now = o.clock.time
     assert o.desk.outbox.retry(o.site.id, [m.id], now, now + timedelta(hours=1)) == 1
+    o.clock.ahead(seconds=5)
     rounds(s)
     assert [m.state for m in o.messages()] == [MessageState.DELIVERED]
 
@@ -467,6 +487,32 @@ def test_one_that_hangs_holds_up_no_other_receiver(
     free.set()
     s._under_way[Address("budi", "chat")].thread.join(10)
     assert [m.state for m in o.messages("budi") if m.attempts] == [MessageState.WAITING]
+
+
+def test_many_messages_for_one_that_is_down_keep_none_from_another(
+    office: Make, kit: SimpleNamespace
+) -> None:
+    hook = Channel("hook", "https://gis.example/", Form.JSON, "HOOK")
+    gis = Receiver("gis", (hook,))
+    o = office(kit.config(Rule(to=("gis",)), receivers=(gis, kit.receiver())), known=True)
+    o.find(*[kit.silence(f"S{i}") for i in range(300)])
+    o.tick()
+    down = o.channels[Address("gis", "hook")]
+    down.answers = [Outcome(Result.REFUSED, "connection refused")] * 10_000
+    s = sender(o)
+    rounds(s, 5)
+    assert len(down.tried) == 1  # the others need not fail too, for now
+    later = office(
+        kit.config(Rule(to=("gis",)), Rule(to=("budi",)), receivers=(gis, kit.receiver())), beside=o
+    )
+    o.find(kit.leak())
+    later.tick()
+    s = sender(later)
+    rounds(s)
+    assert len(chat(later).got) == 1
+    later.clock.ahead(seconds=6)
+    rounds(s)
+    assert {m.state for m in later.messages("budi")} == {MessageState.DELIVERED}
 
 
 def test_only_one_process_sends_and_another_takes_over_when_it_is_gone(
