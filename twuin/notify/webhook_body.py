@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,14 @@ from twuin.notify.model import Event
 from twuin.views.convert import alert_out
 from twuin.views.models import AlertOut
 from waterworks.site import Site
+
+STAYS = (
+    "id", "kind", "state", "reason", "dma", "dma_name", "subject", "onset", "detected", "ended", "as_of",
+    "flow_m3h", "flow_low_m3h", "flow_high_m3h", "lost_m3", "confidence", "suspects", "version",
+)  # fmt: skip
+"""What a webhook says of an alert in every version of Twuin; more of the API's fields stand beside it."""
+
+_PARTS = ("WebhookData", "AlertOut")
 
 
 class WebhookData(BaseModel):
@@ -43,3 +52,16 @@ def payload_of(
     data = WebhookData(site=site.id, event=event, priority=priority, alert=alert_out(alert, site), page=page)
     body = WebhookBody(type=f"alert.{what.value}", timestamp=at.astimezone(UTC), data=data)
     return body.model_dump(mode="json")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a body: of the alert what stays. Other fields may come and go, and are let pass."""
+    found = WebhookBody.model_json_schema()
+    alert = found["$defs"]["AlertOut"]
+    alert["properties"] = {name: alert["properties"][name] for name in STAYS}
+    alert["required"] = list(STAYS)
+    used = json.dumps(alert)
+    found["$defs"] = {k: v for k, v in found["$defs"].items() if k in _PARTS or f'"#/$defs/{k}"' in used}
+    for part in (found, *found.get("$defs", {}).values()):
+        part.pop("additionalProperties", None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twuin.notify.links import Links, Taken, load_key
@@ -39,6 +39,7 @@ def test_another_site_or_key_makes_other_links() -> None:
     assert Links("kota", b"j" * 32, "").read(token) is None
 
 
+@settings(deadline=None)  # a loaded machine is slow, not wrong
 @given(st.text(max_size=200))
 def test_what_is_no_link_of_ours_is_none(text: str) -> None:
     assert LINKS.read(text) is None
