@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -29,11 +30,14 @@ from ingest.stats import Stats
 from ingest.store.embedded import open_store
 from ingest.watch import Watch
 from twuin import __version__
+from twuin.access import Access, AccountAccess, check_routes, install_access
+from twuin.accounts.service import AccountService, By
+from twuin.accounts.sign_in import Lifetimes, SignIn
 from twuin.alerts.service import AlertService
 from twuin.api import api_router, install_errors, install_guards
-from twuin.db import open_alert_store
+from twuin.db import open_account_store, open_alert_store
 from twuin.instance import Instance, prepare_folder
-from twuin.process import Jobs, address, listen, serve_web, until_stopped
+from twuin.process import Jobs, address, is_loopback, listen, serve_web, until_stopped
 from twuin.reports.desk import Calendar, Reporter
 from twuin.reports.render import render
 from twuin.reports.shelf import Shelf
@@ -486,8 +490,34 @@ def make_views(parts: Parts) -> Views:
     )
 
 
-def web_app(parts: Parts) -> FastAPI:
-    """API and pages over ``parts``."""
+def open_accounts(settings: Settings, site: Site) -> AccountService:
+    """The accounts of a site."""
+    given = settings.accounts
+    lifetimes = Lifetimes(
+        timedelta(hours=given.idle_hours),
+        timedelta(days=given.session_days),
+        timedelta(hours=given.code_hours),
+    )
+    store = open_account_store(settings.database_url)
+    # People sign in by the time on the wall, whatever clock the site's data follow.
+    sign_in = SignIn(
+        site.id, store, utc_now, lifetimes=lifetimes, words=(site.id, site.name, *(d.name for d in site.dmas))
+    )
+    return AccountService(
+        site.id, store, utc_now, sign_in=sign_in, lifetimes=lifetimes, dmas=[d.id for d in site.dmas]
+    )
+
+
+def utc_now() -> datetime:
+    """The time on the wall."""
+    return datetime.now(UTC)
+
+
+def web_app(parts: Parts, access: Access) -> FastAPI:
+    """API and pages over ``parts``, for whom ``access`` lets in.
+
+    Raises TypeError where a route does not say what it takes: such an application is not served.
+    """
     views = make_views(parts)
     app = FastAPI(
         title="Twuin",
@@ -495,10 +525,11 @@ def web_app(parts: Parts) -> FastAPI:
         summary="Open monitor for municipal water networks",
         docs_url=None,
         redoc_url=None,
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,  # one of our own routes, which says what it takes as all do
     )
     web = parts.settings.web
     install_errors(app)
+    install_access(app, access, https=web.https)
     public = (urlsplit(web.public_url).hostname,) if web.public_url else ()
     ours = (web.host, "localhost", "127.0.0.1", "[::1]", *public, *web.allowed_hosts)
     install_guards(app, allowed_hosts=tuple(filter(None, ours)))
@@ -507,11 +538,19 @@ def web_app(parts: Parts) -> FastAPI:
         messages = parts.desk.counts
     reports = open_reports(parts, views)
     app.include_router(
-        api_router(views, parts.alerts, reports=reports, stopping=parts.jobs.stop, messages=messages)
+        api_router(
+            views,
+            parts.alerts,
+            access.accounts,
+            reports=reports,
+            stopping=parts.jobs.stop,
+            messages=messages,
+        )
     )
     takes = None if parts.desk is None else Takes(parts.desk.links, parts.desk.languages)
     wall = WallFile(parts.site.folder, parts.site.dma, parts.site.sensor)
-    mount_pages(app, views, parts.alerts, takes, reports, wall)
+    mount_pages(app, views, parts.alerts, takes, reports, wall, access.accounts)
+    check_routes(app)
     return app
 
 
@@ -578,16 +617,23 @@ def spool_health(stats: Stats, settings: Settings) -> dict[str, Any]:
     return {"status": "degraded" if trouble else "ok", "detail": "; ".join(said) or "nothing waits"}
 
 
-def run_serve(settings: Settings, *, ingest: bool, say: Say) -> None:
-    """Ingest, monitor, API and pages in one process, until stopped."""
+def run_serve(settings: Settings, *, ingest: bool, say: Say, show: Say | None = None) -> None:
+    """Ingest, monitor, API and pages in one process, until stopped.
+
+    show: shows a secret to a person at a terminal; None where what is said may end up in a file.
+    """
     site = read_settings_site(settings)
     prepare_folder(settings.data_dir)
     with Instance(settings.data_dir, "monitor"):
         sock = listen(settings.web.host, settings.web.port)
+        accounts = open_accounts(settings, site)
+        first_start(accounts, settings, sock, say, show)
         parts = build(settings, site=site)
-        with until_stopped(parts.jobs.stop), closing(parts):
+        with until_stopped(parts.jobs.stop), closing(parts), closing(accounts):
             open_notify(parts)
-            app = web_app(parts)  # before there are threads: what it is made of silences warnings for itself
+            access = AccountAccess(accounts, local_metrics=settings.accounts.local_metrics)
+            # Before there are threads: what it is made of silences warnings for itself.
+            app = web_app(parts, access)
             if ingest:
                 start_ingest(parts)
                 start_watch(parts)
@@ -597,7 +643,44 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say) -> None:
             start_means(parts)
             start_reports(parts)
             say(f"{site.name}: {address(sock)}   (Ctrl-C ends it)")
-            serve_web(app, sock, parts.jobs.stop)
+            serve_web(app, sock, parts.jobs.stop, trusted_proxies=settings.web.trusted_proxies)
+
+
+def first_start(
+    accounts: AccountService, settings: Settings, sock: socket.socket, say: Say, show: Say | None
+) -> None:
+    """Make the first account where there is none. SettingsError where others could reach it without any.
+
+    Its one-time code is shown to a person at a terminal, and to nobody else.
+    """
+    inside = is_loopback(sock)
+    if not inside and not settings.web.https and not settings.web.trusted_proxies:
+        say("Passwords cross the network as they are: put a proxy with TLS before Twuin (docs/accounts.md)")
+    if not accounts.empty:
+        return
+    if not inside:
+        sock.close()
+        raise SettingsError(
+            f"there is no account yet, and others can reach {settings.web.host}: make the first account with "
+            "`twuin account init`, or serve on 127.0.0.1"
+        )
+    if show is None:
+        say("There is no account yet: `twuin account init` makes the first one and shows its one-time code")
+        return
+    first, code = accounts.first(By(TERMINAL))
+    show(welcome(address(sock), first.name, code, accounts.code_hours))
+
+
+TERMINAL = "(terminal)"
+"""Who does what nobody signed in for, in the security log: no account can have this name."""
+
+
+def welcome(base: str, name: str, code: str, hours: float) -> str:
+    """How to use a one-time code, in a line or two."""
+    return (
+        f"Sign in for the first time at {base}welcome?name={name}\n"
+        f"    name {name}    one-time code {code}    (shown only now, good for {hours:g} hours)"
+    )
 
 
 def run_ingest(settings: Settings, *, say: Say) -> None:

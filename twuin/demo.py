@@ -25,9 +25,10 @@ import numpy as np
 
 from firmware_sim.town import demo_site_folder
 from ingest.broker import start_broker
+from twuin.access import OpenAccess
 from twuin.app import build, open_notify, start_ingest, start_monitor, start_notify, start_promises, web_app
 from twuin.instance import Instance, prepare_folder
-from twuin.process import address, listen, serve_web, until_stopped
+from twuin.process import address, is_loopback, listen, serve_web, until_stopped
 from twuin.settings import MqttSettings, Settings, StoreSettings
 from waterworks.clocks import ScaledClock, WallClock
 from waterworks.errors import SettingsError
@@ -110,6 +111,11 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
         if fresh:
             forget(folder)
         sock = stack.enter_context(listen(settings.web.host, settings.web.port))
+        if not is_loopback(sock):
+            raise SettingsError(
+                f"the demo has no accounts, so it is for this machine only, not for {settings.web.host}: "
+                "leave --host out"
+            )
         kept = folder / "demo.json"
         progress = Progress.read(kept)
         if progress is None:
@@ -128,7 +134,7 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
         stack.enter_context(until_stopped(stop))
         stack.callback(parts.close)
         open_notify(parts, settings.web.public_url or address(sock))
-        app = web_app(parts)
+        app = web_app(parts, OpenAccess())
         start_ingest(parts)
 
         def ready() -> None:
@@ -148,6 +154,7 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
             zone=site.timezone,
         )
         parts.jobs.start("town", town.run)
+        say("It is open, without accounts, to everybody on this machine and to nobody else.")
         say(f"Open {address(sock)}   (Ctrl-C ends it; the next run goes on from here)")
         serve_web(app, sock, stop)
         say("Stopping ...")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import signal
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,11 +98,27 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
-def serve_web(app: FastAPI, sock: socket.socket, stop: threading.Event) -> None:
-    """Serve ``app`` on ``sock`` until ``stop`` is set."""
+def is_loopback(sock: socket.socket) -> bool:
+    """Whether only programs on this machine can reach what listens on ``sock``."""
+    return ipaddress.ip_address(str(sock.getsockname()[0]).split("%")[0]).is_loopback
+
+
+def serve_web(
+    app: FastAPI, sock: socket.socket, stop: threading.Event, *, trusted_proxies: Sequence[str] = ()
+) -> None:
+    """Serve ``app`` on ``sock`` until ``stop`` is set.
+
+    trusted_proxies: whose word about a request's origin and scheme is taken; nobody else's is.
+    """
     server = _Server(
         uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=2, server_header=False
+            app,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+            server_header=False,
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=list(trusted_proxies),
         )
     )
 

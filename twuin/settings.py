@@ -6,6 +6,7 @@ underscores between levels (``TWUIN_MQTT__HOST``). Nothing is read before ``load
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import tomllib
@@ -276,6 +277,45 @@ class WebSettings(Section):
             raise ValueError("give an address such as https://twuin.example")
         return url.rstrip("/")
 
+    https: bool = Field(
+        False, description="A proxy that speaks TLS stands before it, and nobody comes another way"
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed",
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError:
+                raise ValueError('give addresses or networks, as in ["127.0.0.1", "10.0.0.0/8"]') from None
+        return proxies
+
+
+class AccountSettings(Section):
+    """How long people stay signed in."""
+
+    idle_hours: float = Field(
+        12.0,
+        ge=0.1,
+        le=720,
+        allow_inf_nan=False,
+        description="A session that nobody uses for so long ends [h]",
+    )
+    session_days: float = Field(
+        30.0, ge=0.1, le=365, allow_inf_nan=False, description="Any session ends after so long [d]"
+    )
+    code_hours: float = Field(
+        24.0, ge=0.1, le=336, allow_inf_nan=False, description="A one-time code is good for so long [h]"
+    )
+    local_metrics: bool = Field(
+        True, description="Programs on this machine may read /metrics without a token"
+    )
+
 
 class NotifySettings(Section):
     """How people are told of alerts."""
@@ -343,6 +383,7 @@ class Settings(BaseSettings):
     quarantine: QuarantineSettings = QuarantineSettings()  # type: ignore[call-arg]
     reports: ReportsSettings = ReportsSettings()  # type: ignore[call-arg]
     web: WebSettings = WebSettings()  # type: ignore[call-arg]
+    accounts: AccountSettings = AccountSettings()  # type: ignore[call-arg]
     monitor: MonitorSettings = MonitorSettings()  # type: ignore[call-arg]
     notify: NotifySettings = NotifySettings()  # type: ignore[call-arg]
     clock: ClockSettings = ClockSettings()  # type: ignore[call-arg]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
@@ -193,3 +194,13 @@ class Site:
     def dma(self) -> dict[str, Dma]:
         """DMAs by id."""
         return {d.id: d for d in self.dmas}
+
+
+def part_of(site: Site, dmas: Collection[str]) -> Site:
+    """The part of a site that these DMAs are: they, and the sensors that lie in them or on their boundary."""
+    return replace(
+        site,
+        dmas=tuple(d for d in site.dmas if d.id in dmas),
+        sensors=tuple(s for s in site.sensors if s.dma in dmas or (s.from_dma and s.from_dma in dmas)),
+        billing=tuple(b for b in site.billing if b.dma in dmas),
+    )

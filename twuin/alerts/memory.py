@@ -86,6 +86,8 @@ class MemoryAlertStore:
 
 
 def _fits(alert: Alert, query: AlertQuery) -> bool:
+    if query.sight is not None and not query.sight.covers(alert):
+        return False
     finding = alert.finding
     return (
         (not query.states or alert.state in query.states)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from twuin.alerts.model import Alert, Causes, Entry, Kind, State
+from twuin.alerts.sight import Sight
 from waterworks.errors import TwuinError
 
 Alerts = list[Alert]
@@ -36,6 +37,7 @@ class AlertQuery:
 
     since: the event lasted at or after this instant. before: keyset, (onset, id) of the last one seen.
     duplicate_of: id of the alert that they are duplicates of.
+    sight: only what somebody sees who is limited to it.
     """
 
     states: frozenset[State] = frozenset()
@@ -47,6 +49,7 @@ class AlertQuery:
     since: datetime | None = None
     before: tuple[datetime, str] | None = None
     limit: int | None = None
+    sight: Sight | None = None
 
 
 class AlertChanges(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from twuin.alerts.escalation import escalation
 from twuin.alerts.lifecycle import judged, reconcile
 from twuin.alerts.model import LIVING, UNREPAIRED, Alert, Causes, Entry, Finding, Kind, Reason, State, Suspect
 from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, AlertStore, Entries, RevisionConflict
+from twuin.alerts.sight import LimitedStore, Sight
 from twuin.alerts.steps import BY_ACTION, Asked, Others, RequestIncomplete, details, transition
 from twuin.alerts.work import Cause, Check, LeakType, Method, Place
 from waterworks.errors import NotFound, StoreUnavailable, TwuinError
@@ -69,6 +71,12 @@ class AlertService:
         self._pipes = pipes or {}
         self._store = store
         self._clock = clock
+
+    def limited_to(self, sight: Sight) -> AlertService:
+        """The alerts of these DMAs alone, to look at and to act on; there are no others in it."""
+        limited = copy(self)
+        limited._store = LimitedStore(self._store, sight)
+        return limited
 
     def apply(self, findings: Sequence[Finding], *, since: datetime | None = None) -> Alerts:
         """Bring the alerts in line with ``findings``; returns those with an announced change.

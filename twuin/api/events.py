@@ -11,9 +11,9 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Header
 from pydantic import BaseModel
@@ -21,7 +21,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from twuin.access import guarded_router, needs
+from twuin.access.current import current
+from twuin.accounts.rights import Right
+from twuin.alerts.model import Alert
 from twuin.alerts.service import AlertService
+from twuin.alerts.sight import Sight
 from twuin.api.params import PREFIX
 from twuin.api.problems import problem
 from twuin.views.models import DmaState
@@ -33,6 +38,7 @@ log = logging.getLogger(__name__)
 POLL_S = 1.0
 TICK_S = 0.2  # how soon the end of the program ends the streams
 HEARTBEAT_S = 15.0
+STILL_S = 15.0  # so long after a session ended or changed, its streams end
 DMA_S = 10.0  # DMAs are looked at this often even when nothing was analysed: one may have gone silent
 RETRY_MS = 2000
 MAX_CLIENTS = 100
@@ -46,11 +52,33 @@ class Clock(BaseModel):
     watermark: datetime | None
 
 
+class Sent(NamedTuple):
+    """An event on the wire, and what it is about: an alert, a DMA, or neither, which is for everybody."""
+
+    data: bytes
+    alert: Alert | None = None
+    dma: str | None = None
+    id: int | None = None
+
+    def to(self, sight: Sight | None) -> bytes:
+        """What somebody gets of it who sees ``sight`` (None: all): of what is not for them, its id at most.
+
+        An id alone is no event, but the browser keeps it and comes back with it.
+        """
+        hidden = sight is not None and (
+            (self.alert is not None and not sight.covers(self.alert))
+            or (self.dma is not None and self.dma not in sight.dmas)
+        )
+        if not hidden:
+            return self.data
+        return b"" if self.id is None else b"id: %d\n\n" % self.id
+
+
 class _Round(NamedTuple):
     """What one look at the stores found."""
 
     cursor: int
-    events: list[bytes]
+    events: list[Sent]
     mark: datetime | None
     dmas: dict[str, DmaState]
 
@@ -67,6 +95,7 @@ class Hub:
         max_clients: int = MAX_CLIENTS,
         poll_s: float = POLL_S,
         heartbeat_s: float = HEARTBEAT_S,
+        still_s: float = STILL_S,
     ) -> None:
         self._views = views
         self._alerts = alerts
@@ -74,7 +103,8 @@ class Hub:
         self._max_clients = max_clients
         self._poll_s = poll_s
         self._heartbeat_s = heartbeat_s
-        self._clients: set[asyncio.Queue[bytes | None]] = set()
+        self._still_s = still_s
+        self._clients: set[asyncio.Queue[Sent | None]] = set()
         self._poller: asyncio.Task[None] | None = None
         self._looked = asyncio.Event()
 
@@ -82,9 +112,22 @@ class Hub:
     def full(self) -> bool:
         return len(self._clients) >= self._max_clients
 
-    async def stream(self, request: Request, last_id: int | None) -> AsyncIterator[bytes]:
-        """Events for one client until it leaves, falls behind, or the program ends."""
-        queue: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_WAITING)
+    async def stream(
+        self,
+        request: Request,
+        last_id: int | None,
+        *,
+        dmas: frozenset[str] | None = None,
+        still: Callable[[], bool] = lambda: True,
+    ) -> AsyncIterator[bytes]:
+        """Events for one client until it leaves, falls behind, or the program ends.
+
+        dmas: those that the client is limited to. still: whether it is who it was when it came; it is asked
+        every ``still_s``, and once it is not, the stream ends, and the client has to come through the door.
+        """
+        sight = None if dmas is None else self._views.sight(dmas)
+        asked = time.monotonic()
+        queue: asyncio.Queue[Sent | None] = asyncio.Queue(MAX_WAITING)
         self._clients.add(queue)
         try:
             yield b"retry: %d\n\n" % RETRY_MS
@@ -92,8 +135,13 @@ class Hub:
             # rather than never.
             await self._polling()
             for missed in await run_in_threadpool(self._catch_up, last_id):
-                yield missed
+                if data := missed.to(sight):
+                    yield data
             while not self._stopping.is_set():
+                if time.monotonic() - asked >= self._still_s:
+                    asked = time.monotonic()
+                    if not await run_in_threadpool(still):
+                        return
                 try:
                     async with asyncio.timeout(1.0):
                         event = await queue.get()
@@ -103,15 +151,16 @@ class Hub:
                     continue
                 if event is None:
                     return
-                yield event
+                if data := event.to(sight):
+                    yield data
         except TwuinError as e:
             log.warning("an event stream ends: %s", e)  # the client comes back by itself
         finally:
             self._clients.discard(queue)
 
-    def _catch_up(self, last_id: int | None) -> list[bytes]:
+    def _catch_up(self, last_id: int | None) -> list[Sent]:
         """What a client gets first: the alerts it missed, then the present."""
-        events: list[bytes] = []
+        events: list[Sent] = []
         newest = self._alerts.cursor()
         cursor = newest if last_id is None or last_id > newest else last_id
         while cursor < newest:
@@ -120,17 +169,18 @@ class Hub:
             cursor = changes.cursor
         return [*events, self._clock_event("watermark", cursor)]
 
-    def _alert_events(self, cursor: int, alerts: list[Any]) -> list[bytes]:
+    def _alert_events(self, cursor: int, alerts: list[Alert]) -> list[Sent]:
         # Only the last event of a group moves the client's cursor: one cut off in between begins it anew.
         last = len(alerts) - 1
+        ids = [cursor if i == last else None for i in range(len(alerts))]
         return [
-            event_bytes("alert", self._views.alert_out(a), cursor if i == last else None)
-            for i, a in enumerate(alerts)
+            Sent(event_bytes("alert", self._views.alert_out(a), id), alert=a, id=id)
+            for a, id in zip(alerts, ids, strict=True)
         ]
 
-    def _clock_event(self, name: str, cursor: int | None) -> bytes:
+    def _clock_event(self, name: str, cursor: int | None) -> Sent:
         now, mark = self._views.now(), self._views.watermark()
-        return event_bytes(name, Clock(now=now, watermark=mark), cursor)
+        return Sent(event_bytes(name, Clock(now=now, watermark=mark), cursor), id=cursor)
 
     async def _polling(self) -> None:
         """Returns once the poller runs and has looked for the first time."""
@@ -183,29 +233,30 @@ class Hub:
         return _Round(0, [], None, {})
 
     def _look(self, before: _Round, look_at_dmas: bool) -> _Round:
-        events: list[bytes] = []
+        events: list[Sent] = []
         changes = self._alerts.changes(before.cursor)
         events += self._alert_events(changes.cursor, changes.alerts)
         mark = self._views.watermark()
         dmas = before.dmas
         if mark != before.mark or changes.alerts or look_at_dmas:
             dmas = self._dmas()
-            events += [event_bytes("dma", d) for id, d in dmas.items() if d != before.dmas.get(id)]
+            changed = [(id, d) for id, d in dmas.items() if d != before.dmas.get(id)]
+            events += [Sent(event_bytes("dma", d), dma=id) for id, d in changed]
         if mark != before.mark:
-            events.append(event_bytes("watermark", Clock(now=self._views.now(), watermark=mark)))
+            events.append(Sent(event_bytes("watermark", Clock(now=self._views.now(), watermark=mark))))
         return _Round(changes.cursor, events, mark, dmas)
 
     def _dmas(self) -> dict[str, DmaState]:
         return {d.id: d for d in self._views.dmas()}
 
-    def _send(self, event: bytes) -> None:
+    def _send(self, event: Sent) -> None:
         for queue in list(self._clients):
             try:
                 queue.put_nowait(event)
             except asyncio.QueueFull:
                 self._end(queue)
 
-    def _end(self, queue: asyncio.Queue[bytes | None]) -> None:
+    def _end(self, queue: asyncio.Queue[Sent | None]) -> None:
         self._clients.discard(queue)
         while not queue.empty():
             queue.get_nowait()
@@ -222,7 +273,7 @@ def event_bytes(name: str, data: BaseModel, id: int | None = None) -> bytes:
 
 def event_routes(hub: Hub) -> APIRouter:
     """/events."""
-    routes = APIRouter(prefix=PREFIX, tags=["events"])
+    routes = guarded_router(prefix=PREFIX, tags=["events"])
 
     @routes.get(
         "/events",
@@ -241,6 +292,7 @@ def event_routes(hub: Hub) -> APIRouter:
             }
         },
     )
+    @needs(Right.SEE)
     async def events(
         request: Request,
         last_event_id: Annotated[str | None, Header(description="Sent by browsers that come back")] = None,
@@ -253,7 +305,7 @@ def event_routes(hub: Hub) -> APIRouter:
         text = last_event_id or ""
         last_id = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
         return StreamingResponse(
-            hub.stream(request, last_id),
+            hub.stream(request, last_id, dmas=current().dmas, still=request.state.still),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )

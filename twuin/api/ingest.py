@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from twuin.access import guarded_router, needs
+from twuin.accounts.rights import Right
 from twuin.api.params import PREFIX, Limit, RowId
 from twuin.views.clock_models import ClocksOut
 from twuin.views.ledger import MOST_DAYS
@@ -18,13 +20,15 @@ from twuin.views.views import Views
 
 def ingest_routes(views: Views) -> APIRouter:
     """/ingest."""
-    routes = APIRouter(prefix=f"{PREFIX}/ingest", tags=["ingest"])
+    routes = guarded_router(prefix=f"{PREFIX}/ingest", tags=["ingest"])
 
     @routes.get("/stats", summary="Counters of what came in")
+    @needs(Right.INTAKE)
     def stats() -> IngestStats:
         return views.ingest_stats()
 
     @routes.get("/rejected", summary="Rejected messages, newest first")
+    @needs(Right.INTAKE)
     def rejected(
         reason: Annotated[str | None, Query(max_length=80, description="Only this reason code")] = None,
         cursor: Annotated[
@@ -35,6 +39,7 @@ def ingest_routes(views: Views) -> APIRouter:
         return views.rejected(limit=limit, before=cursor, reason=reason)
 
     @routes.get("/ledger", summary="What was to come and what came, by sensor and local day")
+    @needs(Right.INTAKE)
     def ledger(
         day: Annotated[date | None, Query(description="The last local day; left out: today")] = None,
         days: Annotated[int, Query(ge=1, le=MOST_DAYS, description="How many days up to it")] = 1,
@@ -44,10 +49,12 @@ def ingest_routes(views: Views) -> APIRouter:
         return views.ledger.report(day, days=days, sensor=sensor, device=device)
 
     @routes.get("/clocks", summary="Devices with wrong clocks, and readings held because of it")
+    @needs(Right.INTAKE)
     def clocks() -> ClocksOut:
         return views.clocks.latest()
 
     @routes.get("/unknown", summary="Names that devices send and no sensor has, last heard first")
+    @needs(Right.INTAKE)
     def unknown(limit: Limit = 50) -> Page[UnknownNameOut]:
         return views.unknown_names(limit)
 
@@ -62,6 +69,7 @@ def ingest_routes(views: Views) -> APIRouter:
             404: {},
         },
     )
+    @needs(Right.INTAKE)
     def payload(id: RowId) -> Response:
         # Anyone may have sent these bytes: no browser is to take them for a page or a script.
         return Response(

@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.exceptions import RequestValidationError
 
+from twuin.access import guarded_router, needs
+from twuin.accounts.rights import Right
 from twuin.api.params import PREFIX
 from twuin.views.loss_models import LossesOut
 from twuin.views.losses import wrong_days
@@ -18,9 +20,10 @@ Day = Annotated[date | None, Query(examples=["2026-10-31"])]
 
 def loss_routes(views: Views) -> APIRouter:
     """/losses."""
-    routes = APIRouter(prefix=PREFIX, tags=["losses"])
+    routes = guarded_router(prefix=PREFIX, tags=["losses"])
 
     @routes.get("/losses", summary="Losses of the site and of each DMA")
+    @needs(Right.SEE)
     def losses(start: Day = None, end: Day = None) -> LossesOut:
         """From the local day `start` up to and with `end`; without `end` up to the last whole day, without
         `start` 28 days. A figure that is not known is null; `why` has a word for the reason, which

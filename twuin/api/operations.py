@@ -13,6 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from twuin import __version__
+from twuin.access import guarded_router, needs
+from twuin.access.current import current
+from twuin.accounts.rights import Anyone, Right
 from twuin.alerts.model import Kind, State
 from twuin.alerts.service import AlertService
 from twuin.api.params import PREFIX
@@ -24,25 +27,31 @@ from waterworks.errors import TwuinError
 
 def operation_routes(views: Views) -> APIRouter:
     """/health, /health/live, /health/ready."""
-    routes = APIRouter(prefix=f"{PREFIX}/health", tags=["operation"])
+    routes = guarded_router(prefix=f"{PREFIX}/health", tags=["operation"])
 
     @routes.get("", summary="All parts and how they are", response_model=Health)
+    @needs(Anyone.PUBLIC)
     def health() -> Response:
-        """200 also when `degraded`; 503 when `down`."""
+        """200 also when `degraded`; 503 when `down`. Who is not signed in gets no details."""
         found = views.health()
+        if not current().may(Right.SEE):
+            parts = {name: {"status": part.get("status")} for name, part in found.parts.items()}
+            found = found.model_copy(update={"parts": parts})
         return JSONResponse(found.model_dump(mode="json"), 503 if found.status == "down" else 200)
 
     @routes.get("/live", summary="Whether the process answers at all")
+    @needs(Anyone.PUBLIC)
     def live() -> dict[str, str]:
         return {"status": "ok"}
 
     @routes.get("/ready", summary="Whether the stores can be read")
+    @needs(Anyone.PUBLIC)
     def ready() -> Response:
         found = views.health()
         if found.status == "down":
-            why = "; ".join(
-                f"{n}: {p.get('detail', '')}" for n, p in found.parts.items() if p.get("status") == "down"
-            )
+            down = [(n, p.get("detail", "")) for n, p in found.parts.items() if p.get("status") == "down"]
+            told = current().may(Right.SEE)
+            why = "; ".join(f"{name}: {detail}" if told else f"{name} is down" for name, detail in down)
             return problem(503, why, headers={"Retry-After": str(RETRY_S)})
         return JSONResponse({"status": found.status})
 
@@ -53,7 +62,7 @@ def metrics_route(
     views: Views, alerts: AlertService, messages: Callable[[], dict[str, int]] | None = None
 ) -> APIRouter:
     """/metrics, in Prometheus' text format. messages: to people, by state; None: nobody is told anything."""
-    routes = APIRouter(tags=["operation"])
+    routes = guarded_router(tags=["operation"])
     own = CollectorRegistry()
     own.register(_Figures(views, alerts, messages))
 
@@ -63,6 +72,7 @@ def metrics_route(
         response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
+    @needs(Right.METRICS)
     def metrics(request: Request) -> Response:
         text = generate_latest(own)
         requests = getattr(request.app.state, "registry", None)

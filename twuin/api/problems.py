@@ -12,6 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from twuin.access.cookies import SESSION
+from twuin.access.current import NotPermitted, NotSignedIn
+from twuin.access.door import note_refusal
+from twuin.access.routes import leaves, need_of
+from twuin.accounts.model import AccountRefused
+from twuin.accounts.passwords import Busy
+from twuin.accounts.rights import Anyone
 from twuin.alerts.service import BadCursor, StaleAlert
 from twuin.alerts.steps import RequestIncomplete, TransitionRefused
 from twuin.views.models import Problem
@@ -56,6 +63,7 @@ def install_errors(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
+            _describe_access(described(), app)
             _describe(described())
         return described()
 
@@ -79,6 +87,17 @@ def _on_invalid(request: Request, error: Exception) -> JSONResponse:
 
 def _on_twuin(request: Request, error: Exception) -> JSONResponse:
     detail = str(error)
+    if isinstance(error, NotSignedIn):
+        return problem(
+            401, detail, type="urn:twuin:problem:not-signed-in", headers={"WWW-Authenticate": "Bearer"}
+        )
+    if isinstance(error, NotPermitted):
+        note_refusal(request, error)
+        return problem(403, detail, type="urn:twuin:problem:not-permitted")
+    if isinstance(error, AccountRefused):
+        return problem(422, detail, type="urn:twuin:problem:invalid")
+    if isinstance(error, Busy):
+        return problem(503, detail, headers={"Retry-After": str(RETRY_S)})
     if isinstance(error, NotFound):
         return problem(404, detail)
     if isinstance(error, StaleAlert):
@@ -108,11 +127,30 @@ def _on_defect(request: Request, error: Exception) -> JSONResponse:
 
 
 _DESCRIPTIONS = {
+    "401": "Nobody is signed in, or the token is not good",
+    "403": "Whoever is signed in has no right to this",
     "404": "Nothing of this name",
     "409": "The alert changed, or does not allow this; `current_version` says how it stands",
     "422": "The request is not valid; `errors` names each part",
     "503": "A store cannot answer now; try again after `Retry-After` seconds",
 }
+
+
+def _describe_access(schema: dict[str, Any], app: FastAPI) -> None:
+    """Say of each operation which right it takes, and how to show that one has it. Changes ``schema``."""
+    schema.setdefault("components", {})["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer", "description": "A token made on the page /me"},
+        "session": {"type": "apiKey", "in": "cookie", "name": SESSION, "description": "Of the pages"},
+    }
+    for path, route in leaves(app.routes):
+        need = need_of(route)
+        if need is None or need is Anyone.PUBLIC:
+            continue
+        for method in route.methods or ():
+            operation = schema.get("paths", {}).get(path, {}).get(method.lower())
+            if operation is not None:
+                operation["security"] = [{"token": []}, {"session": []}]
+                operation["x-right"] = need.value
 
 
 def _describe(schema: dict[str, Any]) -> None:
@@ -125,6 +163,9 @@ def _describe(schema: dict[str, Any]) -> None:
     for path, operations in schema.get("paths", {}).items():
         for operation in operations.values():
             answers = operation["responses"]
+            if "security" in operation:
+                answers.setdefault("401", {})
+                answers.setdefault("403", {})
             if path.startswith("/api/"):
                 answers.setdefault("422", {})
                 answers.setdefault("503", {})

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Path
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
+from twuin.access import guarded_router, needs
+from twuin.accounts.rights import Right
 from twuin.api.params import PREFIX
 from twuin.views.models import Model
 from twuin.views.report_desk import ReportDesk, ReportFile, StoredReport
@@ -54,19 +56,22 @@ class ReportsOut(Model):
 
 def report_routes(reports: ReportDesk) -> APIRouter:
     """/reports."""
-    routes = APIRouter(prefix=PREFIX, tags=["reports"])
+    routes = guarded_router(prefix=PREFIX, tags=["reports"])
 
     @routes.get("/reports", summary="Reports that are kept, and what others can be made of")
+    @needs(Right.SITE)
     def listed() -> ReportsOut:
         return ReportsOut(items=reports.stored(), periods=reports.periods())
 
     @routes.get(
         "/reports/files/{name}", summary="A report that is kept", responses=_FILE, response_class=Response
     )
+    @needs(Right.SITE)
     def kept(name: Annotated[str, Path(max_length=200)]) -> Response:
         return attached(reports.file(name))
 
     @routes.get("/reports/{period}", summary="A report of a month or a year, made now")
+    @needs(Right.SITE)
     def figures(period: Period) -> ReportOut:
         """Of a month that is not over: of its days up to the last one that was analysed (`complete` is
         then false). docs/reports.md says what its figures are."""
@@ -78,6 +83,7 @@ def report_routes(reports: ReportDesk) -> APIRouter:
     @routes.get(
         "/reports/{period}/file", summary="The same as PDF or Excel", responses=_FILE, response_class=Response
     )
+    @needs(Right.SITE)
     def made(period: Period, format: Format = Format.PDF, language: Language = Language.ID) -> Response:
         """Takes some seconds: it is made when it is asked for."""
         try:

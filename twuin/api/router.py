@@ -8,9 +8,14 @@ from collections.abc import Callable
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
+from twuin.access import guarded_router, needs
+from twuin.access.current import seen_alerts, seen_views
+from twuin.accounts.rights import Anyone
+from twuin.accounts.service import AccountService
 from twuin.alerts.service import AlertService
+from twuin.api.accounts import account_routes, own_routes
 from twuin.api.alerts import alert_routes
 from twuin.api.events import Hub, event_routes
 from twuin.api.ingest import ingest_routes
@@ -30,6 +35,7 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 def api_router(
     views: Views,
     alerts: AlertService,
+    accounts: AccountService | None = None,
     *,
     reports: ReportDesk | None = None,
     stopping: threading.Event | None = None,
@@ -37,28 +43,41 @@ def api_router(
 ) -> APIRouter:
     """The routes under /api/v1, and /metrics for Prometheus.
 
-    reports: makes reports; without it there are none.
-    stopping: set when the program is about to end; open event streams end with it. messages: to people, by
-    state, where anybody is told anything. Include the router
-    after ``install_errors`` and ``install_guards``, before anything that takes all paths.
+    accounts: None in a demo, which has none: then there are no routes about them. reports: makes reports;
+    without it there are none. stopping: set when the program is about to end; open event streams end with
+    it. messages: to people, by state, where anybody is told anything. Include the router after
+    ``install_errors``, ``install_access`` and ``install_guards``, before anything that takes all paths.
     """
-    api = APIRouter()
-    parts = (
+    api = guarded_router()
+    # What routes are given is what whoever asks may see; only these three see all, and guard it themselves.
+    whole = (
         metrics_route(views, alerts, messages),
-        network_routes(views),
-        sensor_routes(views),
-        loss_routes(views),
-        *(() if reports is None else (report_routes(reports),)),
-        alert_routes(views, alerts),
-        event_routes(Hub(views, alerts, stopping=stopping)),
-        ingest_routes(views),
         operation_routes(views),
+        event_routes(Hub(views, alerts, stopping=stopping)),
+    )
+    seen, own = seen_views(views), seen_alerts(alerts, views)
+    parts = (
+        *whole,
+        network_routes(seen),
+        sensor_routes(seen),
+        loss_routes(seen),
+        alert_routes(seen, own),
+        ingest_routes(seen),
+        *(() if reports is None else (report_routes(reports),)),
+        *(() if accounts is None else (own_routes(accounts), account_routes(accounts))),
     )
     for part in parts:
         api.include_router(part)
     known = [route for part in parts for route in part.routes if isinstance(route, APIRoute)]
 
+    @api.get(f"{PREFIX}/openapi.json", include_in_schema=False)
+    @needs(Anyone.PUBLIC)
+    def description(request: Request) -> JSONResponse:
+        """The description of this interface (OpenAPI 3.1)."""
+        return JSONResponse(request.app.openapi())
+
     @api.api_route(PREFIX + "/{rest:path}", methods=_METHODS, include_in_schema=False)
+    @needs(Anyone.PUBLIC)
     def unknown(request: Request, rest: str) -> Response:
         """What no route takes: an unknown path, or a method that a known one does not have."""
         found = [r.methods or () for r in known if r.path_regex.match(f"{PREFIX}/{rest}")]

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
+from twuin.access import guarded_router, needs
+from twuin.accounts.rights import Right
 from twuin.api.network import check_range
 from twuin.api.params import PREFIX, End, MaxPoints, SensorId, Start
 from twuin.views.models import DeviceOut, SensorOut, Series
@@ -26,15 +28,17 @@ class Format(StrEnum):
 
 def sensor_routes(views: Views) -> APIRouter:
     """/sensors, /devices."""
-    routes = APIRouter(prefix=PREFIX, tags=["sensors"])
+    routes = guarded_router(prefix=PREFIX, tags=["sensors"])
 
     @routes.get("/sensors", summary="All sensors with their newest reading")
+    @needs(Right.SEE)
     def sensors() -> list[SensorOut]:
         """`state` is `ok`, `suspect` (the newest reading has a quality flag), `silent` (nothing for three
         intervals and at least 15 minutes) or `nodata` (never anything)."""
         return views.sensors()
 
     @routes.get("/sensors/{id}", summary="One sensor", responses=_NAMED)
+    @needs(Right.SEE)
     def sensor(id: SensorId) -> SensorOut:
         return views.sensor(id)
 
@@ -54,6 +58,7 @@ def sensor_routes(views: Views) -> APIRouter:
             404: {},
         },
     )
+    @needs(Right.SEE)
     def readings(
         id: SensorId,
         start: Start = None,
@@ -71,6 +76,7 @@ def sensor_routes(views: Views) -> APIRouter:
         return series
 
     @routes.get("/devices", summary="What each device last said of itself")
+    @needs(Right.SEE)
     def devices() -> list[DeviceOut]:
         return views.devices()
 

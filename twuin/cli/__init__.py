@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from twuin.cli import (
+    account,
     bench,
     benchmark,
     broker,
@@ -72,6 +73,8 @@ app.add_typer(store.app, name="store")
 app.add_typer(notify.app, name="notify")
 app.add_typer(broker.app, name="broker")
 app.add_typer(device.app, name="device")
+app.add_typer(account.app, name="account")
+app.add_typer(account.tokens, name="token")
 app.add_typer(bench.app, name="bench")
 app.add_typer(benchmark.app, name="benchmark")
 

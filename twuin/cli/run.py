@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +53,7 @@ def demo(
     Runs an MQTT broker, a fleet of simulated sensors, the ingest, the store, the monitor and the pages in
     one go. Open the address it prints, and watch: within two minutes the town has a burst pipe and the page
     says in which DMA, how much, and which pipes to look at. Ctrl-C ends it; the next run goes on where this
-    one stopped.
+    one stopped. There are no accounts: it is open to this machine, and to no other.
     """
     from twuin.demo import run_demo
 
@@ -78,6 +79,8 @@ def serve(
 ) -> None:
     """Run ingest, monitor, API and pages for a site.
 
+    People sign in. The first start makes an administrator and shows a one-time code, once, in the terminal.
+
     The readings come from an MQTT broker. To look at data that you have loaded with `twuin backfill`,
     use `--no-ingest --clock data`.
     """
@@ -90,7 +93,12 @@ def serve(
         web={"port": port, "host": host},
         clock={"kind": clock},
     )
-    run_serve(settings, ingest=ingest, say=out.print)
+    run_serve(
+        settings,
+        ingest=ingest,
+        say=partial(out.print, markup=False),
+        show=partial(out.print, markup=False) if out.is_terminal else None,
+    )
 
 
 def monitor(

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from twuin.alerts.model import Alert, Causes, Entry, Finding, Kind, Reason, State, Suspect, Told
 from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, Change, Entries, RevisionConflict
+from twuin.alerts.sight import OF_SENSORS
 from twuin.alerts.work import (
     Cause,
     LeakType,
@@ -66,6 +67,12 @@ class SqlAlertStore:
             conditions.append(AlertRow.assignee == query.assignee)
         if query.duplicate_of is not None:
             conditions.append(AlertRow.duplicate_of == query.duplicate_of)
+        if query.sight is not None:
+            own = and_(
+                AlertRow.kind.in_(sorted(k.value for k in OF_SENSORS)),
+                AlertRow.subject.in_(sorted(query.sight.sensors)),
+            )
+            conditions.append(or_(AlertRow.dma.in_(sorted(query.sight.dmas)), own))
         if query.since is not None:
             conditions.append(or_(AlertRow.ended.is_(None), AlertRow.ended >= query.since))
         if query.before is not None:

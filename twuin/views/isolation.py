@@ -15,7 +15,7 @@ from waterworks.errors import NotFound
 from waterworks.geo import Lines
 from waterworks.network import LinkKind, Network, NodeKind
 from waterworks.site import Site, StopValve, ValveState
-from waterworks.zones import shut
+from waterworks.zones import link_dma, shut
 
 MOST_PIPES = 2000
 """Pipes without supply that one answer names."""
@@ -55,11 +55,19 @@ class IsolationOut(Model):
 
 
 class Isolations:
-    """Isolation of the pipes of ``site``. network: None where it has no model."""
+    """Isolation of the pipes of ``site``. network: None where it has no model.
 
-    def __init__(self, site: Site, network: Network | None) -> None:
+    only: DMAs whose pipes may be asked for, None: all. What isolates them may lie beyond.
+    """
+
+    def __init__(self, site: Site, network: Network | None, only: frozenset[str] | None = None) -> None:
         self._site = site
         self._network = network
+        self._only = only
+
+    def limited_to(self, dmas: frozenset[str]) -> Isolations:
+        """Isolation of the pipes of these DMAs alone."""
+        return Isolations(self._site, self._network, dmas)
 
     def of(self, pipe: str) -> IsolationOut:
         """How to take ``pipe`` out of service. Raises NotFound."""
@@ -69,6 +77,8 @@ class Isolations:
                 f"site {self._site.id} has no network model: which valves isolate a pipe is not known"
             )
         link = network.link_index.get(pipe)
+        if link is not None and self._only is not None:
+            link = link if link_dma(network, self._site.node_dma)[link] in self._only else None
         if link is None:
             raise NotFound(f"no pipe {pipe[:40]!r} at site {self._site.id}")
         gates, valves = self._gates(network, link)

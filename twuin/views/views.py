@@ -16,6 +16,7 @@ from ingest.stats import Stats
 from twuin import __version__
 from twuin.alerts.model import PENDING, Alert, Kind, State
 from twuin.alerts.service import AlertService
+from twuin.alerts.sight import Sight
 from twuin.views.area import area_pipes
 from twuin.views.believed import believed
 from twuin.views.clocks import ClockViews
@@ -61,7 +62,7 @@ from waterworks.network import Network
 from waterworks.ports import Clock, ReadingStore
 from waterworks.reading import as_datetime, instant
 from waterworks.series import Derived, derived
-from waterworks.site import Dma, Sensor, Site
+from waterworks.site import Dma, Sensor, Site, part_of
 
 MAX_POINTS = 2400
 """Enough for a week at five minutes."""
@@ -123,6 +124,18 @@ class Views:
         self._store = store
         self._alerts = alerts
         self._clock = clock
+        self._limit: frozenset[str] | None = None
+        self._more = {
+            "clock": clock,
+            "network": network,
+            "devices": devices,
+            "ledger": ledger,
+            "late_s": late_s,
+            "watermark": watermark,
+            "clock_speed": clock_speed,
+            "clock_is": clock_is,
+            "parts": parts,
+        }
         self._network = network
         self._rejected = rejected
         self._devices = devices
@@ -138,6 +151,24 @@ class Views:
         self._losses = report_maker(site, trusted, network)
         self._factors = Factors(site, trusted, network)
         self.isolations = Isolations(site, network)
+
+    def limited_to(self, dmas: frozenset[str]) -> Views:
+        """What somebody sees who is limited to ``dmas``: the same site with no others in it.
+
+        Totals are those of these DMAs. A sensor on a boundary belongs to both sides; what belongs to no DMA,
+        and what came in from whom, is not there at all.
+        """
+        site = part_of(self._site, dmas)
+        alerts = self._alerts.limited_to(self.sight(dmas))
+        limited = Views(site, self._store, alerts, **self._more)  # type: ignore[arg-type]
+        limited._limit = dmas
+        limited._progress = self._progress
+        limited.isolations = self.isolations.limited_to(dmas)
+        return limited
+
+    def sight(self, dmas: frozenset[str]) -> Sight:
+        """``dmas`` and the sensors that belong to them."""
+        return Sight(dmas, frozenset(part_of(self._site, dmas).sensor))
 
     # The site
 
@@ -179,7 +210,10 @@ class Views:
     def _geojson(self) -> dict[str, Any]:
         if self._network is None:
             return {"type": "FeatureCollection", "features": []}
-        return geo.network_geojson(self._site, self._network)
+        drawn = geo.network_geojson(self._site, self._network)
+        if self._limit is not None:
+            drawn["features"] = [f for f in drawn["features"] if f["properties"]["dma"] in self._limit]
+        return drawn
 
     @cached_property
     def _positions(self) -> dict[str, tuple[float, float]]:
@@ -469,6 +503,9 @@ class Views:
     def devices(self) -> list[DeviceOut]:
         """What each device last said of itself, by id."""
         known = {} if self._devices is None else self._devices.all()
+        if self._limit is not None:
+            own = {s.device for s in self._site.sensors}
+            known = {id: d for id, d in known.items() if id in own}
         return [
             DeviceOut(
                 id=d.device,
@@ -478,7 +515,7 @@ class Views:
                 signal_dbm=d.signal_dbm,
                 firmware=d.firmware,
                 interval_s=d.interval_s,
-                sensors=list(d.sensors),
+                sensors=[s for s in d.sensors if self._limit is None or s in self._site.sensor],
             )
             for d in known.values()
         ]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+from urllib.parse import quote
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from twuin.access.current import NotPermitted, NotSignedIn
+from twuin.access.door import note_refusal
 from twuin.alerts.service import BadCursor
 from twuin.views.views import Views
+from twuin.web.forms import ForeignForm
 from twuin.web.render import Page, Templates
 from waterworks.errors import NotFound, StoreError, StoreUnavailable, TwuinError
 
@@ -21,7 +25,7 @@ log = logging.getLogger(__name__)
 def install_error_pages(pages: FastAPI, templates: Templates, views: Views) -> None:
     """Answer every error under ``pages`` with a page of the same make as the others."""
 
-    def answer(request: Request, status: int, *, refused: bool = False) -> Response:
+    def answer(request: Request, status: int, *, refused: bool = False, why: str = "") -> Response:
         if request.url.path.startswith(f"{request.scope.get('root_path', '')}/api/"):
             # Nothing of the interface is here, or it would have answered: say so in its own way.
             problem = {"type": "about:blank", "title": "Not found", "status": status}
@@ -35,7 +39,21 @@ def install_error_pages(pages: FastAPI, templates: Templates, views: Views) -> N
             log.exception("the error page cannot show the site")
             site = None
         page = Page(templates, request, site)
-        return page.response("error.html", status, status=status, refused=refused)
+        return page.response("error.html", status, status=status, refused=refused, why=why)
+
+    def not_signed_in(request: Request, error: Exception) -> Response:
+        query = f"?{request.url.query}" if request.method == "GET" and request.url.query else ""
+        base = str(request.scope.get("root_path", "")).rstrip("/")
+        here = request.url.path + query
+        return RedirectResponse(f"{base}/signin?next={quote(here)}", 303)
+
+    def not_permitted(request: Request, error: Exception) -> Response:
+        assert isinstance(error, NotPermitted)
+        note_refusal(request, error)
+        return answer(request, 403, why="right")
+
+    def foreign_form(request: Request, error: Exception) -> Response:
+        return answer(request, 403, why="form")
 
     def not_found(request: Request, error: Exception) -> Response:
         return answer(request, 404)
@@ -56,6 +74,9 @@ def install_error_pages(pages: FastAPI, templates: Templates, views: Views) -> N
     def broken(request: Request, error: Exception) -> Response:
         return answer(request, 500)
 
+    pages.add_exception_handler(NotSignedIn, not_signed_in)
+    pages.add_exception_handler(NotPermitted, not_permitted)
+    pages.add_exception_handler(ForeignForm, foreign_form)
     pages.add_exception_handler(NotFound, not_found)
     pages.add_exception_handler(StoreUnavailable, unavailable)
     pages.add_exception_handler(StoreError, refused)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date, timedelta
 from typing import Annotated
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 from uuid import uuid4
 
 from fastapi import APIRouter, Query
@@ -14,6 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from twuin.access import GuardedRoute, guarded_router, needs
+from twuin.access.current import current, permit
+from twuin.accounts.model import Via
+from twuin.accounts.rights import RIGHT_OF_ACTION, Anyone, Right
 from twuin.alerts.model import PENDING, UNREPAIRED, Kind, State
 from twuin.alerts.service import AlertService, StaleAlert
 from twuin.alerts.steps import TransitionRefused
@@ -24,10 +28,11 @@ from twuin.views.models import AlertDetail, AlertOut, NightFlow
 from twuin.views.views import Views
 from twuin.web.alert_form import NEXT, asked_by, closing
 from twuin.web.figures import dma_marks, map_data
+from twuin.web.forms import Form, read_form
 from twuin.web.locales import LANGUAGES
 from twuin.web.loss_words import LossWords
 from twuin.web.render import ACTOR_COOKIE, LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Page, Templates
-from twuin.web.security import local_path, same_origin
+from twuin.web.security import local_path
 from waterworks.errors import NotFound
 
 RANGES = {"1d": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
@@ -39,9 +44,6 @@ NIGHT_RANGES = {"28d": 28, "90d": 90, "1y": 365, "all": 36_500}
 LOSS_RANGES = {"7d": 7, "28d": 28, "90d": 90, "1y": 365}
 """Days that losses are reported over, by the name in their address."""
 
-MAX_FORM = 20_000
-"""Bytes of a form: a note of 2,000 characters, percent-encoded, and some more."""
-
 LOUD = (Kind.LEAK, Kind.LOW_INFLOW, Kind.SUPPLY, Kind.NIGHT_FLOW, Kind.SENSOR)
 """Alerts about water and what measures it. Silences of sensors may be dozens: they stand behind these."""
 
@@ -51,7 +53,7 @@ _YEAR = 31_536_000  # seconds that a choice of language or theme is kept
 
 def page_routes(templates: Templates, views: Views, alerts: AlertService) -> APIRouter:
     """All pages, over one site's read models and alerts."""
-    routes = APIRouter()
+    routes = guarded_router(GuardedRoute)
 
     def page(request: Request) -> Page:
         return Page(templates, request, views.site())
@@ -66,6 +68,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         return sorted(found, key=lambda a: (a.state is not State.OPEN, a.watched, _URGENCY.index(a.kind)))
 
     @routes.get("/")
+    @needs(Right.SEE)
     def overview(request: Request) -> Response:
         p = page(request)
         dmas, current = views.dmas(), living()
@@ -82,6 +85,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         )
 
     @routes.get("/alerts")
+    @needs(Right.SEE)
     def alert_list(
         request: Request,
         state: str = "",
@@ -147,6 +151,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
             next_step=NEXT[alert.state],
             key=uuid4().hex,
             actor=p.request.cookies.get(ACTOR_COOKIE, ""),
+            permitted={action for action, right in RIGHT_OF_ACTION.items() if current().may(right)},
             done=done,
             problem=problem,
             facts=_facts(alert),
@@ -173,17 +178,22 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         return [n for n in every if first <= n.night <= last]
 
     @routes.get("/alerts/{id}")
+    @needs(Right.SEE)
     def alert_page(request: Request, id: str, done: str = "") -> Response:
         return alert_response(page(request), id, done=done)
 
     @routes.post("/alerts/{id}")
+    @needs(Right.WORK)
     async def act(request: Request, id: str) -> Response:
-        form = await _form(request)
+        form = await read_form(request)
         return await run_in_threadpool(_act, request, id, form)
 
-    def _act(request: Request, id: str, form: dict[str, str]) -> Response:
-        p = page(request)
-        action, actor = form.get("action", ""), form.get("actor", "").strip()[:80]
+    def _act(request: Request, id: str, form: Form) -> Response:
+        p, asker = page(request), current()
+        action = form.get("action", "")
+        actor = form.get("actor", "").strip()[:80] if asker.via is Via.OPEN else asker.shown
+        if action in RIGHT_OF_ACTION:  # what is none is refused below
+            permit(RIGHT_OF_ACTION[action])
         version = form.get("version", "")
         try:
             alerts.act(
@@ -200,10 +210,12 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         except TransitionRefused:
             return alert_response(p, id, problem="refused", status=422)
         answer = RedirectResponse(f"{p.base}/alerts/{quote(id)}?done={quote(action)}", 303)
-        answer.set_cookie(ACTOR_COOKIE, quote(actor), max_age=_YEAR, httponly=True, samesite="lax")
+        if asker.via is Via.OPEN:
+            answer.set_cookie(ACTOR_COOKIE, quote(actor), max_age=_YEAR, httponly=True, samesite="lax")
         return answer
 
     @routes.get("/dmas/{id}")
+    @needs(Right.SEE)
     def dma_page(request: Request, id: str, range: str = "7d", nights: str = "90d") -> Response:
         p = page(request)
         dma = views.dma(id)
@@ -229,6 +241,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         )
 
     @routes.get("/losses")
+    @needs(Right.SEE)
     def losses(request: Request, range: str = "28d") -> Response:
         p = page(request)
         span = _known(range, LOSS_RANGES, "28d")
@@ -245,6 +258,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         )
 
     @routes.get("/sensors")
+    @needs(Right.SEE)
     def sensor_list(request: Request, state: str = "", q: str = "") -> Response:
         p = page(request)
         every = views.sensors()
@@ -262,6 +276,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         )
 
     @routes.get("/sensors/{id}")
+    @needs(Right.SEE)
     def sensor_page(request: Request, id: str, range: str = "7d") -> Response:
         p = page(request)
         sensor = views.sensor(id)
@@ -282,6 +297,7 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         )
 
     @routes.get("/ingest")
+    @needs(Right.INTAKE)
     def ingest(
         request: Request, reason: str = "", before: Annotated[int | None, Query(ge=1)] = None
     ) -> Response:
@@ -301,15 +317,21 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
         )
 
     @routes.get("/about")
+    @needs(Anyone.PUBLIC)
     def about(request: Request) -> Response:
-        return page(request).response("about.html")
+        site = None if current().via is Via.NOBODY else views.site()
+        return Page(templates, request, site).response("about.html")
 
     @routes.post("/language")
-    def set_language(request: Request, to: str, next: str = "/") -> Response:
+    @needs(Anyone.PUBLIC)
+    async def set_language(request: Request, to: str, next: str = "/") -> Response:
+        await read_form(request)
         return _choice(request, LANGUAGE_COOKIE, to, tuple(LANGUAGES), next)
 
     @routes.post("/theme")
-    def set_theme(request: Request, to: str, next: str = "/") -> Response:
+    @needs(Anyone.PUBLIC)
+    async def set_theme(request: Request, to: str, next: str = "/") -> Response:
+        await read_form(request)
         return _choice(request, THEME_COOKIE, to, THEMES, next)
 
     return routes
@@ -327,29 +349,11 @@ def _known(value: str, allowed: Collection[str], default: str) -> str:
 
 
 def _choice(request: Request, cookie: str, to: str, allowed: tuple[str, ...], next: str) -> Response:
-    _require_own_form(request)
     if to not in allowed:
         raise HTTPException(404)
     answer = RedirectResponse(local_path(next), 303)
     answer.set_cookie(cookie, to, max_age=_YEAR, samesite="lax")
     return answer
-
-
-def _require_own_form(request: Request) -> None:
-    if not same_origin(request.headers):
-        raise HTTPException(403)
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """The fields of a form of ours (application/x-www-form-urlencoded)."""
-    _require_own_form(request)
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_FORM:
-            raise HTTPException(413)
-    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20)
-    return {name: values[-1] for name, values in fields.items()}
 
 
 def _facts(alert: AlertOut) -> list[tuple[str, str]]:

@@ -16,6 +16,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 import twuin
+from twuin.access.cookies import keep_visitor, visitor_secret
+from twuin.access.current import current
+from twuin.accounts.model import Via
+from twuin.accounts.secret import form_token
 from twuin.views.models import SiteOut
 from twuin.web import figures
 from twuin.web.formats import Formats, currency_sign, zone_names
@@ -57,9 +61,10 @@ def _plain(value: Any) -> Any:
 
 
 class Templates:
-    """The pages' templates, one environment a language."""
+    """The pages' templates, one environment a language. site_name: for who is not signed in."""
 
-    def __init__(self) -> None:
+    def __init__(self, site_name: str = "") -> None:
+        self.site_name = site_name
         self.digest = static_digest()
         self.build = f"{twuin.__version__}-{self.digest}-{files_digest(HERE / 'templates')}"
         """Another one where another version made a page: a display that runs for weeks then loads anew."""
@@ -105,6 +110,10 @@ class Page:
         self.site = site
         self.code = code or choose(
             request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")
+        )
+        self.who = current()
+        self.form_secret, self._new_visitor = (
+            visitor_secret(request) if self.who.via is not Via.OPEN else ("", False)
         )
         theme = request.cookies.get(THEME_COOKIE, "auto")
         self.theme = theme if theme in THEMES else "auto"
@@ -178,6 +187,10 @@ class Page:
             template,
             {
                 "site": site,
+                "site_name": site.name if site else self.templates.site_name,
+                "who": self.who,
+                "rights": self.who.rights,
+                "form": form_token(self.form_secret) if self.form_secret else "",
                 "fmt": self.formats,
                 "words": self.words,
                 "theme": self.theme,
@@ -190,6 +203,7 @@ class Page:
                 "past": self.past,
                 "counting": self.ready and self.stale is None and not self.past,
                 "client": {
+                    "form": form_token(self.form_secret) if self.form_secret else "",
                     "language": self.code,
                     "api": f"{self.base}/api/v1",
                     "static": f"{self.base}/static/{self.templates.digest}",
@@ -206,7 +220,7 @@ class Page:
                 **context,
             },
         )
-        return HTMLResponse(
+        answer = HTMLResponse(
             text,
             status_code,
             {
@@ -215,3 +229,6 @@ class Page:
                 "vary": "accept-language, cookie",
             },
         )
+        if self._new_visitor:
+            keep_visitor(self.request, answer, self.form_secret)
+        return answer

@@ -7,6 +7,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from twuin.access import GuardedRoute, guarded_router, needs
+from twuin.accounts.rights import Right
 from twuin.views.report_desk import ReportDesk
 from twuin.views.reports import Period
 from twuin.views.views import Views
@@ -19,9 +21,10 @@ FORMATS = {"pdf": "PDF", "xlsx": "Excel"}
 
 def report_page_routes(templates: Templates, views: Views, reports: ReportDesk) -> APIRouter:
     """/reports."""
-    routes = APIRouter()
+    routes = guarded_router(GuardedRoute)
 
     @routes.get("/reports")
+    @needs(Right.SITE)
     def shown(request: Request) -> Response:
         page = Page(templates, request, views.site())
         stored: dict[str, list[object]] = {}
@@ -41,6 +44,7 @@ def report_page_routes(templates: Templates, views: Views, reports: ReportDesk) 
         )
 
     @routes.get("/reports/make")
+    @needs(Right.SITE)
     def make(request: Request, period: str = "", format: str = "", language: str = "") -> Response:
         """Sends the browser on to the file; what is chosen wrongly, back to the page."""
         base = Page(templates, request, None).base

@@ -31,6 +31,10 @@ HEADERS = {
 }
 
 
+HSTS = "max-age=31536000"
+"""Where it is reached by TLS, a browser is to come back by nothing else, for a year."""
+
+
 class SecurityHeaders:
     """Adds the headers above to every answer that does not bring its own. Streams pass untouched."""
 
@@ -47,6 +51,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if scope.get("scheme") == "https":
+                    headers.setdefault("strict-transport-security", HSTS)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

@@ -17,6 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from twuin.access import GuardedRoute, guarded_router, needs
+from twuin.accounts.rights import Anyone
 from twuin.alerts.model import State
 from twuin.alerts.service import AlertService
 from twuin.alerts.steps import TransitionRefused
@@ -48,8 +50,11 @@ class Takes:
 
 
 def take_routes(templates: Templates, views: Views, alerts: AlertService, takes: Takes) -> APIRouter:
-    """/a/{token}: the one page that needs no account."""
-    routes = APIRouter()
+    """/a/{token}: the one page that acts without an account.
+
+    views, alerts: the whole site's, as the link's signature says for which alert it is.
+    """
+    routes = guarded_router(GuardedRoute)
 
     def answer(request: Request, token: str, *, tapped: bool) -> Response:
         taken = takes.links.read(token)
@@ -88,10 +93,12 @@ def take_routes(templates: Templates, views: Views, alerts: AlertService, takes:
             return None
 
     @routes.get("/a/{token}")
+    @needs(Anyone.PUBLIC)
     def look(request: Request, token: str) -> Response:
         return answer(request, token, tapped=False)
 
     @routes.post("/a/{token}")
+    @needs(Anyone.PUBLIC)
     async def tap(request: Request, token: str) -> Response:
         if not same_origin(request.headers):
             raise HTTPException(403)

@@ -9,6 +9,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from twuin.access import GuardedRoute, guarded_router, needs
+from twuin.accounts.rights import Right
 from twuin.views.models import SiteOut
 from twuin.views.views import Views
 from twuin.web.figures import map_data
@@ -24,10 +26,11 @@ log = logging.getLogger(__name__)
 
 def wall_routes(templates: Templates, views: Views, file: WallFile | None) -> APIRouter:
     """The displays of one site. file: what they show; None: the usual."""
-    routes = APIRouter()
+    routes = guarded_router(GuardedRoute)
     nrw = NrwFigure(views)
 
     @routes.get("/wall")
+    @needs(Right.SITE)
     def wall(request: Request, screen: str = "1", lang: str = "") -> Response:
         """One display. It fetches itself again and again, for weeks: whatever is wrong, it gets a wall."""
         try:

@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from twuin.access import OpenAccess, install_access
+from twuin.accounts.service import AccountService
 from twuin.api import api_router, install_errors, install_guards
+from twuin.db import open_account_store
 from twuin.reports.desk import Reporter
 from twuin.reports.shelf import Shelf
 from twuin.views.views import Views
@@ -20,15 +25,20 @@ def stopping() -> threading.Event:
 
 
 @pytest.fixture
-def app(small_town: Any, stopping: threading.Event) -> FastAPI:
+def app(small_town: Any, stopping: threading.Event, tmp_path: Path) -> Iterator[FastAPI]:
+    """The API of the small town, open to all."""
     t = small_town
+    store = open_account_store(f"sqlite:///{tmp_path}/twuin.sqlite")
+    accounts = AccountService("town", store, lambda: datetime(2026, 3, 10, tzinfo=UTC))
     views = Views(t.site, t.store, t.alerts, clock=t.clock, network=t.network, rejected=t.rejected)
-    made = FastAPI(title="Twuin", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
+    made = FastAPI(title="Twuin", openapi_url=None, docs_url=None, redoc_url=None)
     install_errors(made)
+    install_access(made, OpenAccess())
     install_guards(made, allowed_hosts=("localhost", "testserver"))
     reports = Reporter(t.site, t.store, views, Shelf(t.site.folder / "reports"))
-    made.include_router(api_router(views, t.alerts, reports=reports, stopping=stopping))
-    return made
+    made.include_router(api_router(views, t.alerts, accounts, reports=reports, stopping=stopping))
+    yield made
+    store.close()
 
 
 @pytest.fixture

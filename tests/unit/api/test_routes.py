@@ -251,9 +251,11 @@ def test_metrics_count_alerts_rejections_and_requests(client: TestClient, small_
 
 
 def test_two_applications_keep_their_metrics_apart(app: Any, client: TestClient) -> None:
+    from twuin.access import OpenAccess, install_access
     from twuin.api import install_guards
 
     other = type(app)()
+    install_access(other, OpenAccess())
     install_guards(other, allowed_hosts=("x",))
     assert other.state.registry is not app.state.registry
 

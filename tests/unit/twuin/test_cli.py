@@ -43,6 +43,11 @@ COMMANDS = [
     ["benchmark", "injected"],
     ["benchmark", "faults"],
     ["benchmark", "scale"],
+    ["account"],
+    ["account", "init"],
+    ["account", "add"],
+    ["token"],
+    ["token", "add"],
 ]
 
 

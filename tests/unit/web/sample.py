@@ -19,6 +19,7 @@ from ingest.rejected import Rejected, RejectedLog
 from ingest.stats import Stats
 from ingest.store.duck import DuckStore
 from ingest.unknown import Heard
+from twuin.access import Access, OpenAccess, install_access
 from twuin.alerts.memory import MemoryAlertStore
 from twuin.alerts.model import Finding, Kind, Suspect
 from twuin.alerts.service import AlertService
@@ -290,15 +291,25 @@ def _assemble(
         },
     )
     alerts.apply(findings)
-    app = FastAPI()
-    sample = Sample(site, store, alerts, views, app, findings)
-    install_errors(app)
-    install_guards(app, allowed_hosts=("localhost", "testserver"))
-    reports = Reporter(site, store, views, Shelf(folder / "reports"))
-    app.include_router(api_router(views, alerts, reports=reports, stopping=sample.stopping))
-    wall = WallFile(folder, site.dma, site.sensor)
-    mount_pages(app, views, alerts, reports=reports, wall=wall)
+    sample = Sample(site, store, alerts, views, FastAPI(), findings)
+    sample.app = application(sample)
     return sample
+
+
+def application(sample: Sample, access: Access | None = None) -> FastAPI:
+    """A sample's API and pages, open to all or for whom ``access`` lets in."""
+    app = FastAPI(openapi_url=None)
+    access = access or OpenAccess()
+    install_errors(app)
+    install_access(app, access)
+    install_guards(app, allowed_hosts=("localhost", "testserver"))
+    site = sample.site
+    reports = Reporter(site, sample.store, sample.views, Shelf(site.folder / "reports"))
+    api = api_router(sample.views, sample.alerts, access.accounts, reports=reports, stopping=sample.stopping)
+    app.include_router(api)
+    wall = WallFile(site.folder, site.dma, site.sensor)
+    mount_pages(app, sample.views, sample.alerts, None, reports, wall, access.accounts)
+    return app
 
 
 def _times(step: timedelta = STEP) -> np.ndarray:

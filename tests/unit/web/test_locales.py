@@ -55,9 +55,16 @@ def test_indonesian_differs_from_english_but_for_words_that_both_share() -> None
         for m in read_catalogue("id")
         if isinstance(m.id, str) and m.id and m.id == m.string and re.search("[a-z]{2}", m.id)
     }
-    assert same == {"Broker", "Firmware", "Normal", "Sensor", "Simulator", "Volume", "demo"} | {
-        "diameter %(value)s mm"
-    }
+    assert same == {
+        "Administrator",
+        "Broker",
+        "Firmware",
+        "Normal",
+        "Sensor",
+        "Simulator",
+        "Volume",
+        "demo",
+    } | {"diameter %(value)s mm"}
 
 
 def test_scripts_get_their_messages_and_no_others() -> None:

@@ -50,7 +50,9 @@ async function refresh() {
   last = performance.now();
   try {
     const response = await fetch(location.href, { headers: { accept: "text/html" } });
-    if (response.ok) {
+    if (response.redirected && new URL(response.url).pathname.endsWith("/signin")) {
+      location.assign(response.url); // the session is over
+    } else if (response.ok) {
       swap(new DOMParser().parseFromString(await response.text(), "text/html"));
       reached();
     } else {

@@ -1,0 +1,89 @@
+"""Rights and roles: the one table of who may do what."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Right(StrEnum):
+    """What somebody may be allowed. Every route asks for one of these, or says that it is for anyone."""
+
+    SEE = "see"
+    SITE = "site"
+    WORK = "work"
+    ACT = "act"
+    CLOSE = "close"
+    INTAKE = "intake"
+    METRICS = "metrics"
+    TOKENS = "tokens"
+    ACCOUNTS = "accounts"
+
+
+class Anyone(StrEnum):
+    """What a route may ask for instead of a right."""
+
+    PUBLIC = "public"  # nothing
+    SIGNED_IN = "signed in"  # an account, by session or token
+    IN_PERSON = "in person"  # a session: a token cannot change passwords or make more tokens
+
+
+Need = Right | Anyone
+
+MEANING: dict[Right, str] = {
+    Right.SEE: "See DMAs, sensors, readings, the map, alerts, losses, live changes",
+    Right.SITE: "See reports and the control room's wall",
+    Right.WORK: "Work on alerts: arrive, locate, repair; add notes",
+    Right.ACT: "Acknowledge alerts, send people",
+    Right.CLOSE: "Close and reopen alerts",
+    Right.INTAKE: "See what came in and what was rejected, with its raw bytes",
+    Right.METRICS: "Read the figures for Prometheus",
+    Right.TOKENS: "Make tokens for programs, with no more rights than one's own",
+    Right.ACCOUNTS: "Manage accounts and everybody's tokens, read the security log",
+}
+
+
+class Role(StrEnum):
+    """What an account is for."""
+
+    VIEWER = "viewer"
+    CREW = "crew"
+    DISPATCHER = "dispatcher"
+    ENGINEER = "engineer"
+    ADMIN = "admin"
+
+
+RIGHTS: dict[Role, frozenset[Right]] = {
+    Role.VIEWER: frozenset({Right.SEE, Right.SITE}),
+    Role.CREW: frozenset({Right.SEE, Right.SITE, Right.WORK}),
+    Role.DISPATCHER: frozenset({Right.SEE, Right.SITE, Right.WORK, Right.ACT, Right.CLOSE}),
+    Role.ENGINEER: frozenset(
+        {Right.SEE, Right.SITE, Right.WORK, Right.ACT, Right.CLOSE, Right.INTAKE, Right.METRICS, Right.TOKENS}
+    ),
+    Role.ADMIN: frozenset(Right),
+}
+
+WHOLE_SITE = frozenset({Right.SITE, Right.INTAKE, Right.METRICS, Right.ACCOUNTS})
+"""Rights to what belongs to no DMA: nobody who is limited to DMAs has them."""
+
+RIGHT_OF_ACTION: dict[str, Right] = {
+    "note": Right.WORK,
+    "arrive": Right.WORK,
+    "locate": Right.WORK,
+    "not_found": Right.WORK,
+    "start_repair": Right.WORK,
+    "repaired": Right.WORK,
+    "acknowledge": Right.ACT,
+    "assign": Right.ACT,
+    "close": Right.CLOSE,
+    "reopen": Right.CLOSE,
+}
+
+
+def right_of_action(action: str) -> Right:
+    """The right that an action on an alert takes; the highest for one that the table does not know."""
+    return RIGHT_OF_ACTION.get(action, Right.ACCOUNTS)
+
+
+def rights_of(role: Role, *, limited: bool) -> frozenset[Right]:
+    """The rights of a role. limited: to some DMAs."""
+    return RIGHTS[role] - WHOLE_SITE if limited else RIGHTS[role]
