@@ -57,6 +57,7 @@ class Served:
         self.sample = sample
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()  # the browser may be there before the server is
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(sample.app, log_level="warning", timeout_graceful_shutdown=2)
         self._server = uvicorn.Server(config)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from twuin.alerts.model import Kind
+from twuin.alerts.promises import Stage
 from twuin.views.ledger_models import LedgerCounts
 from twuin.views.loss_models import LossesOut
 from twuin.views.models import Model
@@ -41,6 +42,7 @@ class LeakOut(Model):
     repaired: datetime | None = Field(description="When people said so, or the flow fell before that")
     ended: datetime | None = Field(description="When the readings showed its end")
     flow_m3h: float
+    fell_m3h: float | None = Field(description="By how much the flow fell with the repair, where seen")
     lost_m3: float = Field(description="Since its onset, also before these days")
     cost: float | None
     awareness_h: float = Field(description="From onset to detection")
@@ -61,6 +63,14 @@ class LeakTotals(Model):
     lost_m3: float = Field(description="By all that are listed, since their onset")
     mean_awareness_h: float | None
     mean_repair_h: float | None
+
+
+class PromiseCount(Model):
+    """Service promises of one stage (respond, locate, repair) whose time was over in these days."""
+
+    stage: Stage
+    kept: int
+    broken: int
 
 
 class SensorAvailability(LedgerCounts):
@@ -117,6 +127,7 @@ class ReportOut(Model):
     nights: list[str] = Field(description="Ids of DMAs by leakage at night, the largest first")
     leaks: list[LeakOut]
     leak_totals: LeakTotals
+    promises: list[PromiseCount] = Field(description="Of all alerts; empty where the site promises nothing")
     availability: LedgerCounts
     availability_share: float | None
     availability_dmas: list[DmaAvailability]

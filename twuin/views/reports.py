@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from twuin.alerts.model import Kind, Reason
+from twuin.alerts.promises import Stage, Standing
 from twuin.views.indicators import indicators
 from twuin.views.ledger_models import LedgerCounts, LedgerLine
 from twuin.views.loss_models import LossesOut
@@ -23,6 +24,7 @@ from twuin.views.report_models import (
     LeakOut,
     LeakTotals,
     Outcome,
+    PromiseCount,
     ReportOut,
     SensorAvailability,
 )
@@ -37,6 +39,9 @@ NO_LEAK = frozenset({"false_alarm", "planned", "withdrawn", "duplicate"})
 """Reasons for closing an alert that say that there was no leak of its own."""
 
 LEAKS = (Kind.LEAK, Kind.NIGHT_FLOW)
+WATER = (*LEAKS, Kind.LOW_INFLOW, Kind.SUPPLY)
+"""Alerts about water, to which service promises belong."""
+
 YEARS = (1990, 2200)
 
 
@@ -124,6 +129,7 @@ def report(
 ) -> ReportOut:
     """All of it from its parts. alerts: those that may have to do with the days; begin, over: instants at
     which the report's days begin and are over."""
+    alerts = list(alerts)
     found, set_aside = leaks(alerts, begin, over)
     sensors, dmas, every = availability(site, ledger)
     return ReportOut(
@@ -140,6 +146,7 @@ def report(
         nights=ranked_nights(losses),
         leaks=found,
         leak_totals=_totals(found, set_aside),
+        promises=promises(alerts, begin, over),
         availability=every,
         availability_share=share_of(every),
         availability_dmas=dmas,
@@ -201,6 +208,7 @@ def _leak(alert: AlertDetail, begin: datetime, over: datetime) -> LeakOut:
         repaired=repaired,
         ended=alert.ended,
         flow_m3h=alert.flow_m3h,
+        fell_m3h=None if alert.check is None else alert.check.fell_m3h,
         lost_m3=alert.lost_m3,
         cost=alert.cost,
         awareness_h=max(_hours(alert.onset, alert.detected), 0.0),
@@ -220,6 +228,21 @@ def _last(alert: AlertDetail, action: str) -> datetime | None:
         elif entry.action == "reopened" and action != "located":
             when = None
     return when
+
+
+def promises(alerts: Iterable[AlertDetail], begin: datetime, over: datetime) -> list[PromiseCount]:
+    """Service promises that were due from ``begin`` to ``over``, by stage: each counts in one month, that of
+    its time. Those that fell away (a false alarm, planned work) do not count."""
+    standing: dict[Stage, list[Standing]] = {}
+    for alert in alerts:
+        for clock in alert.promises:
+            if begin <= clock.due < over:
+                standing.setdefault(clock.stage, []).append(clock.standing)
+    return [
+        PromiseCount(stage=s, kept=found.count(Standing.KEPT), broken=found.count(Standing.BROKEN))
+        for s in Stage
+        if (found := standing.get(s, [])) and {Standing.KEPT, Standing.BROKEN} & set(found)
+    ]
 
 
 def _totals(found: Sequence[LeakOut], set_aside: int) -> LeakTotals:
@@ -291,7 +314,7 @@ def _alert_ids(views: Views, since: datetime, over: datetime) -> list[str]:
     ids: list[str] = []
     cursor: str | None = None
     while True:
-        page = views.alerts(kind=LEAKS, since=since, limit=200, cursor=cursor)
+        page = views.alerts(kind=WATER, since=since, limit=200, cursor=cursor)
         ids += [a.id for a in page.items if a.detected < over]
         cursor = page.next
         if cursor is None:

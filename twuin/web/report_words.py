@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
 
+from twuin.alerts.promises import Stage
 from twuin.views.loss_models import Limited, LossOut
 from twuin.views.report_models import Outcome, ReportOut
 from twuin.web.formats import Formats, currency_sign, zone_names
@@ -315,12 +316,14 @@ def _leaks(report: ReportOut, words: LossWords) -> Section:
         Outcome.ENDED: _("ended by itself"),
         Outcome.REPAIRED: _("repaired"),
     }
+    fell = any(x.fell_m3h is not None for x in report.leaks)
     rows = [
         Row(
             (
                 x.alert, x.dma_name if x.kind == "leak" else f"{x.dma_name} ¹", x.place or None, x.onset,
-                x.detected, x.located, x.repaired or x.ended, x.flow_m3h, x.lost_m3, x.cost,
-                x.awareness_h, x.repair_h, outcomes[x.outcome],
+                x.detected, x.located, x.repaired or x.ended, x.flow_m3h,
+                *((x.fell_m3h,) if fell else ()), x.lost_m3, x.cost, x.awareness_h, x.repair_h,
+                outcomes[x.outcome],
             )
         )
         for x in report.leaks
@@ -334,6 +337,7 @@ def _leaks(report: ReportOut, words: LossWords) -> Section:
         Column(_("Located"), zone, As.TIME),
         Column(_("Ended"), zone, As.TIME),
         Column(_("Flow"), unit("m3/h"), digits=1),
+        *((Column(_("Fell by"), unit("m3/h"), digits=1),) if fell else ()),
         Column(_("Lost"), "m³"),
         Column(_("Cost"), money),
         Column(_("Awareness"), "h", digits=1),
@@ -355,6 +359,20 @@ def _leaks(report: ReportOut, words: LossWords) -> Section:
     if t.mean_repair_h is not None:
         lead.append(
             _("On average %(hours)s h from detection to the end.") % {"hours": number(t.mean_repair_h, 1)}
+        )
+    stages = {
+        Stage.RESPOND: _("response"),
+        Stage.LOCATE: _("leak found"),
+        Stage.REPAIR: _("repair"),
+    }
+    if report.promises:
+        told = (
+            _("%(stage)s %(kept)s of %(of)s")
+            % {"stage": stages[p.stage], "kept": p.kept, "of": p.kept + p.broken}
+            for p in report.promises
+        )
+        lead.append(
+            _("Service promises kept, of those due in these days: %(told)s.") % {"told": "; ".join(told)}
         )
     notes = [
         _("Water lost is counted from the onset of each leak, also before these days, up to its end or to "

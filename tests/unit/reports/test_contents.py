@@ -12,10 +12,13 @@ from types import ModuleType
 import pytest
 
 from twuin.alerts.model import Kind, Reason, State
+from twuin.alerts.promises import Stage, Standing
+from twuin.alerts.work import Outcome as Seen
 from twuin.views.indicators import indicators
 from twuin.views.ledger_models import LedgerLine
+from twuin.views.models import AlertDetail, CheckOut, ClockOut
 from twuin.views.report_models import Outcome, ReportOut
-from twuin.views.reports import Period, availability, leaks, ranked_nights
+from twuin.views.reports import Period, availability, leaks, promises, ranked_nights
 from waterworks.errors import SettingsError
 from waterworks.site import Site
 
@@ -105,10 +108,38 @@ def test_a_repair_that_was_taken_back_by_reopening_is_none(site: Site) -> None:
     assert (line.repaired, line.outcome) == (None, Outcome.RUNNING)
 
 
+def test_a_repair_that_twuin_saw_is_told_with_what_the_flow_fell_by(site: Site) -> None:
+    check = CheckOut(outcome=Seen.FELL, fell_m3h=11.5)
+    history = (("repaired", BEGIN + 3 * DAY), ("verified", BEGIN + 6 * DAY))
+    alert = leak_of("a", site, BEGIN + DAY, history=history).model_copy(update={"check": check})
+    [line], _aside = leaks([alert], BEGIN, OVER)
+    assert (line.fell_m3h, line.repaired) == (11.5, BEGIN + 3 * DAY)
+
+
 def test_a_step_that_this_version_does_not_know_changes_nothing(site: Site) -> None:
     history = (("assigned", BEGIN + DAY), ("blessed", BEGIN + 2 * DAY), ("repaired", BEGIN + 3 * DAY))
     [line], _aside = leaks([leak_of("a", site, BEGIN + DAY, history=history)], BEGIN, OVER)
     assert (line.repaired, line.outcome) == (BEGIN + 3 * DAY, Outcome.REPAIRED)
+
+
+def test_a_promise_counts_in_the_month_of_its_time_and_once(site: Site) -> None:
+    def alert(*clocks: tuple[Stage, datetime, Standing]) -> AlertDetail:
+        told = [
+            ClockOut(stage=stage, begun=due - DAY, due=due, done=None, standing=standing)
+            for stage, due, standing in clocks
+        ]
+        return leak_of("a", site, BEGIN).model_copy(update={"promises": told})
+
+    found = promises(
+        [
+            alert((Stage.RESPOND, BEGIN, Standing.KEPT), (Stage.REPAIR, BEGIN + DAY, Standing.BROKEN)),
+            alert((Stage.RESPOND, OVER - DAY, Standing.KEPT), (Stage.REPAIR, OVER, Standing.KEPT)),
+            alert((Stage.RESPOND, BEGIN - DAY, Standing.BROKEN), (Stage.LOCATE, BEGIN, Standing.STOPPED)),
+        ],
+        BEGIN,
+        OVER,
+    )
+    assert [(p.stage, p.kept, p.broken) for p in found] == [(Stage.RESPOND, 2, 0), (Stage.REPAIR, 0, 1)]
 
 
 def test_totals_count_leaks_and_not_the_night_flow_that_may_be_theirs(made: Maker) -> None:

@@ -14,8 +14,9 @@ import pypdfium2
 import pytest
 import python_calamine
 
+from twuin.alerts.promises import Stage
 from twuin.reports.render import render
-from twuin.views.report_models import ReportOut
+from twuin.views.report_models import PromiseCount, ReportOut
 from twuin.web.locales import LANGUAGES
 from twuin.web.report_words import document
 
@@ -69,6 +70,22 @@ def test_every_word_of_a_report_is_in_its_language(made: Maker, code: str) -> No
     assert not set(said) & other
     assert len({s.sheet for s in words.sections}) == 10
     assert all(len(s.sheet) <= 31 and not re.search(r"[\[\]:*?/\\]", s.sheet) for s in words.sections)
+
+
+def test_promises_and_what_repairs_brought_are_told_where_they_are_known(made: Maker) -> None:
+    report = made()
+    assert "Service promises" not in text_of(report) and "Fell by" not in text_of(report)
+    leaks = [report.leaks[0].model_copy(update={"fell_m3h": 11.25}), *report.leaks[1:]]
+    told = [
+        PromiseCount(stage=Stage.RESPOND, kept=3, broken=1),
+        PromiseCount(stage=Stage.REPAIR, kept=0, broken=2),
+    ]
+    report = report.model_copy(update={"leaks": leaks, "promises": told})
+    assert "due in these days: response 3 of 4; repair 0 of 2." in text_of(report)
+    sheet = book_of(report)["Leaks"]
+    at = heading_of(sheet)
+    column = [c.value for c in sheet[at]].index("Fell by [m³/h]")
+    assert [sheet.cell(at + 1 + i, column + 1).value for i in range(3)] == [11.25, None, None]
 
 
 def test_what_a_month_that_is_not_over_lacks_is_said_first(made: Maker) -> None:
