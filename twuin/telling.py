@@ -53,10 +53,12 @@ def rules_file(settings: Settings, site: Site) -> Path | None:
 
 def check_notify(folder: Path, site: Site) -> list[Problem]:
     """All that is wrong or doubtful in a site folder's notify.toml; [] where it has none."""
+    path = folder / NOTIFY_FILE
+    if not path.is_file():
+        return []
     from twuin.notify.apprise_channel import check_url  # takes a while to import: only who needs it pays
 
-    path = folder / NOTIFY_FILE
-    return check_rules(path, site, check_url)[1] if path.is_file() else []
+    return check_rules(path, site, check_url)[1]
 
 
 def needed_rules(settings: Settings, site: Site) -> NotifyConfig:

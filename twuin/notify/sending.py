@@ -63,18 +63,18 @@ class Sender:
         if self._leased is not None and time.monotonic() - self._leased < LEASE.total_seconds() / 3:
             return True
         asked = time.monotonic()
-        new = self._leased is None
         if not self._outbox.lease(self._site, self._holder, self._wall(), LEASE):
             self._leased = None
             return False
         self._leased = asked
-        if new:
-            self._interrupted()
+        self._interrupted()
         return True
 
     def _interrupted(self) -> None:
-        """Take up what another run was sending when it ended: whether it arrived nobody noted."""
-        mine = {t.message.id for t in self._under_way.values()}
+        """Take up what is marked as being sent by nobody: another run was ended, or a mark was made whose making
+        was not heard of. Whether it arrived nobody noted."""
+        with self._lock:
+            mine = {t.message.id for t in self._under_way.values()}
         for message in self._outbox.messages(self._site, (MessageState.SENDING,)):
             if message.id not in mine:
                 self._settle(message, STOPPED)

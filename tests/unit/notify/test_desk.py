@@ -450,6 +450,22 @@ def test_what_was_under_way_at_a_crash_is_sent_once_more_and_never_a_third_time(
     assert chat(o).tried == []
 
 
+def test_what_is_marked_as_being_sent_by_nobody_is_taken_up_while_running(
+    office: Make, kit: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    o = office()
+    o.find(kit.leak())
+    o.tick()
+    s = sender(o)
+    assert s.may_send()
+    [message] = o.messages()
+    o.desk.outbox.begin(o.site.id, message.id, o.clock.time)  # done, but nobody heard of it
+    monkeypatch.setattr("twuin.notify.sending.LEASE", timedelta(0))  # time to renew it
+    assert s.may_send()
+    [m] = o.messages()
+    assert (m.state, m.doubts) == (MessageState.WAITING, 1)
+
+
 def test_one_that_hangs_holds_up_no_other_receiver(
     office: Make, kit: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
