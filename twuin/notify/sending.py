@@ -71,8 +71,10 @@ class Sender:
         return True
 
     def _interrupted(self) -> None:
-        """Take up what is marked as being sent by nobody: another run was ended, or a mark was made whose making
-        was not heard of. Whether it arrived nobody noted."""
+        """Take up what is marked as being sent by nobody: a run was ended, or its mark was not heard of.
+
+        Whether it arrived nobody noted.
+        """
         with self._lock:
             mine = {t.message.id for t in self._under_way.values()}
         for message in self._outbox.messages(self._site, (MessageState.SENDING,)):
