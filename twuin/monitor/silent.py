@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from twuin.alerts.model import Finding, Kind
+from twuin.alerts.model import Finding
+from twuin.monitor.outages import Silence, grouped, lasting_ones, silence_finding
 from waterworks.ports import ReadingStore
-from waterworks.reading import Gap, Latest, as_datetime
+from waterworks.reading import Gap, Latest
 from waterworks.site import Role, Sensor, Site
 
 INTERVALS = 24
@@ -60,14 +61,10 @@ class Silences:
             self._newest[name] = end
 
     def findings(self, latest: dict[str, Latest], now: np.datetime64) -> list[Finding]:
-        """All silences, past and present."""
-        out = []
-        for name, gaps in self._gaps.items():
-            sensor = self._site.sensor[name]
-            out += [_finding(sensor, gap.start, gap.end, gap.end) for gap in gaps]
+        """All silences, past and present, as events (see ``twuin.monitor.outages``)."""
         present = sorted((latest[n] for n in self._newest if n in latest), key=lambda r: r.time)
         if not present:
-            return out
+            return []
         # Second newest: one clock that is ahead does not make all others silent.
         front = present[-2 if len(present) > 2 else -1]
         # Past data are looked at, not operated: there the present is where they end. But when a site in
@@ -75,23 +72,12 @@ class Silences:
         loaded = front.received - front.time > np.timedelta64(round(LIVE_S * 1e6), "us")
         # A clock of our own that is behind, as after a start without network, ends no silence.
         reference = front.time if loaded else max(now, front.received)
+        silences: list[Silence] = []
         for name in self._newest:
             sensor = self._site.sensor[name]
-            if name in latest and reference - latest[name].time > silence_limit(sensor):
-                out.append(_finding(sensor, latest[name].time, None, reference))
-        return out
-
-
-def _finding(sensor: Sensor, start: np.datetime64, end: np.datetime64 | None, at: np.datetime64) -> Finding:
-    limit = silence_limit(sensor)
-    return Finding(
-        kind=Kind.SILENT,
-        subject=sensor.id,
-        dma=sensor.dma,
-        onset=as_datetime(start),
-        detected=as_datetime(start + limit),
-        as_of=as_datetime(at),
-        ended=None if end is None else as_datetime(end),
-        confidence=1.0,
-        evidence={"interval_s": sensor.interval_s, "limit_s": float(limit / np.timedelta64(1, "s"))},
-    )
+            limit = silence_limit(sensor)
+            own = [Silence(sensor, gap.start, gap.end, limit) for gap in self._gaps.get(name, ())]
+            if name in latest and reference - latest[name].time > limit:
+                own.append(Silence(sensor, latest[name].time, None, limit))
+            silences += lasting_ones(own, reference)
+        return [silence_finding(event, reference) for event in grouped(silences, len(self._newest))]

@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twuin.alerts.lifecycle import MONITOR
-from twuin.alerts.model import Kind, Reason, State
+from twuin.alerts.model import Kind, Reason
 from twuin.views.models import AlertOut, EntryOut, SensorOut
 from twuin.web.fault_words import FaultWords
 from twuin.web.formats import NOTHING, Formats
 from twuin.web.rejects import explain_rejected
 from twuin.web.search_words import SearchWords
 from twuin.web.service_words import ServiceWords
+from twuin.web.silence_words import SilenceWords
 from twuin.web.work_words import WorkWords
 from waterworks.reading import Quality
 from waterworks.site import Role
@@ -72,10 +73,8 @@ class Words:
                 return _("High night flow in %(dma)s") % where
             case Kind.LOW_INFLOW:
                 return _("Low inflow to %(dma)s") % where
-            case Kind.SILENT if alert.ended is not None or alert.state is State.CLOSED:
-                return _("Sensor %(sensor)s was silent") % where
             case Kind.SILENT:
-                return _("Sensor %(sensor)s is silent") % where
+                return SilenceWords(self.formats).title(alert)
             case Kind.SENSOR:
                 fault = FaultWords(self.formats).name(alert)
                 return _("Sensor %(sensor)s: %(fault)s") % {**where, "fault": fault}
@@ -117,6 +116,8 @@ class Words:
         over = alert.ended is not None
         if alert.kind in (Kind.SENSOR, Kind.SUPPLY) or "meter" in alert.evidence:
             return FaultWords(self.formats).sentence(alert, values)
+        if alert.kind is Kind.SILENT:
+            return SilenceWords(self.formats).sentence(alert, values)
         match alert.kind:
             case Kind.LEAK if self.search.by_pressure(alert) and over:
                 text = _(
@@ -170,18 +171,6 @@ class Words:
                 text = _(
                     "Since %(onset)s, %(dma)s has taken in %(flow)s less water than it usually does at the "
                     "same hours of the week. Supply may be cut, or an inlet meter counts too little."
-                )
-            case Kind.SILENT if alert.reason is Reason.WITHDRAWN:
-                text = _(
-                    "Nothing came from sensor %(sensor)s for a while from %(onset)s on. It sent its readings "
-                    "later, so none are missing."
-                )
-            case Kind.SILENT if over:
-                text = _("Sensor %(sensor)s sent nothing from %(onset)s to %(ended)s. It is back.")
-            case Kind.SILENT:
-                text = _(
-                    "Nothing has come from sensor %(sensor)s since %(onset)s, for far longer than its usual "
-                    "interval. Check its power, its signal and its meter."
                 )
         return text % values
 

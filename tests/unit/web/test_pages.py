@@ -336,6 +336,16 @@ def test_a_page_tells_what_became_of_a_repair(
         }
 
 
+def test_a_silence_of_many_sensors_names_them(fresh: Any, browse: Browse) -> None:
+    silent = next(f for f in fresh.findings if f.kind is Kind.SILENT)
+    others = [f for f in fresh.findings if f is not silent]
+    fresh.alerts.apply([*others, replace(silent, evidence={"sensors": ["D4-P2", "D4-P3", "D1-P1"]})])
+    (alert,) = fresh.views.alerts(kind=Kind.SILENT).items
+    page = browse(fresh, "en").get(f"/alerts/{alert.id}").text
+    assert "Sensor D4-P2 and 2 more are silent" in page
+    assert all(f'href="/sensors/{id}"' in page for id in ("D4-P2", "D4-P3", "D1-P1"))
+
+
 def test_a_form_sent_twice_is_one_action(fresh: Any, browse: Browse) -> None:
     client = browse(fresh, "en")
     alert = leak_of(fresh)

@@ -73,6 +73,23 @@ def test_what_became_of_a_repair_is_told_in_sentences(
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
+@pytest.mark.parametrize("over", [False, True])
+def test_silences_of_many_and_of_one_that_comes_and_goes_are_told_as_such(
+    shown: Callable[[str], Any], code: str, over: bool
+) -> None:
+    alert = next(a for a in shown("town").views.alerts().items if a.kind is Kind.SILENT)
+    w, end = words(code), alert.as_of if over else None
+    said = set()
+    for evidence in ({}, {"sensors": ["D4-P2", "D4-P3", "D4-P4"]}, {"silences": 7}):
+        one = alert.model_copy(update={"ended": end, "evidence": evidence})
+        told = f"{w.title(one)} {w.sentence(one)}"
+        assert "%" not in told
+        assert ("3 sensor" in told) == ("sensors" in evidence) and ("7" in told) == ("silences" in evidence)
+        said.add(told)
+    assert len(said) == 3
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
 def test_every_reason_of_a_rejection_is_explained(code: str) -> None:
     explained = [words(code).rejected(r.value) for r in RejectReason]
     assert len({name for name, _ in explained}) == len(explained)
