@@ -247,10 +247,12 @@ def test_of_too_many_alerts_the_worst_are_there_and_the_others_counted(
         seen = page.locator(".wall-alert:visible")
         assert "Leak in DMA" in seen.first.inner_text()
         more = page.locator(".wall-page.here [data-more]").inner_text()
-        beyond = re.fullmatch(r"and (\d+) more", more)
+        beyond = re.fullmatch(r"… and (\d+) more", more)
         assert beyond is not None
         assert seen.count() + int(beyond[1]) == 2 + 1 + 1 + 60
         assert 1 < seen.count() < 10
+        page.goto(f"{station.url}/wall?lang=id")
+        expect(page.locator(".wall-page.here [data-more]")).to_have_text(f"… dan {beyond[1]} lagi")
 
 
 def test_of_too_many_areas_those_in_the_worst_way_stay(station: Station, browser: Browser) -> None:
@@ -260,7 +262,33 @@ def test_of_too_many_areas_those_in_the_worst_way_stay(station: Station, browser
         tiles = page.locator(".wall-tile:visible")
         expect(tiles).to_have_count(1)
         expect(tiles).to_contain_text("DMA Sukun")  # the leak; three that are better off gave way
-        expect(page.locator("[data-more]")).to_have_text("and 3 more")
+        expect(page.locator("[data-more]")).to_have_text("… and 3 more")
+
+
+COUNT_INK = """(canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const columns = new Set();
+  for (let i = 0; i < data.length; i += 4)
+    if (data[i + 2] > 200 && data[i + 2] > data[i] + 60) columns.add((i / 4) % canvas.width);
+  return columns.size / canvas.width;
+}"""
+
+
+def test_trends_of_areas_and_sensors_are_drawn_across_their_panel(station: Station, browser: Browser) -> None:
+    station.wall(
+        "[[screen]]\n[[screen.page]]\ngrid = ['area', 'sensor']\n"
+        "panel.area = { kind = 'trend', dma = 'D2', hours = 48 }\n"
+        "panel.sensor = { kind = 'trend', sensor = 'D1-P2', hours = 12 }\n"
+    )
+    with display(browser) as page:
+        page.goto(f"{station.url}/wall?lang=id")
+        drawn(page)
+        expect(page.locator(".wall-chart canvas")).to_have_count(2)
+        assert page.locator(".wall-panel.old, [data-failed]").count() == 0
+        for number in range(2):
+            assert page.locator(".wall-chart canvas").nth(number).evaluate(COUNT_INK) > 0.75
+        texts = page.locator(".u-legend").all_inner_texts()
+        assert "Debit masuk" in texts[0] and "Tekanan" in texts[1]
 
 
 def test_pages_turn_by_themselves(station: Station, browser: Browser) -> None:

@@ -36,7 +36,7 @@ export function fit(body) {
   const beyond = Number(body.dataset.total) - items.length;
   const say = (count) => {
     note.hidden = count <= 0;
-    note.textContent = _("and %(n)s more", { n: number(count, 0) });
+    note.textContent = _("… and %(n)s more", { n: number(count, 0) });
   };
   say(beyond);
   const full = () => list.scrollHeight > list.clientHeight + 1;
