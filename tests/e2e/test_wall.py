@@ -287,6 +287,7 @@ def test_trends_of_areas_and_sensors_are_drawn_across_their_panel(station: Stati
         assert page.locator(".wall-panel.old, [data-failed]").count() == 0
         for number in range(2):
             assert page.locator(".wall-chart canvas").nth(number).evaluate(COUNT_INK) > 0.75
+        expect(page.locator(".as-of")).to_have_text(["per 10.00", "per 10.00"])
         texts = page.locator(".u-legend").all_inner_texts()
         assert "Debit masuk" in texts[0] and "Tekanan" in texts[1]
 

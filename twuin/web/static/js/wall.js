@@ -10,7 +10,8 @@ const TICK_MS = 1000;
 const AT_MOST_MS = 3000; // between two looks at the server, however much happens
 const AT_LEAST_MS = 60000;
 const ANSWER_MS = 30000; // a look that takes longer has failed
-const TREND_MS = 60000;
+const TREND_MS = Math.max(10000, 60000 / Math.max(client.speed, 1)); // a demo's clock runs ahead of its trends
+const RECENT_MS = 18 * 3600000; // a time that is older is told with its day
 const NEW_MS = 60000; // an alert that came is framed for so long; no page is loaded anew meanwhile
 const AGAIN_MS = 3600000; // a version that did not come with a reload is not tried again before
 const MARK = "twuin-wall-reload";
@@ -232,11 +233,22 @@ function tell() {
   for (const panel of wall.querySelectorAll(".wall-panel")) {
     const note = panel.querySelector(".as-of");
     if (!note) continue;
-    const asOf = Date.parse(note.dataset.asOf);
+    const asOf = trendEnd(panel, note) ?? Date.parse(note.dataset.asOf);
     const after = 1000 * Number(note.dataset.oldAfter);
     const failed = panel.querySelector("[data-failed]") !== null;
     panel.classList.toggle("old", down || failed || (after > 0 && siteNow() - asOf > after));
   }
+}
+
+/** Until when the trend of a panel is drawn, told where it stands; null where it has none. */
+function trendEnd(panel, note) {
+  const until = trends.get(panel.querySelector(".wall-chart")?.id)?.until ?? null;
+  if (until !== null)
+    put(
+      note.querySelector("span"),
+      _("as of %(time)s", { time: siteNow() - until < RECENT_MS ? hour.format(until) : time(until) }),
+    );
+  return until;
 }
 
 function put(element, text) {
@@ -287,6 +299,7 @@ function tick() {
   clock();
 }
 
+performance.setResourceTimingBufferSize(0); // the browser would keep a line for each look
 size();
 show(0, performance.now());
 for (const element of document.querySelectorAll("[data-live]")) element.dataset.seen = element.outerHTML;
