@@ -21,7 +21,12 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
+from twuin.access import AccountAccess
+from twuin.accounts.rights import Right, Role
+from twuin.accounts.service import AccountService, By
+from twuin.accounts.sign_in import SignIn
 from twuin.alerts.model import Finding, Kind
+from twuin.db import open_account_store
 from waterworks.errors import StoreUnavailable
 
 pytestmark = pytest.mark.servers
@@ -465,6 +470,38 @@ def test_a_display_that_began_without_data_gets_its_wall_by_itself(
         expect(page.locator("#wall-none")).to_contain_text("Twuin cannot read its data at the moment.")
         views.site = whole
         expect(page.locator(".wall-alert").first).to_be_attached(timeout=60_000)
+
+
+def test_a_display_with_a_token_that_may_only_see_works_until_that_is_revoked(
+    samples: ModuleType, tmp_path: Path, browser: Browser
+) -> None:
+    sample = samples.town(tmp_path)
+    store = open_account_store(f"sqlite:///{tmp_path}/accounts.sqlite")
+    sign_in = SignIn("kota", store, lambda: datetime.now(UTC))
+    accounts = AccountService("kota", store, lambda: datetime.now(UTC), sign_in=sign_in)
+    owner, _ = accounts.add("dinding", Role.VIEWER, By("test"))
+    rights = (Right.SEE, Right.SITE)
+    token, text = accounts.add_token(owner, By("test"), name="screen 1", rights=rights, days=700)
+    sample.app = samples.application(sample, AccountAccess(accounts))
+    station = Station(sample)
+    with display(browser, quiet=False) as page:
+        refused: list[str] = []
+        page.on("response", lambda r: refused.append(r.url) if r.status >= 400 else None)
+        # As the proxy on the display's own machine does it.
+        page.context.set_extra_http_headers({"authorization": f"Bearer {text}"})
+        page.goto(f"{station.url}/wall?lang=en")
+        drawn(page)
+        page.wait_for_timeout(1500)
+        assert refused == []
+        id = sample.new_leak()
+        expect(page.locator(f'[data-alert="{id}"]')).to_have_count(1, timeout=PATIENCE_MS)
+        assert accounts.revoke(token.id, By("test"))
+        banner = page.locator("#wall-banner")
+        expect(banner).to_contain_text("This display is not signed in", timeout=90_000)
+        expect(page.locator(f'[data-alert="{id}"]')).to_have_count(1)
+    station.stop()
+    sample.store.close()
+    store.close()
 
 
 def test_a_changed_wall_toml_is_followed(station: Station, browser: Browser) -> None:
