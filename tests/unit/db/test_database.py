@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.dialects import postgresql
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from twuin.alerts.model import Alert, Entry, Finding, Kind, State
 from twuin.alerts.ports import Change
+from twuin.alerts.work import Work
 from twuin.db import open_alert_store
 from twuin.db.engine import open_engine, transaction
 from twuin.db.migrate import migrate
@@ -58,6 +60,36 @@ def test_structured_columns_are_searchable_json_in_postgresql() -> None:
         for t in Base.metadata.sorted_tables
     ]
     assert any("JSONB" in s and "TIMESTAMP WITH TIME ZONE" in s for s in statements)
+
+
+def test_a_database_from_before_keeps_its_alerts_and_their_histories(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: newest(config, "0002"))
+    engine = open_engine(database_url)
+    migrate(engine)
+    monkeypatch.undo()
+    old = sa.MetaData()
+    with engine.begin() as db:
+        old.reflect(db, only=["alert", "alert_entry"])
+        alert, line = old.tables["alert"], old.tables["alert_entry"]
+        known = dict.fromkeys(("onset", "detected", "as_of"), T0.replace(tzinfo=None))
+        known |= dict.fromkeys(("flow", "flow_low", "flow_high", "volume", "confidence"), 0.25)
+        known |= {"suspects": [], "near": [], "evidence": {}}
+        named = {"site": "town", "id": "a1", "state": "closed", "reason": "repaired", "kind": "leak"}
+        counted = {"version": 2, "revision": 2, "held": False, "subject": "D1", "dma": "D1"}
+        db.execute(alert.insert().values({**named, **counted, **known}))
+        told = {"site": "town", "seq": 1, "alert": "a1", "at": T0.replace(tzinfo=None)}
+        db.execute(line.insert().values({**told, "actor": "Ani", "action": "closed", "note": "clamp"}))
+    engine.dispose()
+    store = open_alert_store(database_url)
+    kept = store.get("town", "a1")
+    assert kept is not None
+    assert (kept.state, kept.work, kept.supported) == (State.CLOSED, Work(), True)
+    (entry,) = store.history("town", "a1")
+    assert (entry.note, entry.details, entry.happened, entry.key) == ("clamp", {}, None, "")
+    store.close()
 
 
 def test_opening_again_changes_nothing(database_url: str) -> None:
