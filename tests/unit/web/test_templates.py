@@ -15,6 +15,7 @@ NAMES = {
     "Twuin",
     "MapLibre GL JS 6.17.0, © MapLibre contributors, BSD-3-Clause:",
     "uPlot 1.6.32, © Leon Sorokin, MIT:",
+    "Roboto Condensed, © Google Inc., Apache-2.0 (PDF)",
 }
 READ_ALOUD = re.compile(r'\b(?:alt|aria-label|title|placeholder|label)="([^"]*)"')
 
