@@ -80,13 +80,21 @@ def _summary(report: ReportOut, words: LossWords) -> Section:
     money = currency_sign(words.formats.currency, words.formats.code)
     rows: list[Row] = []
 
-    def add(name: str, value: Limited | float | None, shown: str, digits: int, note: str = "") -> None:
+    def add(
+        name: str,
+        value: Limited | float | None,
+        shown: str,
+        digits: int,
+        lacking: str = "",
+        note: str = "",
+    ) -> None:
         percent = shown == "%"
         spread = limited(value) if isinstance(value, Limited) else (value, None, None)
         limits: tuple[Cell, Cell] = ("", "")
         if spread[1] != spread[2]:
             limits = Num(spread[1], digits, percent), Num(spread[2], digits, percent)
-        rows.append(Row((name, Num(spread[0], digits, percent), *limits, shown, note)))
+        remark = lacking if value is None else note
+        rows.append(Row((name, Num(spread[0], digits, percent), *limits, shown, remark)))
 
     def why(*names: str) -> str:
         return next((words.why(site.why[n]) for n in names if n in site.why), "")
@@ -94,17 +102,14 @@ def _summary(report: ReportOut, words: LossWords) -> Section:
     add(_("System input volume"), site.balance.system_input, "m³", 0, why("system_input"))
     add(_("Billed authorised consumption"), site.balance.billed, "m³", 0, why("nrw"))
     add(_("Non-revenue water (NRW)"), site.nrw_share, "%", 1, why("nrw"))
-    add(_("NRW of a connection"), site.nrw_l_connection_day, _("L/day"), 0)
-    add(
-        _("Real losses"), site.real_m3day, unit("m3/d"), 0,
-        words.source(site) if site.real_m3day else why("real"),
-    )  # fmt: skip
+    add(_("NRW of a connection"), site.nrw_l_connection_day, _("L/day"), 0, why("nrw", "per_connection"))
+    add(_("Real losses"), site.real_m3day, unit("m3/d"), 0, why("real"), words.source(site))
     add(_("Unavoidable real losses (UARL)"), site.uarl_m3day, unit("m3/d"), 0, why("uarl"))
     bands = words.bands(site, report.losses.economy)
     beyond = "; ".join(words.limit(code) for code in site.ili_limits)
     if beyond:
         bands += ". " + _("Not to be compared with others: %(limits)s.") % {"limits": beyond}
-    add(_("ILI"), site.ili, "", 1, bands if site.ili else why("ili"))
+    add(_("ILI"), site.ili, "", 1, why("ili"), bands)
     add(_("Leakage at night"), site.leakage_m3h, unit("m3/h"), 1, why("leakage", "night_flow"))
     add(_("Cost of real losses a day"), site.cost_day, money, 0, why("cost"))
     add(_("Hours of supply"), site.supply_h_day, unit("h/day"), 1, why("supply"))
@@ -112,8 +117,7 @@ def _summary(report: ReportOut, words: LossWords) -> Section:
     add(_("Leaks repaired"), leaks.repaired, "", 0)
     add(_("Leaks running at the end"), leaks.running, "", 0)
     add(_("Water lost by these leaks"), leaks.lost_m3, "m³", 0)
-    not_counted = "" if report.availability_share is not None else _("No readings were to come.")
-    add(_("Readings that came"), report.availability_share, "%", 1, not_counted)
+    add(_("Readings that came"), report.availability_share, "%", 1, _("No readings were to come."))
     columns = (
         Column(_("Figure"), how=As.TEXT),
         Column(_("Value")),

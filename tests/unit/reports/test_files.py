@@ -94,6 +94,21 @@ def test_what_a_month_that_is_not_over_lacks_is_said_first(made: Maker) -> None:
     assert "PRELIMINARY" not in text_of(made())
 
 
+def test_a_reason_stands_beside_what_is_missing_and_nowhere_else(made: Maker) -> None:
+    """Bills of a month whose inflow was not measured are known, and need no excuse."""
+    report = made()
+    balance = report.losses.site.balance.model_copy(update={"system_input": None, "nrw": None})
+    why = {"system_input": "gaps", "nrw": "gaps", "uarl": "no_mains"}
+    site = report.losses.site.model_copy(update={"balance": balance, "nrw_share": None, "why": why})
+    losses = report.losses.model_copy(update={"site": site})
+    sheet = book_of(report.model_copy(update={"losses": losses}))["Summary"]
+    said = {row[0].value: (row[1].value, row[5].value) for row in sheet.iter_rows()}
+    gaps = "Less than half of the inflow was measured, or some hour of the day never."
+    assert said["System input volume"] == said["Non-revenue water (NRW)"] == (None, gaps)
+    assert said["Billed authorised consumption"] == (balance.billed.value, None)
+    assert said["Unavoidable real losses (UARL)"] == (61.25, None)
+
+
 # -- the workbook -------------------------------------------------------------------------------------
 
 
