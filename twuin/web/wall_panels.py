@@ -30,6 +30,7 @@ MOST_ALERTS = 40
 """More than fit on any display; how many there are beyond is said by number."""
 
 URGENCY = (Kind.LEAK, Kind.LOW_INFLOW, Kind.SUPPLY, Kind.NIGHT_FLOW, Kind.SENSOR, Kind.SILENT)
+_PRIORITY = ("high", "medium", "low")
 _WORST_DMA = ("leak", "watch", "nodata", "normal")
 _WORST_SENSOR = ("silent", "suspect", "nodata", "ok")
 
@@ -173,12 +174,13 @@ class WallData:
         return max(usual, 4 * sensor.interval_s)
 
 
-def worth(alert: AlertOut) -> tuple[bool, bool, bool, int, float, float]:
-    """Sorts alerts by what it is worth to act on them: those that run, then by what a visit saves."""
+def worth(alert: AlertOut) -> tuple[bool, bool, bool, int, int, float, float]:
+    """Sorts alerts by what it is worth to act on them: those that run, by priority, by what a visit saves."""
     return (
         alert.ended is not None,
         alert.state is State.REPAIRED,
         alert.watched,
+        _PRIORITY.index(alert.priority),
         URGENCY.index(alert.kind),
         -(alert.gain or 0.0),
         -abs(alert.flow_m3h),

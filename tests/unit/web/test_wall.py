@@ -142,17 +142,20 @@ def test_alerts_worth_most_come_first(samples: ModuleType, shown: Callable[[str]
     leak = next(a for a in shown("town").views.alerts().items if a.kind is Kind.LEAK and a.ended is None)
 
     def made(**changes: Any) -> AlertOut:
-        found: AlertOut = leak.model_copy(update={"gain": None, "flow_m3h": 5.0, **changes})
+        usual = {"gain": None, "flow_m3h": 5.0, "priority": "medium"}
+        found: AlertOut = leak.model_copy(update={**usual, **changes})
         return found
 
     order = [
+        made(kind=Kind.SUPPLY, priority="high"),
         made(gain=900.0),
         made(gain=20.0),
         made(flow_m3h=30.0),
         made(),
         made(kind=Kind.NIGHT_FLOW, flow_m3h=50.0),
         made(kind=Kind.SILENT),
-        made(watched=True, flow_m3h=60.0),
+        made(priority="low", flow_m3h=70.0),
+        made(watched=True, flow_m3h=60.0, priority="high"),
         made(state=State.REPAIRED, flow_m3h=80.0),
         made(ended=samples.NOW, flow_m3h=90.0),
     ]
