@@ -13,8 +13,10 @@ import pytest
 from twuin.alerts.memory import MemoryAlertStore
 from twuin.alerts.model import Alert, Entry, Finding, Kind, Reason, State, Suspect, Told
 from twuin.alerts.ports import AlertQuery, AlertStore, Change, RevisionConflict
+from twuin.alerts.sight import LimitedStore, Sight
 from twuin.alerts.work import Cause, Check, LeakType, Method, Outcome, Place, Work
 from twuin.db import open_alert_store
+from waterworks.errors import NotFound
 
 T0 = datetime(2026, 3, 1, 2, 3, 4, 567891, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -343,3 +345,26 @@ def test_causes_of_false_alarms_are_counted_by_dma_and_kind(store: AlertStore) -
     )
     assert store.causes("town") == {("D1", Kind.LEAK, Cause.METER): 2, ("D2", Kind.LEAK, Cause.LARGE_USE): 1}
     assert store.causes("city") == {}
+
+
+def test_who_is_limited_finds_alerts_of_their_dmas_and_of_their_sensors_alone(store: AlertStore) -> None:
+    sight = Sight(frozenset({"D1"}), frozenset({"D1-D2"}))
+    own = alert("a1", 0, subject="D1", dma="D1")
+    boundary = alert("a2", 1, kind=Kind.SILENT, subject="D1-D2", dma="D2")
+    foreign = alert("a3", 2, subject="D2", dma="D2")
+    # A DMA that is called like a sensor of one's own is not one's own for that.
+    namesake = alert("a4", 3, subject="D1-D2", dma="D2")
+    entries = {a.id: Entry(a.id, T0, "monitor", "opened") for a in (own, boundary, foreign, namesake)}
+    store.commit([Change(a, None, (entries[a.id],)) for a in (own, boundary, foreign, namesake)])
+    assert [a.id for a in store.find("town", AlertQuery(sight=sight))] == ["a2", "a1"]
+    limited: AlertStore = LimitedStore(store, sight)
+    assert isinstance(limited, AlertStore)
+    assert [a.id for a in limited.find("town", AlertQuery())] == ["a2", "a1"]
+    assert limited.get("town", "a1") is not None and limited.get("town", "a3") is None
+    assert len(limited.history("town", "a2")) == 1 and limited.history("town", "a4") == []
+    assert {a.id for a in limited.changes("town", 0).alerts} == {"a1", "a2"}
+    assert sum(limited.counts("town").values()) == 2
+    with pytest.raises(NotFound):
+        limited.commit([Change(replace(foreign, revision=2), 1)])
+    found = store.get("town", "a3")
+    assert found is not None and found.revision == 1

@@ -14,7 +14,7 @@ import pytest
 
 from firmware_sim.town import demo_site_folder
 from twuin.accounts.model import Via, What
-from twuin.accounts.rights import Right, Role
+from twuin.accounts.rights import Role
 from twuin.accounts.sign_in import Visitor
 from twuin.app import first_start, open_accounts, read_settings_site, run_serve
 from twuin.cli import main
@@ -181,5 +181,5 @@ def test_sessions_last_as_long_as_the_settings_say(settings: Settings) -> None:
         signed = accounts.sign_in.use_code("ani", code, "lumbung-derita-sepeda", Visitor("192.0.2.1"))
         assert (signed.ends - signed.made).days == 2
         asker = accounts.sign_in.by_session(signed.secret)
-        assert asker is not None and (asker.via, asker.rights) == (Via.SESSION, {Right.SEE})
+        assert asker is not None and (asker.via, asker.role) == (Via.SESSION, Role.VIEWER)
         assert account.id == asker.account
