@@ -32,10 +32,13 @@ def _absent(what: str) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For ``pytest -n 2``: whole installations one after another, beside all else, each file whole."""
+    """For ``pytest -n 2``: whole installations one after another, pages likewise, all else file by file."""
     for item in items:
-        e2e = "tests/e2e/" in item.nodeid
-        item.add_marker(pytest.mark.xdist_group("e2e" if e2e else item.nodeid.split("::")[0]))
+        file = item.nodeid.split("::")[0]
+        browser = Path(file).name in ("test_pages.py", "test_wall.py")
+        item.add_marker(
+            pytest.mark.xdist_group("browser" if browser else "e2e" if "tests/e2e/" in file else file)
+        )
 
 
 @pytest.fixture(scope="session")
