@@ -64,4 +64,5 @@ def schema() -> dict[str, Any]:
     found["$defs"] = {k: v for k, v in found["$defs"].items() if k in _PARTS or f'"#/$defs/{k}"' in used}
     for part in (found, *found.get("$defs", {}).values()):
         part.pop("additionalProperties", None)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+    kind = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:twuin:schema:webhook"}
+    return {**kind, **found}

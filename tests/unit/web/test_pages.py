@@ -99,6 +99,7 @@ def test_no_word_of_an_indonesian_page_bypasses_translation(
         "MapLibre contributors",
         "BSD-3-Clause",
     }
+    names |= {"Roboto Condensed", "Google Inc.", "Apache-2.0", "PDF"}
     names |= {"uPlot", "Leon Sorokin", "MIT", "WIB", "WITA", "CEST", "CET"}
     dates = Locale("id")
     calendar = [
