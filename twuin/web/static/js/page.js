@@ -176,7 +176,10 @@ function listen() {
   });
   stream.addEventListener("error", () => {
     lost();
-    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+    if (stream.readyState === EventSource.CLOSED) {
+      refreshSoon(); // refused: perhaps the session is over, which the page itself is told
+      setTimeout(listen, 5000);
+    }
   });
   stream.addEventListener("heartbeat", reached);
   for (const kind of ["alert", "dma", "watermark"]) stream.addEventListener(kind, refreshSoon);
