@@ -13,8 +13,8 @@ from twuin.accounts.ports import Accounts, Log, NameTaken, SecurityEvents, Sessi
 from twuin.accounts.rights import Right, Role
 from twuin.accounts.sign_in import KNOWN
 from twuin.db.account_tables import AccountRow, CodeRow, KnownRow, SecurityEventRow, SessionRow, TokenRow
-from twuin.db.engine import open_engine, transaction
-from twuin.db.migrate import migrate
+from twuin.db.engine import transaction
+from twuin.db.migrate import open_database
 
 
 def open_account_store(url: str) -> SqlAccountStore:
@@ -22,13 +22,7 @@ def open_account_store(url: str) -> SqlAccountStore:
 
     Raises SettingsError, StoreError, StoreUnavailable.
     """
-    engine = open_engine(url)
-    try:
-        migrate(engine)
-    except BaseException:
-        engine.dispose()
-        raise
-    return SqlAccountStore(engine)
+    return SqlAccountStore(open_database(url))
 
 
 _ACCOUNT = (

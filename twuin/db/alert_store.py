@@ -23,8 +23,8 @@ from twuin.alerts.work import (
     check_of,
     place_json,
 )
-from twuin.db.engine import open_engine, transaction
-from twuin.db.migrate import migrate
+from twuin.db.engine import transaction
+from twuin.db.migrate import open_database
 from twuin.db.tables import AlertRow, CursorRow, EntryRow
 
 
@@ -33,13 +33,7 @@ def open_alert_store(url: str) -> SqlAlertStore:
 
     Makes or brings up the schema first. Raises SettingsError, StoreError, StoreUnavailable.
     """
-    engine = open_engine(url)
-    try:
-        migrate(engine)
-    except BaseException:
-        engine.dispose()
-        raise
-    return SqlAlertStore(engine)
+    return SqlAlertStore(open_database(url))
 
 
 class SqlAlertStore:

@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.util.exc import CommandError
 from sqlalchemy import Engine, text
 
-from twuin.db.engine import name_of, transaction
+from twuin.db.engine import name_of, open_engine, transaction
 from waterworks.errors import StoreError
 
 _LOCK = 0x7477_7569  # any number, the same for all: "twui"
@@ -33,3 +33,15 @@ def migrate(engine: Engine) -> None:
             raise StoreError(
                 f"{name_of(engine)} was made by a newer Twuin ({e}): use that version, or another data folder"
             ) from e
+
+
+def open_database(url: str) -> Engine:
+    """An engine for the database at ``url`` (``sqlite:///path``, ``postgresql://...``), its schema made or
+    brought up first. Raises SettingsError, StoreError, StoreUnavailable."""
+    engine = open_engine(url)
+    try:
+        migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine

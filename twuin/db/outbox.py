@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, up
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
-from twuin.db.engine import open_engine, transaction
-from twuin.db.migrate import migrate
+from twuin.db.engine import transaction
+from twuin.db.migrate import open_database
 from twuin.db.tables import MessageRow, NoticeRow, NotifyKnownRow, NotifyPlaceRow
 from twuin.notify.model import (
     Address,
@@ -34,13 +34,7 @@ PORTION = 500
 
 def open_outbox(url: str) -> SqlOutbox:
     """The outbox in the database at ``url``. Raises SettingsError, StoreError, StoreUnavailable."""
-    engine = open_engine(url)
-    try:
-        migrate(engine)
-    except BaseException:
-        engine.dispose()
-        raise
-    return SqlOutbox(engine)
+    return SqlOutbox(open_database(url))
 
 
 class SqlOutbox:
