@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import re
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,19 +33,6 @@ FLAGS = [
 ]
 WIDTHS = {"phone": 390, "desk": 1440}
 PATIENCE_MS = 20_000
-
-
-@pytest.fixture(scope="session")
-def samples() -> ModuleType:
-    """The module that makes sample sites, shared with the unit tests of the pages."""
-    name = "web_samples"
-    if name not in sys.modules:
-        path = Path(__file__).parents[1] / "unit" / "web" / "sample.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[name]
 
 
 class Served:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -29,22 +28,10 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-ne
 PASSWORD = "lumbung-derita-sepeda-merah"
 
 
-def sample() -> Any:
-    """The module that makes sample sites, shared with the unit tests of the pages."""
-    name = "web_samples"
-    if name not in sys.modules:
-        path = Path(__file__).parents[1] / "unit" / "web" / "sample.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[str, AccountService, Any]]:
+def served(samples: ModuleType, tmp_path: Path) -> Iterator[tuple[str, AccountService, Any]]:
     """A sample site that takes accounts, behind a real server on loopback."""
-    town, store = sample().town(tmp_path), open_account_store(f"sqlite:///{tmp_path}/accounts.sqlite")
+    town, store = samples.town(tmp_path), open_account_store(f"sqlite:///{tmp_path}/accounts.sqlite")
 
     def now() -> datetime:
         return datetime.now(UTC)
@@ -53,7 +40,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, AccountService, Any]]:
     sign_in = SignIn("kota", store, now, passwords=cheap)
     dmas = [d.id for d in town.site.dmas]
     accounts = AccountService("kota", store, now, sign_in=sign_in, dmas=dmas)
-    app = sample().application(town, AccountAccess(accounts))
+    app = samples.application(town, AccountAccess(accounts))
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
-import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
 import uvicorn
@@ -25,19 +23,8 @@ pytestmark = pytest.mark.servers
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
-def sample_town(folder: Path) -> Any:
-    name = "web_samples"
-    if name not in sys.modules:
-        path = Path(__file__).parents[1] / "unit" / "web" / "sample.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[name].town(folder)
-
-
-def test_one_tap_on_a_phone_acknowledges(chromium: str, tmp_path: Path) -> None:
-    town = sample_town(tmp_path)
+def test_one_tap_on_a_phone_acknowledges(chromium: str, samples: ModuleType, tmp_path: Path) -> None:
+    town = samples.town(tmp_path)
     links = Links("kota", b"k" * 32, "")
     app = FastAPI()
     install_errors(app)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import select
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -46,19 +44,6 @@ grid = ["map alerts trend"]
 seconds = 5
 grid = ["dmas sensors", "figures clock"]
 """
-
-
-@pytest.fixture(scope="session")
-def samples() -> ModuleType:
-    """The module that makes sample sites, shared with the unit tests of the pages."""
-    name = "web_samples"
-    if name not in sys.modules:
-        path = Path(__file__).parents[1] / "unit" / "web" / "sample.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[name]
 
 
 class Station:
