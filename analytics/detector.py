@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from analytics import slow
 from analytics.baseline import fit_day, left_out_residuals, other_kind, profile, slot_scale
 from analytics.events import Event
+from analytics.explained import Explained, unexplained
 from analytics.ledger import Ledger, Verdict
 from analytics.limits import caution
 from analytics.noise import nanmedian
@@ -168,11 +169,15 @@ class Detector:
 
     # -- going on ----------------------------------------------------------------------------------
 
-    def advance(self, inflow: Floats, day: Ints, slot: Ints, weekday: Ints) -> None:
+    def advance(
+        self, inflow: Floats, day: Ints, slot: Ints, weekday: Ints, explained: Explained | None = None
+    ) -> None:
         """Take the next rows, whole blocks of them.
 
         inflow (n, S) [m3/s], NaN where unknown; day (n,): local day ordinal, not falling; slot (n,): slot
-        of the local day [0, 86400/step); weekday (n,): 0 Monday .. 6 Sunday, holidays 6.
+        of the local day [0, 86400/step); weekday (n,): 0 Monday .. 6 Sunday, holidays 6. explained (n, S):
+        what works that people have entered explain; it is taken off, and of what is left nothing is
+        ``inflow`` but what goes beyond.
         """
         n, per_block = len(inflow), self.rows_per_block
         if n % per_block:
@@ -188,16 +193,28 @@ class Detector:
                 self._prepare()
             j, t = int(slot[i]), record.rows
             record.row_of[record.days - 1, j] = t
-            row["inflow"][t] = inflow[i]
+            now = (
+                inflow[i]
+                if explained is None
+                else self._beyond(inflow[i], j, explained.part(slice(i, i + 1)))
+            )
+            row["inflow"][t] = now
             row["expected"][t] = self._day.expected[j]
             row["scale"][t] = self._day.scale[j]
-            row["residual"][t] = inflow[i] - self._day.expected[j]
+            row["residual"][t] = now - self._day.expected[j]
             record.rows += 1
             if record.rows % per_block == 0:
                 self._close_block(j)
                 if self._kept_day != record.days:
                     self.snapshots[record.rows] = self._snapshot()
                     self._kept_day = record.days
+
+    def _beyond(self, inflow: Floats, slot: int, explained: Explained) -> Floats:
+        """Inflow (S,) of a row without what works explain."""
+        if not explained.worked.any():
+            return inflow
+        usual = self._day.expected[slot] + self.ledger.known_now()
+        return np.asarray(unexplained(inflow[None], usual, self._day.scale[slot], explained)[0])
 
     # -- a day -------------------------------------------------------------------------------------
 

@@ -44,7 +44,8 @@ class Drop:
     None while it lasts; closed: part whose end decided that. statistic: largest comparison in its own
     deviations; days: length of the window that found it. steps: (part, change of every column from it on).
     shape (S,): all of it before any repair. grown: (part, share) of its growth, which tells the next growth
-    from another leak.
+    from another leak. passed: parts from the first that it touched to after the last, of one that was over
+    within days: they say nothing of what stays, and its steps count no more.
     """
 
     sensor: int
@@ -60,6 +61,7 @@ class Drop:
     grown: list[tuple[int, float]] = field(default_factory=list)
     end: int | None = None
     closed: int | None = None
+    passed: tuple[int, int] | None = None
 
     @property
     def effect(self) -> Floats:

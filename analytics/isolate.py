@@ -83,7 +83,16 @@ class Segments:
         other = self.of_node[self._ends[self._gates[:, 0], self._gates[:, 1]]]
         self._gate_ends = np.column_stack([one, other])
         self._useful = np.flatnonzero(passable & (one != other))
+        self.between: Ints = self._gate_ends[self._useful]
+        """(E, 2) the two segments between which each valve of ``useful`` stands."""
+        self.useful: Ints = self._useful
+        """(E,) valves that can pass water now and part two segments."""
         self._supplied = np.unique(self.of_node[self._sources])
+
+    def shutting(self, gates: ArrayLike) -> Isolation:
+        """What shutting these valves (indices) takes the water from, whatever they were meant for."""
+        cut = np.intersect1d(np.asarray(gates, np.int64), self._useful)
+        return self._result(cut, self._reached(np.ones(len(self._gates), np.bool_)))
 
     def isolate(self, pipe: int, per_gate: float = 20.0) -> Isolation:
         """Which valves to shut so that link ``pipe`` gets no water from anywhere.

@@ -37,6 +37,16 @@ PASSING_DAYS = 28
 SETTLING_DAYS = 3
 """A repair is in all windows after so many days."""
 
+BRIEF_DAYS = 2
+"""A fall that is over so soon after it began was no leak's: a cut, a fire, a valve, a tank that ran low."""
+
+BACK_PARTS = 2
+"""It is over when its sensor has stood for so many parts"""
+
+BACK_SHARE = 0.3
+"""within this share of the fall from where it stood before, and clearly so: at least ``limit`` deviations
+apart from the fall."""
+
 
 class _Lesson(NamedTuple):
     """What was learnt at the start of a day.
@@ -149,6 +159,7 @@ class PairWatch:
             if self._lesson is None:
                 self._learn(now // self.PARTS * self.PARTS)
             self._take(now)
+            self._see_back(now)
             for turn in range(TURNS):
                 look = self._look()
                 size = 0.0 if look is None else look.size
@@ -164,9 +175,14 @@ class PairWatch:
         per_part = self.HOURS // self.PARTS
         rows = self._rows[first * per_part : last * per_part].reshape(last - first, per_part, self.columns)
         known = np.zeros((last - first, self.columns))
-        for at, change in [step for d in self.drops for step in d.steps] + self._shifts:
+        lasting = [step for d in self.drops if d.passed is None for step in d.steps]
+        for at, change in lasting + self._shifts:
             known[max(0, at - first) :] += change
-        return rows - known[:, None]
+        clean = rows - known[:, None]
+        for d in self.drops:
+            if d.passed is not None and d.passed[1] > first:
+                clean[max(0, d.passed[0] - first) : d.passed[1] - first] = np.nan
+        return clean
 
     def _learn(self, now: int) -> None:
         """Relations and noise, from the parts before the day that begins."""
@@ -275,6 +291,50 @@ class PairWatch:
         out[enough] = np.nanmean(new[:, enough], axis=0) - np.nanmean(calmed(old[:, enough]), axis=0)
         return out
 
+    # -- what passes ------------------------------------------------------------------------------------
+
+    def _see_back(self, now: int) -> None:
+        """End falls that are over within days, by their own sensor.
+
+        A fall that many sensors share, as of a whole district, hardly shows in what each has beyond the
+        others; what little it does may look like anything when it ends. Where its own sensor stands is sure.
+        """
+        assert self._lesson is not None
+        young = [
+            d
+            for d in self.drops
+            if d.end is None and now - d.detected <= BRIEF_DAYS * self.PARTS and d.days <= 1
+        ]
+        if not young:
+            return
+        # As if nothing were known of them.
+        apart = self._apart.copy()
+        for d in young:
+            for at, change in d.steps:
+                apart[max(0, len(apart) - (self.parts - at)) :] += change
+        left = self._conditional(apart)
+        for d in young:
+            at = len(left) - (self.parts - d.start)
+            seen = len(left) - (self.parts - d.detected) + 1
+            fallen, back = left[max(0, at) : seen, d.sensor], left[-BACK_PARTS:, d.sensor]
+            before = left[max(0, at - self.options.before_days * self.PARTS) : max(0, at), d.sensor]
+            if now - d.detected < BACK_PARTS or not np.isfinite(back).all() or not np.isfinite(fallen).any():
+                continue
+            usual = float(np.nanmedian(before)) if np.isfinite(before).any() else 0.0
+            depth = float(np.nanmedian(fallen)) - usual
+            noise = float(self._lesson.noise[0, d.sensor]) * np.sqrt(self.PARTS / BACK_PARTS)
+            rest = float(back.mean()) - usual
+            if rest > BACK_SHARE * depth and rest - depth > self.options.limit * noise:
+                self._pass(d, self.parts - BACK_PARTS, now)
+
+    def _pass(self, drop: Drop, end: int, now: int) -> None:
+        """A fall is over from part ``end`` on; what it did is left out, with the part in which it ended."""
+        drop.end, drop.closed = max(end, drop.detected + 1), now
+        first = min(drop.start, drop.low, *(at for at, _ in drop.steps))
+        drop.passed = (first, min(max(end, drop.end) + 1, self.parts))
+        self._apart = self._means(max(0, self.parts - len(self._apart)), self.parts)
+        self._left = self._conditional(self._apart)
+
     # -- what it is --------------------------------------------------------------------------------
 
     def _judge(self, look: _Look, now: int) -> None:
@@ -284,6 +344,7 @@ class PairWatch:
         # A repair fills the windows by and by: what is like a leak that has just ended is still its end.
         settling = SETTLING_DAYS * self.PARTS
         mine = [d for d in self.drops if d.closed is None or now - d.closed <= settling]
+        mine = [d for d in mine if d.passed is None]
         shapes = [np.nan_to_num(self._conditional(d.shape[None])[0] / look.noise) for d in mine]
         best: tuple[float, Drop, Floats, float] | None = None
         for drop, shape in zip(mine, shapes, strict=True):
@@ -318,6 +379,8 @@ class PairWatch:
                         drop.statistic, drop.order = look.size, np.argsort(look.weight, kind="stable")
                 elif float(self._share(drop, look)) < 0.5:
                     drop.end, drop.closed = max(since, drop.detected + 1), now
+                    if now - drop.start <= BRIEF_DAYS * self.PARTS:
+                        self._pass(drop, max(drop.end, now), now)
                 return
         start, low, high = self._onset(look, now)
         change = look.change

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from firmware_sim import town_parts
 from firmware_sim.town_parts import Town, position
-from firmware_sim.town_plan import draw
+from firmware_sim.town_plan import SEED, draw
 from waterworks.epanet_file import read_network
+from waterworks.geo import to_lonlat
 from waterworks.placing import spread
 
 PRESSURES_A_DMA = 4
@@ -31,14 +33,16 @@ def demo_site_folder() -> Path:
     return Path(__file__).parent / "demo_town"
 
 
-def write_town(out: Path) -> None:
-    """Write the demo town's site folder to ``out``, in place of one that is there."""
-    town = draw()
+def write_town(out: Path, seed: int = SEED) -> None:
+    """Write the demo town's site folder to ``out``, in place of one that is there; of another ``seed``,
+    another town's."""
+    town = draw(seed)
     out.mkdir(parents=True, exist_ok=True)
     _write(out / "network.inp", network_text(town))
     _write(out / "site.toml", SITE)
     _write(out / "dmas.csv", dmas_text(town))
     _write(out / "sensors.csv", sensors_text(town, out / "network.inp"))
+    _write(out / "streets.geojson", streets_text(town))
 
 
 def _write(path: Path, text: str) -> None:
@@ -73,7 +77,45 @@ repair_cost = 2500000
 survey_cost_per_km = 400000
 location_h = 24
 repair_h = 12
+
+[promises]
+residents = {{ respond_h = 24, repair_h = 72 }}
 """
+
+
+LANDMARKS = {
+    "D1": "Pasar Sumber Wening",
+    "D2": "Taman Melati",
+    "D3": "Balai Warga Watu Gede",
+    "D4": "Masjid Agung",
+    "D5": "Alun-alun",
+    "D6": "Terminal",
+}
+"""What residents go by in each DMA, at the house nearest to its middle."""
+
+
+def streets_text(town: Town) -> str:
+    """Streets and landmarks for residents to tap on: in this town, and only here, each pipe is a street."""
+    # Mains that serve nobody run through fields.
+    served = {j.id for j in town.junctions.values() if j.zone}
+    pipes = [p for p in town.pipes if p.start in served and p.end in served]
+    ends = [town.junctions[name] for p in pipes for name in (p.start, p.end)]
+    marks = []
+    for zone, name in LANDMARKS.items():
+        own = [j for j in town.junctions.values() if j.zone == zone]
+        middle = [sum(getattr(j, axis) for j in own) / len(own) for axis in ("across", "down")]
+        marks.append((name, town.nearest(zone, *middle)))
+    lonlat = to_lonlat([position(j.across, j.down) for j in (*ends, *(j for _, j in marks))], town_parts.CRS)
+    points = [[round(lon, 5), round(lat, 5)] for lon, lat in lonlat.tolist()]
+    lines = [points[i : i + 2] for i in range(0, len(ends), 2)]
+    features = [{"type": "Feature", "properties": {}, "geometry": _shape("MultiLineString", lines)}]
+    for (name, _), at in zip(marks, points[len(ends) :], strict=True):
+        features.append({"type": "Feature", "properties": {"name": name}, "geometry": _shape("Point", at)})
+    return json.dumps({"type": "FeatureCollection", "features": features}, separators=(",", ":")) + "\n"
+
+
+def _shape(kind: str, coordinates: object) -> dict[str, object]:
+    return {"type": kind, "coordinates": coordinates}
 
 
 def network_text(town: Town) -> str:

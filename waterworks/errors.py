@@ -80,5 +80,16 @@ class NotFound(TwuinError):
     """What was asked for by name does not exist: a DMA, a sensor, an alert."""
 
 
+class WrongInput(TwuinError):
+    """What somebody asked for or entered cannot be used as it stands; the message says what would do.
+
+    code: of the message, for who says it in another language; values: what it holds.
+    """
+
+    def __init__(self, message: str, code: str = "", **values: object) -> None:
+        self.code, self.values = code, values
+        super().__init__(message)
+
+
 class BenchmarkError(TwuinError):
     """A benchmark cannot be run as asked: data of the wrong shape, or a library that is missing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -55,11 +55,16 @@ class States:
     balanced: NDArray[np.bool_]
 
 
-def steady_states(path: Path, hours: Sequence[float]) -> States:
+def steady_states(
+    path: Path, hours: Sequence[float], settings: Mapping[int, Sequence[float]] | None = None
+) -> States:
     """The model of the EPANET file ``path`` at given hours of the day, in the order asked for.
 
     Hours are clock time [0, 24), to the minute; the run begins at the file's start clock time with its
     initial tank levels and goes on, tanks, controls and all, through the hours asked for.
+
+    settings: index of a reducing valve -> its set pressure [m] in each of the 24 hours of the day, whatever
+    the file's own setting, controls and rules say of that valve.
 
     Raises NetworkError when the file cannot be read or EPANET cannot solve it, ValueError for hours
     beyond a day.
@@ -79,12 +84,17 @@ def steady_states(path: Path, hours: Sequence[float]) -> States:
         toolkit.setoption(project, toolkit.ACCURACY, accuracy)
         toolkit.setoption(project, toolkit.TRIALS, max(toolkit.getoption(project, toolkit.TRIALS), 200))
         reader = _Reader(project, n, m)
+        _free(project, settings or {})
         taken = {}
         toolkit.openH(project)
         toolkit.initH(project, 0)
         wanted = set(at.tolist())
         try:
             while wanted:
+                hour = (int(toolkit.gettimeparam(project, toolkit.HTIME)) + start) % DAY // 3600
+                for link, by_hour in (settings or {}).items():
+                    setting = float(by_hour[hour]) / reader.factors.pressure
+                    toolkit.setlinkvalue(project, link + 1, toolkit.SETTING, setting)
                 now = _run(project, path)
                 if now in wanted:
                     taken[now] = reader.read()
@@ -116,6 +126,20 @@ def _time(project: Project, at: NDArray[np.int64]) -> None:
     toolkit.settimeparam(project, toolkit.REPORTSTEP, step)
     toolkit.settimeparam(project, toolkit.HYDSTEP, min(hydraulic, step))
     toolkit.setstatusreport(project, toolkit.NO_REPORT)
+
+
+def _free(project: Project, settings: Mapping[int, Sequence[float]]) -> None:
+    """Put aside the controls and rules that would set these links."""
+    links = {link + 1 for link in settings}
+    for k in range(toolkit.getcount(project, toolkit.CONTROLCOUNT), 0, -1):
+        if toolkit.getcontrol(project, k)[1] in links:
+            toolkit.deletecontrol(project, k)
+    for k in range(toolkit.getcount(project, toolkit.RULECOUNT), 0, -1):
+        _, then, otherwise, _ = toolkit.getrule(project, k)
+        acts = [toolkit.getthenaction(project, k, i + 1)[0] for i in range(then)]
+        acts += [toolkit.getelseaction(project, k, i + 1)[0] for i in range(otherwise)]
+        if links.intersection(acts):
+            toolkit.deleterule(project, k)
 
 
 def _run(project: Project, path: Path) -> int:

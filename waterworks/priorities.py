@@ -23,7 +23,9 @@ class PriorityLimits:
 
 @dataclass(frozen=True, slots=True)
 class Critical:
-    """A customer who must not be without water: a hospital, a dialysis ward. dma: where it is."""
+    """A customer who must not be without water: a hospital, a dialysis ward. dma: where it is. node:
+    junction of the network model that serves it, "" where that is not known."""
 
     name: str
     dma: str
+    node: str = ""

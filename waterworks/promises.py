@@ -72,7 +72,15 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Promises:
-    """Promises by priority (of ``PRIORITIES``), and the working hours; without any, no clock runs."""
+    """Promises by priority (of ``PRIORITIES``), and the working hours; without any, no clock runs.
+
+    residents: what is promised to who reports: an answer (respond), and that it is settled (repair).
+    """
 
     hours: WorkingHours
     by_priority: dict[str, Promise] = field(default_factory=dict)
+    residents: Promise | None = None
+
+    def due(self, start: datetime, span: timedelta, working: bool) -> datetime:
+        """When ``span`` is over that begins at ``start``. Where nobody ever works it counts by the clock."""
+        return (self.hours.after(start, span) if working else None) or start + span

@@ -44,7 +44,8 @@ class Dma:
     service_m: service pipe between property boundary and meter [m], in all. icf: infrastructure condition
     factor of background leakage, 1 for pipes in good order. n1: FAVAD exponent, None where it was not
     measured. large_night_m3s: night use of customers that each take much [m3/s]. billed_m3_month: what is
-    billed in a usual month [m3], None where unknown.
+    billed in a usual month [m3], None where unknown. zone: the part of the utility's area that it is counted
+    in, "" for none.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Dma:
     n1: float | None = None
     large_night_m3s: float = 0.0
     billed_m3_month: float | None = None
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,28 @@ class StopValve:
     pipe: str
     node: str
     state: ValveState = ValveState.OPEN
+    name: str = ""
+
+
+class FittingKind(StrEnum):
+    """What stands on a pipe that a crew can listen at."""
+
+    HYDRANT = "hydrant"
+    AIR_VALVE = "air_valve"
+    WASHOUT = "washout"
+    TAP = "tap"  # a public tap, or any place where a customer's pipe can be touched
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """What else than a valve a crew can listen at: on ``pipe`` (link of the network model) near its end
+    ``node``."""
+
+    id: str
+    kind: FittingKind
+    pipe: str
+    node: str
     name: str = ""
 
 
@@ -176,6 +200,7 @@ class Site:
     codecs: tuple[ByteField, ...] = ()
     clocks: tuple[ClockCorrection, ...] = ()
     valves: tuple[StopValve, ...] = ()
+    fittings: tuple[Fitting, ...] = ()
     promises: Promises | None = None
     priority: PriorityLimits = field(default_factory=PriorityLimits)
     critical: tuple[Critical, ...] = ()
@@ -191,16 +216,28 @@ class Site:
         return {s.id: midnight(s.since.toordinal(), self.timezone) for s in self.sensors if s.since}
 
     @cached_property
+    def zones(self) -> dict[str, tuple[Dma, ...]]:
+        """DMAs by zone, in the order of dmas.csv; those of none are left out."""
+        names = dict.fromkeys(d.zone for d in self.dmas if d.zone)
+        return {name: tuple(d for d in self.dmas if d.zone == name) for name in names}
+
+    @cached_property
     def dma(self) -> dict[str, Dma]:
         """DMAs by id."""
         return {d.id: d for d in self.dmas}
 
 
 def part_of(site: Site, dmas: Collection[str]) -> Site:
-    """The part of a site that these DMAs are: they, and the sensors that lie in them or on their boundary."""
+    """The part of a site that these DMAs are: they, and the sensors that lie in them or on their boundary.
+
+    A zone that is not wholly among them is none: its sum would be taken for the zone's.
+    """
+    whole = {name for name, of in site.zones.items() if all(d.id in dmas for d in of)}
     return replace(
         site,
-        dmas=tuple(d for d in site.dmas if d.id in dmas),
+        dmas=tuple(
+            d if d.zone in whole or not d.zone else replace(d, zone="") for d in site.dmas if d.id in dmas
+        ),
         sensors=tuple(s for s in site.sensors if s.dma in dmas or (s.from_dma and s.from_dma in dmas)),
         billing=tuple(b for b in site.billing if b.dma in dmas),
     )

@@ -1,7 +1,8 @@
 """The site folder: ``site.toml``, ``dmas.csv``, ``sensors.csv``, and where there are any ``network.inp``,
-``nodes.csv``, ``valves.csv``, ``billed.csv``, ``names.csv``, ``codecs.csv`` and ``clocks.csv``, read and
-checked as a whole. docs/site-folder.md and docs/formats.md describe every column. ``wall.toml`` is checked
-with them, but a mistake in what displays show keeps nobody from watching the network.
+``nodes.csv``, ``valves.csv``, ``fittings.csv``, ``billed.csv``, ``names.csv``, ``codecs.csv`` and
+``clocks.csv``, read and checked as a whole. docs/site-folder.md and docs/formats.md describe every
+column. ``wall.toml`` is checked with them, but a mistake in what displays show keeps nobody from
+watching the network.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from waterworks.network import Network, NodeKind
 from waterworks.site import Role, Sensor, Site
 from waterworks.site_clocks import CLOCKS_FILE, read_clocks
 from waterworks.site_codecs import CODECS_FILE, read_codecs
+from waterworks.site_fittings import FITTINGS_FILE, read_fittings
 from waterworks.site_losses import BILLED_FILE, read_bills
 from waterworks.site_names import NAMES_FILE, read_names
 from waterworks.site_tables import once, read_dmas, read_sensors
@@ -75,6 +77,7 @@ def _read(folder: Path) -> tuple[Site | None, list[Problem]]:
         SENSORS_FILE,
         NODES_FILE,
         VALVES_FILE,
+        FITTINGS_FILE,
         BILLED_FILE,
         NAMES_FILE,
         CODECS_FILE,
@@ -107,6 +110,7 @@ class _Reader:
         self.about_sensors = Problems(SENSORS_FILE)
         self.about_nodes = Problems(NODES_FILE)
         self.about_valves = Problems(VALVES_FILE)
+        self.about_fittings = Problems(FITTINGS_FILE)
         self.about_bills = Problems(BILLED_FILE)
         self.about_names = Problems(NAMES_FILE)
         self.about_codecs = Problems(CODECS_FILE)
@@ -122,6 +126,7 @@ class _Reader:
             *self.about_sensors.found,
             *self.about_nodes.found,
             *self.about_valves.found,
+            *self.about_fittings.found,
             *self.about_bills.found,
             *self.about_names.found,
             *self.about_codecs.found,
@@ -167,13 +172,21 @@ class _Reader:
             self.inlets(sensors)
             self.outlets(head, sensors)
         valves = read_valves(self.folder / VALVES_FILE, self.about_valves, network)
-        if valves and network_file is None and said is not None:
-            self.about_valves.error(None, "names pipes, and there is no network that has them")
+        fittings = read_fittings(self.folder / FITTINGS_FILE, self.about_fittings, network)
+        if network_file is None and said is not None:
+            for found, about in ((valves, self.about_valves), (fittings, self.about_fittings)):
+                if found:
+                    about.error(None, "names pipes, and there is no network that has them")
         for customer in head.critical:
             if known is not None and customer.dma not in known:
                 hint = suggestion(customer.dma, sorted(known))
                 self.about_site.error(
                     None, f"critical {customer.name!r}: dma {customer.dma!r} is not in dmas.csv{hint}"
+                )
+            if customer.node and network is not None and customer.node not in network.node_index:
+                hint = suggestion(customer.node, network.node_ids)
+                self.about_site.error(
+                    None, f"critical {customer.name!r}: node {customer.node!r} is not in the network{hint}"
                 )
         bills = read_bills(self.folder / BILLED_FILE, self.about_bills, known)
         complete = None if sensors is None or lacking else {s.id: s for s in sensors}
@@ -202,6 +215,7 @@ class _Reader:
             codecs=codecs,
             clocks=clocks,
             valves=valves,
+            fittings=fittings,
             promises=head.promises,
             priority=head.priority,
             critical=head.critical,

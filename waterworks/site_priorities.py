@@ -11,7 +11,7 @@ from waterworks.tables import Problems, suggestion
 
 KINDS = ("m3_day", "cost_day", "connections")
 KEYS = tuple(f"{level}_{kind}" for kind in KINDS for level in ("high", "medium"))
-CRITICAL_KEYS = ("name", "dma")
+CRITICAL_KEYS = ("name", "dma", "node")
 
 Line = Callable[[str, str], int | None]
 
@@ -62,5 +62,9 @@ def read_critical(said: dict[str, Any], line: Line, problems: Problems) -> tuple
         if not (isinstance(name, str) and name.strip() and isinstance(dma, str) and dma.strip()):
             problems.error(at, 'a critical customer needs both: name = "RSUD" and dma = "D1"')
             continue
-        found.append(Critical(name.strip(), dma.strip()))
+        node = table.get("node", "")
+        if not isinstance(node, str):
+            problems.error(at, f'critical {name.strip()!r}: node {node!r} is no text: write node = "J12"')
+            continue
+        found.append(Critical(name.strip(), dma.strip(), node.strip()))
     return tuple(found)

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from waterworks.promises import PRIORITIES, WEEKDAYS, Promise, Promises, WorkingHours
 from waterworks.tables import Problems, suggestion
 
-KEYS = ("days", "hours", *PRIORITIES)
+RESIDENTS = "residents"
+KEYS = ("days", "hours", *PRIORITIES, RESIDENTS)
 PROMISE_KEYS = ("respond_h", "locate_h", "repair_h", "clock")
 CLOCKS = ("always", "working")
 LONGEST_H = 8760.0
@@ -45,9 +46,13 @@ def read_promises(
             promise = _promise(priority, table[priority], error)
             if promise is not None:
                 found[priority] = promise
-    if not days and any(p.working for p in found.values()):
+    residents = _promise(RESIDENTS, table[RESIDENTS], error) if RESIDENTS in table else None
+    if residents is not None and residents.locate is not None:
+        error(RESIDENTS, "residents are promised respond_h (an answer) and repair_h (settled), not locate_h")
+    every = [*found.values(), *([residents] if residents is not None else [])]
+    if not days and any(p.working for p in every):
         error("days", "days is empty, so a promise in working hours would never be due")
-    return Promises(WorkingHours(zone, days, *hours, holidays), found)
+    return Promises(WorkingHours(zone, days, *hours, holidays), found, residents)
 
 
 def _days(value: Any, error: Callable[[str, str], None]) -> frozenset[int]:

@@ -22,6 +22,7 @@ DMA_OPTIONAL = (
     "n1",
     "large_night_use_m3h",
     "billed_m3_month",
+    "zone",
 )
 SENSOR_REQUIRED = ("id", "quantity", "unit", "dma", "device")
 SENSOR_OPTIONAL = (
@@ -37,6 +38,9 @@ SENSOR_OPTIONAL = (
     "lat",
     "since",
 )
+
+MOST_ZONE = 60
+"""Letters of a zone's name."""
 
 _LITRES_PER_HOUR = 1e-3 / 3600  # m3/s
 _MEASURES: dict[Role, tuple[Quantity, ...]] = {
@@ -79,6 +83,7 @@ def read_dmas(path: Path, problems: Problems, lines: dict[str, int]) -> list[Dma
                 n1=row.number("n1", least=0.3, most=3),
                 large_night_m3s=(row.number("large_night_use_m3h", least=0) or 0.0) / 3600,
                 billed_m3_month=row.number("billed_m3_month", least=0),
+                zone=" ".join(row.text("zone").split())[:MOST_ZONE],
             )
         )
     return out

@@ -36,7 +36,7 @@ def _valve(
         row.error(f"valve {id!r} is there already, on line {lines[id]}")
     lines.setdefault(id, row.line)
     if network is not None and pipe and node:
-        _check_place(row, network, pipe, node)
+        check_place(row, network, pipe, node)
     if pipe and node and (pipe, node) in places:
         row.error(f"at node {node!r} of pipe {pipe!r} there is a valve already, on line {places[pipe, node]}")
     places.setdefault((pipe, node), row.line)
@@ -49,7 +49,8 @@ def _valve(
     return StopValve(id, pipe, node, ValveState(said), row.text("name"))
 
 
-def _check_place(row: Row, network: Network, pipe: str, node: str) -> None:
+def check_place(row: Row, network: Network, pipe: str, node: str) -> None:
+    """Name what is wrong with a place in ``pipe`` near its end ``node``."""
     link = network.link_index.get(pipe)
     if link is None:
         row.error(f"pipe {pipe!r} is not in the network{suggestion(pipe, network.link_ids)}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 DISTANCE_M = 5.0
@@ -158,3 +159,19 @@ def usual_wall(*, has_map: bool) -> Wall:
         upright=["clock", "clock", *["sensors"] * 5, *["alerts"] * 4],
     )
     return Wall((Screen(pages), Screen((sensors,))))
+
+
+def part_of_wall(wall: Wall, dmas: Collection[str], sensors: Collection[str], *, has_map: bool) -> Wall:
+    """``wall`` for who sees only these DMAs and sensors: without pages that name others. A screen of which no
+    page is left shows the usual one."""
+
+    def seen(panel: Panel) -> bool:
+        named = {panel.dma, *panel.dmas} - {""}
+        return named <= set(dmas) and (not panel.sensor or panel.sensor in sensors)
+
+    usual = usual_wall(has_map=has_map).screens[0].pages
+    screens = []
+    for screen in wall.screens:
+        pages = tuple(page for page in screen.pages if all(seen(panel) for panel in page.panels))
+        screens.append(replace(screen, pages=pages) if pages else replace(screen, pages=usual, title=""))
+    return Wall(tuple(screens))

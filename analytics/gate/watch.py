@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from analytics.detector import Detector
 from analytics.events import Event
+from analytics.explained import Explained, nothing
 from analytics.gate.fault import FaultKind
 from analytics.gate.gate import Change, Gate
 from analytics.gate.judge import LONGEST_DAYS
@@ -61,6 +62,7 @@ class Watch:
         self.revoked: list[Revoked] = []
         self._inflow = np.full((0, needs.shape[1]), np.nan)
         self._calendar = np.zeros((0, 3), np.int64)
+        self._explained: Explained | None = None
         self._rows = 0
         self._changed = 0
         self._wider: list[Wider] = []
@@ -71,18 +73,26 @@ class Watch:
         return self._rows
 
     def advance(
-        self, values: Floats, wrong: Bools, inflow: Floats, day: Ints, slot: Ints, weekday: Ints
+        self,
+        values: Floats,
+        wrong: Bools,
+        inflow: Floats,
+        day: Ints,
+        slot: Ints,
+        weekday: Ints,
+        explained: Explained | None = None,
     ) -> None:
         """Take the next rows, whole blocks of the detector.
 
         values, wrong (n, S) as ``Gate.advance`` takes them; inflow (n, D) [m3/s] as measured, NaN where it
-        is unknown; day, slot, weekday (n,) as ``Detector.advance`` takes them.
+        is unknown; day, slot, weekday (n,), explained (n, D) as ``Detector.advance`` takes them.
         """
         n, first = len(values), self._rows
         if n % self.detector.rows_per_block:
             raise ValueError(f"{n} rows are not whole blocks of {self.detector.rows_per_block}")
         self._inflow = _put(self._inflow, first, inflow)
         self._calendar = _put(self._calendar, first, np.column_stack([day, slot, weekday]))
+        self._explain(first, n, explained)
         self._rows = first + n
         per_block = self.detector.rows_per_block
         for change in self.gate.advance(values, wrong, day, slot):
@@ -115,7 +125,22 @@ class Watch:
         lacking = unusable.astype(np.float64) @ self.needs > 0
         inflow[lacking | self.gate.unsupplied(first, n)] = np.nan
         day, slot, weekday = self._calendar[first:target].T
-        self.detector.advance(inflow, day, slot, weekday)
+        explained = None if self._explained is None else self._explained.part(slice(first, target))
+        self.detector.advance(inflow, day, slot, weekday, explained)
+
+    def _explain(self, first: int, count: int, explained: Explained | None) -> None:
+        """Keep what explains the rows [first, first + count); nothing is kept before the first work."""
+        kept, areas = self._explained, self._inflow.shape[1]
+        if explained is None and kept is None:
+            return
+        kept = nothing(first, areas) if kept is None else kept
+        explained = nothing(count, areas) if explained is None else explained
+        low, high = _put(kept.low, first, explained.low), _put(kept.high, first, explained.high)
+        self._explained = Explained(_put(kept.worked, first, explained.worked), low, high)
+
+    def worked(self, first: int, last: int) -> Bools | None:
+        """(n, D) rows [first, last) in which people's works went on; None: there were none at all."""
+        return None if self._explained is None else self._explained.worked[first:last]
 
     def _since(self, change: Change) -> int:
         """First row from which on a meter's inflow is left out, now that its fault is known.
@@ -184,7 +209,7 @@ class Watch:
         return first
 
 
-Kept = TypeVar("Kept", Floats, Ints)
+Kept = TypeVar("Kept", Floats, Ints, Bools)
 
 
 def _put(kept: Kept, first: int, more: Kept) -> Kept:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.radius import held, pipe_distances, search, walk, within
+from analytics.radius import from_point, held, pipe_distances, search, walk, within
 
 # A line of five pipes of 100 m, a branch of 60 m at node 2, and an island of one pipe:
 #   0 -0- 1 -1- 2 -2- 3 -3- 4 -4- 5    2 -5- 6    7 -6- 8
@@ -138,3 +138,50 @@ def test_names_of_nodes_and_order_of_pipes_do_not_matter_and_lengths_scale(
     b = search(p[order], names[start[order]], names[end[order]], 3 * length[order], nodes)
     assert a is not None and b is not None
     assert (b.half, b.most) == pytest.approx((3 * a.half, 3 * a.most))
+
+
+def test_from_a_point_of_a_pipe_the_way_leads_over_the_nearer_end() -> None:
+    d = from_point(2, 10.0, START, END, LENGTH, NODES)
+    assert d.tolist() == [160, 60, 40, 140, 240, 40, np.inf]
+    middles = pipe_distances(START, END, LENGTH, NODES).dense()
+    assert (from_point(2, 50.0, START, END, LENGTH, NODES) == middles[2]).all()
+    assert from_point(6, 99.0, START, END, LENGTH, NODES)[6] == 25  # brought onto the pipe
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_distances_from_a_point_are_those_of_a_walk_in_small_steps(seed: int) -> None:
+    """Against every pipe cut into metres, and all walked from the point by breadth."""
+    rng = np.random.default_rng(seed)
+    nodes, pipes = 7, 9
+    start, end = rng.integers(0, nodes, pipes), rng.integers(0, nodes, pipes)
+    length = 2.0 * rng.integers(1, 12, pipes)
+    pipe, along = int(rng.integers(pipes)), 0.0
+    along = float(rng.integers(0, int(length[pipe]) + 1))
+
+    places: dict[tuple[int, int], list[tuple[int, int]]] = {}
+
+    def node(n: int) -> tuple[int, int]:
+        return (-1, n)
+
+    def at(p: int, metre: int) -> tuple[int, int]:
+        if metre == 0:
+            return node(int(start[p]))
+        return node(int(end[p])) if metre == int(length[p]) else (p, metre)
+
+    for p in range(pipes):
+        for metre in range(int(length[p])):
+            a, b = at(p, metre), at(p, metre + 1)
+            places.setdefault(a, []).append(b)
+            places.setdefault(b, []).append(a)
+    steps, front = {at(pipe, int(along)): 0}, [at(pipe, int(along))]
+    while front:
+        here = front.pop(0)
+        for there in places.get(here, []):
+            if there not in steps:
+                steps[there] = steps[here] + 1
+                front.append(there)
+    wanted = [float(steps.get(at(p, int(length[p]) // 2), np.inf)) for p in range(pipes)]
+    if start[pipe] == end[pipe]:  # a ring: its middle is as far either way
+        wanted[pipe] = abs(along - length[pipe] / 2)
+    assert from_point(pipe, along, start, end, length, nodes).tolist() == wanted

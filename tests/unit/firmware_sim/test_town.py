@@ -64,7 +64,7 @@ def test_the_generator_writes_the_committed_town_byte_for_byte(tmp_path: Path) -
     write_town(tmp_path / "again")
     made = {p.name: p.read_bytes() for p in (tmp_path / "again").iterdir()}
     shipped = {p.name: p.read_bytes() for p in demo_site_folder().iterdir()}
-    assert set(made) == {"network.inp", "site.toml", "dmas.csv", "sensors.csv"}
+    assert set(made) == {"network.inp", "site.toml", "dmas.csv", "sensors.csv", "streets.geojson"}
     for name, data in made.items():
         assert shipped[name] == data, (
             f"{name} differs: run python -m firmware_sim.town firmware_sim/demo_town"

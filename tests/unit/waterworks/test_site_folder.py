@@ -132,6 +132,7 @@ def test_all_mistakes_are_told_at_once_by_file_and_line(folder: Any) -> None:
         ('"IDR"', '"IDR"\n[priority]\nhigh_m3_day = 9', 13, "high_m3_day 9 is below medium_m3_day 48"),
         ('"IDR"', '"IDR"\n[[critical]]\nname = "RSUD"', 12, "needs both"),
         ('"IDR"', '"IDR"\n[[critical]]\nname = "RSUD"\ndma = "D1"\nat = 3', 12, "unknown key 'at'"),
+        ('"IDR"', '"IDR"\n[[critical]]\nname = "RSUD"\ndma = "D1"\nnode = 3', 12, "node 3 is no text"),
         ('"IDR"', '"IDR"\n[[critical]]\nname = "RSUD"\ndma = "D9"', None, "dma 'D9' is not in dmas.csv"),
         ('"IDR"', '"IDR"\npromises = 3', 12, "'promises' in [monitor]: it belongs above the first"),
         ('"network.inp"', '"../network.inp"', 5, "is not a file name"),

@@ -51,8 +51,8 @@ def test_what_a_site_says_becomes_shares_and_si(folder: Any) -> None:
     say(folder, TABLES)
     folder.write(
         "dmas.csv",
-        "id,connections,mains_km,service_pipe_km,icf,n1,large_night_use_m3h,billed_m3_month\n"
-        "D1,100,1.5,0.4,1.5,1.2,3.6,1400\nD2,50,,,,,,\n",
+        "id,connections,mains_km,service_pipe_km,icf,n1,large_night_use_m3h,billed_m3_month,zone\n"
+        "D1,100,1.5,0.4,1.5,1.2,3.6,1400,Wilayah  Utara\nD2,50,,,,,,,\n",
     )
     folder.write(
         "billed.csv",
@@ -66,6 +66,7 @@ def test_what_a_site_says_becomes_shares_and_si(folder: Any) -> None:
     assert (found.repair_cost, found.survey_cost_per_m, found.location_h) == (2.5e6, 400.0, 24)
     one, two = site.dmas
     assert (one.service_m, one.icf, one.n1, one.billed_m3_month) == (400, 1.5, 1.2, 1400)
+    assert (one.zone, two.zone, list(site.zones)) == ("Wilayah Utara", "", ["Wilayah Utara"])
     assert one.large_night_m3s == pytest.approx(1e-3)
     assert (two.service_m, two.icf, two.n1, two.billed_m3_month) == (0, 1, None, None)
     assert site.billing == (
