@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import uvicorn
 
 import twuin  # noqa: F401 - before NumPy, so that BLAS works as it does in the program
 
@@ -38,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For ``pytest -n 2``: whole installations one after another, pages likewise, all else file by file."""
     for item in items:
         file = item.nodeid.split("::")[0]
-        browser = Path(file).name in ("test_pages.py", "test_wall.py")
+        browser = Path(file).name in ("test_field.py", "test_pages.py", "test_wall.py")
         item.add_marker(
             pytest.mark.xdist_group("browser" if browser else "e2e" if "tests/e2e/" in file else file)
         )
@@ -225,6 +227,76 @@ def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.start()
     yield server
     server.end(signal.SIGINT)
+
+
+class WebServer:
+    """An application behind a real web server on loopback, which can go away and come back where it was.
+
+    stopping: set before it goes, so that open event streams end, and cleared as it comes. url: where it is,
+    or will be.
+    """
+
+    def __init__(self, stopping: threading.Event | None = None) -> None:
+        self._stopping = stopping or threading.Event()
+        self.port = _take_port()
+        # By this name browsers hold it for as safe as TLS: they keep its pages for when it is away.
+        self.url = f"http://localhost:{self.port}"
+        self.app: Any = None
+
+    def start(self, app: Any = None) -> None:
+        """Serve ``app`` (None: the one from before), and wait until it answers."""
+        self.app = app or self.app
+        self._stopping.clear()
+        config = uvicorn.Config(
+            self.app, port=self.port, log_level="warning", timeout_graceful_shutdown=2, lifespan="off"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive()
+            self._thread.join(0.01)
+
+    def stop(self) -> None:
+        """Go away."""
+        self._stopping.set()
+        self._server.should_exit = True
+        self._thread.join(timeout=20)
+
+
+class Served(WebServer):
+    """A sample site behind a real server."""
+
+    def __init__(self, sample: Any) -> None:
+        super().__init__(sample.stopping)
+        self.sample = sample
+        self.start(sample.app)
+
+    def wall(self, text: str) -> None:
+        """Write the site's ``wall.toml``."""
+        (self.sample.site.folder / "wall.toml").write_text(text)
+
+    def find(self, *findings: Any) -> None:
+        """These are found now, beside what was."""
+        self.sample.findings.extend(findings)
+        self.sample.alerts.apply(self.sample.findings)
+
+    def close(self) -> None:
+        """Go away for good."""
+        self.stop()
+        self.sample.store.close()
+
+
+@pytest.fixture(scope="session")
+def sample_server() -> type[Served]:
+    """``sample_server(sample)`` serves a sample site until its ``close``."""
+    return Served
+
+
+@pytest.fixture(scope="session")
+def web_server() -> type[WebServer]:
+    """``web_server(stopping)`` makes one; its ``start(app)`` serves until its ``stop``."""
+    return WebServer
 
 
 class PostgreSQL:

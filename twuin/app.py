@@ -33,14 +33,30 @@ from twuin import __version__
 from twuin.access import Access, AccountAccess, check_routes, install_access
 from twuin.accounts.service import AccountService, By
 from twuin.accounts.sign_in import Lifetimes, SignIn
+from twuin.alerts.measure import PipeMeasure
 from twuin.alerts.service import AlertService
 from twuin.api import api_router, install_errors, install_guards
-from twuin.db import open_account_store, open_alert_store
+from twuin.db import (
+    Database,
+    open_account_store,
+    open_alert_store,
+    open_database,
+    open_photo_store,
+    open_report_store,
+    open_work_store,
+)
 from twuin.instance import Instance, prepare_folder
+from twuin.notify.links import load_key
+from twuin.notify.ports import Attachment
+from twuin.outside import open_provider
+from twuin.photos.service import PhotoService
 from twuin.process import Jobs, address, is_loopback, listen, serve_web, until_stopped
 from twuin.reports.desk import Calendar, Reporter
 from twuin.reports.render import render
 from twuin.reports.shelf import Shelf
+from twuin.residents.charter import Complaints, complaints_of
+from twuin.residents.parts import Residents, make_residents
+from twuin.residents.service import Options
 from twuin.settings import ClockSettings, Settings, StoreSettings
 from twuin.views.clock_models import ClocksOut
 from twuin.views.clocks import ClockViews
@@ -48,10 +64,11 @@ from twuin.views.ledger import LedgerViews
 from twuin.views.ledger_models import LedgerOut
 from twuin.views.loss_models import LossesOut
 from twuin.views.models import AlertOut
-from twuin.views.report_desk import ReportFile
+from twuin.views.report_desk import ReportFile, StoredReport
 from twuin.views.reports import Period, last_month, make_report
 from twuin.views.views import Views
 from twuin.web import Takes, WallFile, mount_pages
+from twuin.works.service import WorkService
 from waterworks.clocks import DataClock, ScaledClock, WallClock
 from waterworks.epanet_file import read_network
 from waterworks.errors import NotFound, SettingsError, TwuinError
@@ -60,11 +77,13 @@ from waterworks.ports import Clock, ReadingStore
 from waterworks.reading import as_datetime, instant
 from waterworks.site import Site
 from waterworks.site_folder import read_site
+from waterworks.zones import link_dma
 
 if TYPE_CHECKING:
     from ingest.store.influx.store import InfluxStore
     from twuin.monitor import Monitor
     from twuin.notify.desk import Desk
+    from twuin.oidc.signing_in import ProviderSignIn
     from twuin.reports.bills import BillChanges
 
 Say = Callable[[str], None]
@@ -179,30 +198,46 @@ class Parts:
     quarantine: Quarantine
     alerts: AlertService
     jobs: Jobs
+    database: Database
+    photos: PhotoService
     consumer: Consumer | None = None
     monitor: Monitor | None = None
     watch: Watch | None = None
     desk: Desk | None = None
+    works: WorkService | None = None
+    residents: Residents | None = None
 
     def close(self) -> None:
-        """End the jobs, then the store that they work on."""
+        """End the jobs, then the stores that they work on."""
         self.jobs.finish()
         if self.monitor is not None:
             self.monitor.close()
         if self.desk is not None:
             self.desk.outbox.close()
+        self.database.close()
         self.store.close()
 
 
-def build(settings: Settings, *, site: Site | None = None, clock: Clock | None = None) -> Parts:
-    """Choose and open the adapters that ``settings`` ask for. Nothing runs yet."""
+def build(
+    settings: Settings,
+    *,
+    site: Site | None = None,
+    clock: Clock | None = None,
+    database: Database | None = None,
+) -> Parts:
+    """Choose and open the adapters that ``settings`` ask for. Nothing runs yet.
+
+    database: one that is open already, and that whoever opened it closes after the parts.
+    """
     site = site or read_settings_site(settings)
     prepare_folder(settings.data_dir)
+    database = open_database(database or settings.database_url)
     network = None if site.network_file is None else read_network(site.network_file)
     store = open_readings(settings, site)
     clock = clock or make_clock(settings.clock, store)
     pipes = {} if network is None else network.pipe_length
-    alerts = AlertService(site.id, open_alert_store(settings.database_url), clock, pipes)
+    measure = None if network is None else PipeMeasure(site, network)
+    alerts = AlertService(site.id, open_alert_store(database), clock, pipes, measure)
     return Parts(
         settings=settings,
         site=site,
@@ -215,7 +250,19 @@ def build(settings: Settings, *, site: Site | None = None, clock: Clock | None =
         quarantine=open_quarantine(settings),
         alerts=alerts,
         jobs=Jobs(),
+        database=database,
+        photos=PhotoService(site.id, open_photo_store(database), lambda: as_datetime(clock.now())),
+        works=open_works(database, site, clock, network),
     )
+
+
+def open_works(database: Database, site: Site, clock: Clock, network: Network | None) -> WorkService:
+    """The planned works of a site."""
+    pipe_dma = {}
+    if network is not None:
+        pipe_dma = dict(zip(network.link_ids, link_dma(network, site.node_dma), strict=True))
+        pipe_dma = {pipe: dma for pipe, dma in pipe_dma.items() if pipe in network.pipe_length}
+    return WorkService(site, open_work_store(database), clock, pipe_dma)
 
 
 def open_ledger(settings: Settings, site: Site) -> Ledger:
@@ -403,7 +450,51 @@ def open_notify(parts: Parts, public_url: str | None = None) -> None:
     from twuin.telling import open_desk
 
     if not isinstance(parts.clock, DataClock):
-        parts.desk = open_desk(parts.settings, parts.site, parts.alerts, parts.clock, public_url)
+        parts.desk = open_desk(
+            parts.settings,
+            parts.site,
+            parts.alerts,
+            parts.clock,
+            public_url,
+            parts.database,
+            files=lambda name: report_file(parts.settings, name),
+        )
+
+
+def open_residents(parts: Parts) -> Residents:
+    """Residents' reports: of the public where the settings open it, of staff in any case.
+
+    Past data are looked at by staff alone: what a resident sees now is not of them.
+    """
+    said = parts.settings.residents
+    options = Options(
+        confirm=said.confirm,
+        flood=said.most_per_hour,
+        country=said.country_code,
+        erase=timedelta(days=said.erase_days),
+        erase_latest=timedelta(days=said.erase_latest_days),
+    )
+    secret = load_key(said.key_file or parts.settings.data_dir / "residents.key")
+    parts.residents = make_residents(
+        parts.site,
+        open_report_store(parts.database),
+        parts.alerts,
+        parts.clock,
+        parts.network,
+        secret,
+        utc_now,
+        options,
+        open=said.open and not isinstance(parts.clock, DataClock),
+        call=said.call,
+    )
+    return parts.residents
+
+
+def start_residents(parts: Parts) -> None:
+    """Look after residents' reports, in a thread of its own: they are forgotten in time also where no more
+    may come."""
+    if parts.residents is not None and not isinstance(parts.clock, DataClock):
+        parts.jobs.start("residents", parts.residents.tender.run)
 
 
 def start_notify(parts: Parts) -> None:
@@ -428,6 +519,29 @@ def open_reports(parts: Parts, views: Views) -> Reporter:
     return Reporter(parts.site, parts.store, views, Shelf(parts.settings.data_dir / "reports"))
 
 
+def report_file(settings: Settings, name: str) -> Attachment | None:
+    """A report that is kept, for a message; None where it is not there any more."""
+    try:
+        return Attachment(*Shelf(settings.data_dir / "reports").read(name))
+    except NotFound:
+        return None
+
+
+def report_post(desk: Desk | None) -> Callable[[list[StoredReport]], None]:
+    """What sends reports that are kept, as the rules say then; nothing where nobody is told anything."""
+    if desk is None:
+        return lambda stored: None
+    from twuin.notify.post import MadeReport, ReportPost
+
+    post = ReportPost(desk)
+
+    def look(stored: list[StoredReport]) -> None:
+        monthly = [s for s in stored if "-" in s.period]  # a year's was put there by somebody
+        post.look([MadeReport(s.name, s.period, s.language, s.format, s.made) for s in monthly])
+
+    return look
+
+
 def start_reports(parts: Parts) -> None:
     """Make reports by the calendar where the settings say when, in a thread of its own.
 
@@ -447,6 +561,7 @@ def start_reports(parts: Parts) -> None:
         languages=said.languages,
         formats=said.formats,
         keep=said.keep,
+        on_kept=report_post(parts.desk),
     )
     parts.jobs.start("reports", calendar.run)
 
@@ -462,8 +577,22 @@ def make_monitor(parts: Parts) -> Monitor:
         clock=parts.clock,
         network=parts.network,
         repairs=parts.alerts,
+        works=parts.works,
         lateness_s=parts.settings.monitor.lateness_s,
     )
+
+
+def complaint_counter(parts: Parts) -> Callable[[datetime, datetime], Complaints] | None:
+    """Counts what residents reported in some days; None where they cannot report."""
+    if not parts.settings.residents.open:
+        return None
+    store, site = open_report_store(parts.database), parts.site
+
+    def count(begin: datetime, over: datetime) -> Complaints:
+        now = as_datetime(parts.clock.now())
+        return complaints_of(store, site.id, site.promises, begin, over, now)
+
+    return count
 
 
 def make_views(parts: Parts) -> Views:
@@ -487,25 +616,41 @@ def make_views(parts: Parts) -> Views:
         clock_speed=getattr(parts.clock, "speed", 1.0),
         ingest=lambda: None if parts.consumer is None else parts.consumer.stats,
         parts=lambda: health_parts(parts),
+        photos=parts.photos,
+        works=parts.works,
+        complaints=complaint_counter(parts),
     )
 
 
-def open_accounts(settings: Settings, site: Site) -> AccountService:
-    """The accounts of a site."""
+def open_accounts(settings: Settings, site: Site, database: Database | None = None) -> AccountService:
+    """The accounts of a site. database: the one that the process has open; None: opened by the settings."""
     given = settings.accounts
     lifetimes = Lifetimes(
         timedelta(hours=given.idle_hours),
         timedelta(days=given.session_days),
         timedelta(hours=given.code_hours),
     )
-    store = open_account_store(settings.database_url)
+    store = open_account_store(database or settings.database_url)
     # People sign in by the time on the wall, whatever clock the site's data follow.
     sign_in = SignIn(
-        site.id, store, utc_now, lifetimes=lifetimes, words=(site.id, site.name, *(d.name for d in site.dmas))
+        site.id,
+        store,
+        utc_now,
+        lifetimes=lifetimes,
+        words=(site.id, site.name, *(d.name for d in site.dmas)),
+        passwords_for_all=settings.oidc.passwords == "all",
     )
     return AccountService(
         site.id, store, utc_now, sign_in=sign_in, lifetimes=lifetimes, dmas=[d.id for d in site.dmas]
     )
+
+
+def check_doors(settings: Settings) -> None:
+    """SettingsError where hardly anybody could come in."""
+    if settings.oidc.passwords == "admins" and not settings.oidc.issuer:
+        raise SettingsError(
+            "oidc.passwords = admins without oidc.issuer: nobody but administrators could sign in at all"
+        )
 
 
 def utc_now() -> datetime:
@@ -513,8 +658,8 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def web_app(parts: Parts, access: Access) -> FastAPI:
-    """API and pages over ``parts``, for whom ``access`` lets in.
+def web_app(parts: Parts, access: Access, provider: ProviderSignIn | None = None) -> FastAPI:
+    """API and pages over ``parts``, for whom ``access`` lets in. provider: where people may sign in as well.
 
     Raises TypeError where a route does not say what it takes: such an application is not served.
     """
@@ -537,6 +682,7 @@ def web_app(parts: Parts, access: Access) -> FastAPI:
     if parts.desk is not None:
         messages = parts.desk.counts
     reports = open_reports(parts, views)
+    residents = parts.residents or open_residents(parts)
     app.include_router(
         api_router(
             views,
@@ -545,11 +691,15 @@ def web_app(parts: Parts, access: Access) -> FastAPI:
             reports=reports,
             stopping=parts.jobs.stop,
             messages=messages,
+            photos=parts.photos,
+            residents=residents,
         )
     )
-    takes = None if parts.desk is None else Takes(parts.desk.links, parts.desk.languages)
+    takes = (
+        None if parts.desk is None else Takes(parts.desk.links, parts.desk.languages, crews=parts.desk.crews)
+    )
     wall = WallFile(parts.site.folder, parts.site.dma, parts.site.sensor)
-    mount_pages(app, views, parts.alerts, takes, reports, wall, access.accounts)
+    mount_pages(app, views, parts.alerts, takes, reports, wall, access.accounts, provider, residents)
     check_routes(app)
     return app
 
@@ -623,27 +773,32 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say, show: Say | None = 
     show: shows a secret to a person at a terminal; None where what is said may end up in a file.
     """
     site = read_settings_site(settings)
+    check_doors(settings)
     prepare_folder(settings.data_dir)
     with Instance(settings.data_dir, "monitor"):
         sock = listen(settings.web.host, settings.web.port)
-        accounts = open_accounts(settings, site)
-        first_start(accounts, settings, sock, say, show)
-        parts = build(settings, site=site)
-        with until_stopped(parts.jobs.stop), closing(parts), closing(accounts):
-            open_notify(parts)
-            access = AccountAccess(accounts, local_metrics=settings.accounts.local_metrics)
-            # Before there are threads: what it is made of silences warnings for itself.
-            app = web_app(parts, access)
-            if ingest:
-                start_ingest(parts)
-                start_watch(parts)
-            start_monitor(parts)
-            start_promises(parts)
-            start_notify(parts)
-            start_means(parts)
-            start_reports(parts)
-            say(f"{site.name}: {address(sock)}   (Ctrl-C ends it)")
-            serve_web(app, sock, parts.jobs.stop, trusted_proxies=settings.web.trusted_proxies)
+        with closing(open_database(settings.database_url)) as database:
+            accounts = open_accounts(settings, site, database)
+            first_start(accounts, settings, sock, say, show)
+            parts = build(settings, site=site, database=database)
+            with until_stopped(parts.jobs.stop), closing(parts):
+                open_notify(parts)
+                access = AccountAccess(accounts, local_metrics=settings.accounts.local_metrics)
+                # Before there are threads: what it is made of silences warnings for itself.
+                store = open_account_store(database)
+                provider = open_provider(settings, site, accounts, store, utc_now, address(sock))
+                app = web_app(parts, access, provider)
+                if ingest:
+                    start_ingest(parts)
+                    start_watch(parts)
+                start_monitor(parts)
+                start_promises(parts)
+                start_residents(parts)
+                start_notify(parts)
+                start_means(parts)
+                start_reports(parts)
+                say(f"{site.name}: {address(sock)}   (Ctrl-C ends it)")
+                serve_web(app, sock, parts.jobs.stop, trusted_proxies=settings.web.trusted_proxies)
 
 
 def first_start(
@@ -777,6 +932,35 @@ def run_report(
         body = report.model_dump_json(indent=2).encode()
         files.append(ReportFile(f"{report.site}-{report.period}.json", "application/json", body))
     return files
+
+
+def import_works(settings: Settings, file: Path, *, write: bool) -> tuple[int, int]:
+    """Planned works of a table: how many were entered (or would be), and how many were there already.
+
+    DataFileError names every mistake; then nothing is entered.
+    """
+    from twuin.works.entry import read_plans, refuse
+    from twuin.works.model import WorkRefused
+    from waterworks.tables import Problems
+
+    site = read_settings_site(settings)
+    prepare_folder(settings.data_dir)
+    plans = read_plans(file, site.timezone)
+    with closing(build(settings, site=site)) as parts:
+        works = parts.works
+        assert works is not None
+        problems = Problems(file.name)
+        for line, plan in plans:
+            try:
+                works.check(plan)
+            except WorkRefused as e:
+                problems.error(line, f"{e.field}: {e}")
+        refuse(problems)
+        if not write:
+            return len(plans), 0
+        known = {w.id for w in works.works()}
+        made = {works.enter(plan, actor=TERMINAL, key=f"{file.name}\n{plan}").id for _, plan in plans}
+        return len(made - known), len(made & known)
 
 
 def load_bills(

@@ -26,7 +26,16 @@ import numpy as np
 from firmware_sim.town import demo_site_folder
 from ingest.broker import start_broker
 from twuin.access import OpenAccess
-from twuin.app import build, open_notify, start_ingest, start_monitor, start_notify, start_promises, web_app
+from twuin.app import (
+    build,
+    open_notify,
+    start_ingest,
+    start_monitor,
+    start_notify,
+    start_promises,
+    start_residents,
+    web_app,
+)
 from twuin.instance import Instance, prepare_folder
 from twuin.process import address, is_loopback, listen, serve_web, until_stopped
 from twuin.settings import MqttSettings, Settings, StoreSettings
@@ -44,7 +53,15 @@ HISTORY_DAYS = 28
 _WATCH_FROM = time(20, 0)
 """Local time at which the watching begins: the evening falls, demand with it, and leaks show best."""
 
-_KEPT = ("readings.duckdb*", "twuin.sqlite*", "rejected.sqlite*", "devices.sqlite*", "demo.json", "town.json")
+_KEPT = (
+    "readings.duckdb*",
+    "twuin.sqlite*",
+    "rejected.sqlite*",
+    "devices.sqlite*",
+    "demo.json",
+    "town.json",
+    "residents.key",
+)
 
 
 @dataclass
@@ -128,7 +145,8 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
         broker = start_broker(folder / "broker", 0)
         stack.callback(broker.stop)
         mqtt = MqttSettings(host=broker.host, port=broker.port)  # type: ignore[call-arg]
-        own = {"mqtt": mqtt, "store": StoreSettings()}  # type: ignore[call-arg]
+        residents = settings.residents.model_copy(update={"open": True})
+        own = {"mqtt": mqtt, "store": StoreSettings(), "residents": residents}  # type: ignore[call-arg]
         parts = build(settings.model_copy(update=own), site=site, clock=clock)
         stop = parts.jobs.stop
         stack.enter_context(until_stopped(stop))
@@ -140,6 +158,7 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
         def ready() -> None:
             start_monitor(parts)
             start_promises(parts)
+            start_residents(parts)
             start_notify(parts)
 
         # The monitor waits for the past weeks: half a past would look like sensors gone silent.
@@ -155,6 +174,7 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
         )
         parts.jobs.start("town", town.run)
         say("It is open, without accounts, to everybody on this machine and to nobody else.")
+        say(f"Residents report leaks at {address(sock)}lapor")
         say(f"Open {address(sock)}   (Ctrl-C ends it; the next run goes on from here)")
         serve_web(app, sock, stop)
         say("Stopping ...")

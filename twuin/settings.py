@@ -317,6 +317,61 @@ class AccountSettings(Section):
     )
 
 
+class OidcSettings(Section):
+    """Sign-in through an OpenID Connect provider (docs/accounts.md); there is none without ``issuer``."""
+
+    issuer: str = Field("", description="The provider's address, exactly as it calls itself; empty: none")
+    client_id: str = Field("", description="Who Twuin is to the provider")
+    client_secret: SecretStr = Field(SecretStr(""), description="Its secret; empty for a client without one")
+    client_secret_file: Path | None = Field(None, description="File that holds the secret, instead of it")
+    name: str = Field("", max_length=40, description="What people call it, on the button; empty: its host")
+    scopes: tuple[str, ...] = Field(("openid", "profile", "email"), description="What is asked for")
+    accounts: Literal["invited", "groups"] = Field(
+        "invited",
+        description="Who comes in: invited, for whom an account was made; groups: also whoever is in a group "
+        "of sign_in.toml, for whom one is made then",
+    )
+    groups_claim: str = Field("groups", min_length=1, description="The claim that names somebody's groups")
+    groups_file: Path | None = Field(
+        None,
+        description="Which groups get which role; empty: sign_in.toml of the site folder, if there is one",
+    )
+    passwords: Literal["all", "admins"] = Field(
+        "all", description="Who may sign in by password too; administrators always may"
+    )
+    session_hours: float = Field(
+        12.0,
+        ge=0.1,
+        le=8760,
+        allow_inf_nan=False,
+        description="So long until the provider is asked again [h]",
+    )
+    ca_file: Path | None = Field(None, description="Certificate authority of the provider; empty: the usual")
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_an_issuer(cls, issuer: str) -> str:
+        if issuer and not re.fullmatch(r"https://[^/?#@\s]+(/[^?#\s]*)?|" + _HERE, issuer):
+            raise ValueError(
+                "give an address such as https://login.example (http only for this very machine)"
+            )
+        return issuer
+
+    @field_validator("scopes")
+    @classmethod
+    def _are_scopes(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        if "openid" not in scopes or any(not re.fullmatch(r"[!#-\[\]-~]+", s) for s in scopes):
+            raise ValueError('give a list with "openid" in it, as in ["openid", "profile", "email"]')
+        return scopes
+
+    def secret(self) -> str:
+        """The secret, from the file where one is named. Raises SettingsError when it cannot be read."""
+        return _secret(self.client_secret, self.client_secret_file, "oidc.client_secret_file")
+
+
+_HERE = r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/[^?#\s]*)?"
+
+
 class NotifySettings(Section):
     """How people are told of alerts."""
 
@@ -327,6 +382,61 @@ class NotifySettings(Section):
         None,
         description="Key that signs links in messages, made at first use; empty: notify.key in data_dir",
     )
+
+
+class ResidentSettings(Section):
+    """What residents may report, and for how long it is kept who they are (docs/public-reports.md)."""
+
+    open: bool = Field(
+        False, description="Residents may report leaks on /lapor, without an account; false: it is not there"
+    )
+    confirm: int = Field(
+        3,
+        ge=0,
+        le=100,
+        description="So many reporters who are independent of each other make an alert of what no reading "
+        "shows; 0: only staff do",
+    )
+    most_per_hour: int = Field(
+        200, ge=1, le=100_000, description="More reports than these in an hour are held for a person to look"
+    )
+    call: str = Field(
+        "", description="Phone number for who would rather call, as in 0341-123456; empty: none"
+    )
+    country_code: str = Field("62", description="Calling code of phone numbers that are given without one")
+    erase_days: float = Field(
+        30.0,
+        ge=1,
+        le=3650,
+        allow_inf_nan=False,
+        description="So long after a report is closed, who sent it is erased [d]",
+    )
+    erase_latest_days: float = Field(
+        180.0,
+        ge=1,
+        le=3650,
+        allow_inf_nan=False,
+        description="So long after a report came, who sent it is erased in any case [d]",
+    )
+    key_file: Path | None = Field(
+        None,
+        description="Key that seals who reported and makes tracking codes, made at first use; empty: "
+        "residents.key in data_dir",
+    )
+
+    @field_validator("country_code")
+    @classmethod
+    def _is_a_calling_code(cls, code: str) -> str:
+        if not re.fullmatch("[1-9][0-9]{0,2}", code):
+            raise ValueError('give the digits of a calling code, as in "62"')
+        return code
+
+    @field_validator("call")
+    @classmethod
+    def _is_a_number(cls, call: str) -> str:
+        if call and not re.fullmatch(r"[0-9+()\-./ ]{3,30}", call):
+            raise ValueError("give a phone number, as in 0341-123456")
+        return call
 
 
 class MonitorSettings(Section):
@@ -384,8 +494,10 @@ class Settings(BaseSettings):
     reports: ReportsSettings = ReportsSettings()  # type: ignore[call-arg]
     web: WebSettings = WebSettings()  # type: ignore[call-arg]
     accounts: AccountSettings = AccountSettings()  # type: ignore[call-arg]
+    oidc: OidcSettings = OidcSettings()  # type: ignore[call-arg]
     monitor: MonitorSettings = MonitorSettings()  # type: ignore[call-arg]
     notify: NotifySettings = NotifySettings()  # type: ignore[call-arg]
+    residents: ResidentSettings = ResidentSettings()  # type: ignore[call-arg]
     clock: ClockSettings = ClockSettings()  # type: ignore[call-arg]
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much to log")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import socket
 from contextlib import closing
 from datetime import timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from twuin.alerts.service import AlertService
+from twuin.db import Database
 from twuin.db.outbox import open_outbox
 from twuin.instance import prepare_folder
 from twuin.notify.desk import Desk, wall_now
@@ -25,7 +27,7 @@ from twuin.notify.model import (
     Outcome,
     Text,
 )
-from twuin.notify.ports import Notifier, Outbox
+from twuin.notify.ports import Files, Notifier, Outbox
 from twuin.notify.rules_file import NOTIFY_FILE, check_rules, read_rules
 from twuin.notify.secrets import address_of, resolve
 from twuin.notify.webhook_body import WebhookBody
@@ -35,6 +37,8 @@ from waterworks.errors import DataFileError, NotFound, Problem, SettingsError
 from waterworks.ports import Clock
 from waterworks.reading import as_datetime
 from waterworks.site import Site
+
+log = logging.getLogger(__name__)
 
 RECENT = timedelta(days=1)
 """Messages given up longer ago show in ``twuin notify list`` only, not in Twuin's health."""
@@ -80,14 +84,15 @@ def open_links(settings: Settings, site: Site, public_url: str | None = None) ->
     return Links(site.id, load_key(path), url.rstrip("/"))
 
 
-def open_channels(config: NotifyConfig) -> dict[Address, Notifier]:
-    """Every channel, its secrets in place. SettingsError with a line for each that cannot be used."""
+def open_channels(config: NotifyConfig, files: Files = lambda name: None) -> dict[Address, Notifier]:
+    """Every channel, its secrets in place. files: that may go with a message. SettingsError with a line for
+    each that cannot be used."""
     secrets = resolve(config)
     channels: dict[Address, Notifier] = {}
     wrong = []
     for address, (_, channel) in config.addresses.items():
         try:
-            channels[address] = _open_channel(channel, secrets)
+            channels[address] = _open_channel(channel, secrets, files)
         except (ValueError, SettingsError) as e:
             wrong.append(f"{address} in notify.toml: {e}")
     if wrong:
@@ -95,7 +100,7 @@ def open_channels(config: NotifyConfig) -> dict[Address, Notifier]:
     return channels
 
 
-def _open_channel(channel: Channel, secrets: dict[str, str]) -> Notifier:
+def _open_channel(channel: Channel, secrets: dict[str, str], files: Files) -> Notifier:
     from twuin.notify.apprise_channel import check_url, open_channel
     from twuin.notify.webhook import Webhook
 
@@ -105,28 +110,83 @@ def _open_channel(channel: Channel, secrets: dict[str, str]) -> Notifier:
     wrong, _ = check_url(url, "")
     if wrong:
         raise ValueError(wrong)
-    return open_channel(url)
+    return open_channel(url, files)
+
+
+class RulesFile:
+    """``notify.toml`` of a running site: read again when it has changed, and never worse than it was.
+
+    files: those that may go with a message, by name.
+    """
+
+    def __init__(self, path: Path, site: Site, files: Files = lambda name: None) -> None:
+        self._path, self._site, self._files = path, site, files
+        self._seen = self._mark()
+        self.trouble = ""
+
+    def newer(self) -> tuple[NotifyConfig, dict[Address, Notifier]] | None:
+        """The rules with their channels if the file has changed since the last look and is right, else None.
+
+        What is wrong with it is logged once, and told by ``trouble`` until it is right again.
+        """
+        mark = self._mark()
+        if mark == self._seen:
+            return None
+        self._seen = mark
+        try:
+            if mark is None:
+                raise SettingsError(f"{self._path.name} is not there any more")
+            from twuin.notify.apprise_channel import check_url
+
+            config = read_rules(self._path, self._site, check_url)
+            found = config, open_channels(config, self._files)
+        except (SettingsError, DataFileError) as e:
+            self.trouble = " ".join(str(e).split("\n"))
+            log.warning("who is told of what stays as it was: %s", e)
+            return None
+        self.trouble = ""
+        log.info("%s was read again", self._path.name)
+        return found
+
+    def _mark(self) -> tuple[int, int, int] | None:
+        try:
+            s = self._path.stat()
+        except OSError:
+            return None
+        return s.st_mtime_ns, s.st_size, s.st_ino
 
 
 def open_desk(
-    settings: Settings, site: Site, alerts: AlertService, clock: Clock, public_url: str | None = None
+    settings: Settings,
+    site: Site,
+    alerts: AlertService,
+    clock: Clock,
+    public_url: str | None = None,
+    database: Database | None = None,
+    files: Files = lambda name: None,
 ) -> Desk | None:
-    """What tells people of this site's alerts; None where no rules say whom. Nothing is told yet."""
-    if rules_file(settings, site) is None:
+    """What tells people of this site's alerts; None where no rules say whom. Nothing is told yet.
+
+    database: the one that the process has open; None: opened here, by the settings. files: reports by name.
+    """
+    path = rules_file(settings, site)
+    if path is None:
         return None
+    source = RulesFile(path, site, files)  # before it is read: what changes meanwhile is read again
     config = needed_rules(settings, site)
     links = open_links(settings, site, public_url)
     return Desk(
         site=site,
         alerts=alerts,
-        outbox=open_outbox(settings.database_url),
+        outbox=open_outbox(database or settings.database_url),
         config=config,
-        channels=open_channels(config),
+        channels=open_channels(config, files),
         wording=NoticeWords(site, lambda: as_datetime(clock.now())),
         links=links,
         clock=clock,
         holder=_holder(settings, links.key),
         speed=getattr(clock, "speed", 1.0),
+        source=source,
     )
 
 
@@ -147,6 +207,8 @@ def notify_health(desk: Desk) -> dict[str, Any]:
     ]
     stuck = [m for m in desk.outbox.messages(desk.site.id, (MessageState.WAITING,)) if m.attempts]
     said = []
+    if desk.source is not None and desk.source.trouble:
+        said.append(f"the rules from before are in use: {desk.source.trouble}")
     if lost:
         said.append(f"{len(lost)} messages of the last day did not arrive for sure: see `twuin notify list`")
     if stuck:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
-from twuin.accounts.model import Account, SecurityEvent, Session, Token, What
+from twuin.accounts.model import Account, Flow, Identity, SecurityEvent, Session, Token, What
 from twuin.accounts.ports import AccountStore, NameTaken
 from twuin.accounts.rights import Right, Role
+from twuin.accounts.tries import Filling
 from twuin.db import open_account_store
 from twuin.db.engine import open_engine
 from waterworks.errors import StoreError
@@ -257,3 +259,83 @@ def test_a_session_needs_its_account(store: AccountStore) -> None:
 
 def test_it_is_the_port(store: AccountStore) -> None:
     assert isinstance(store, AccountStore)
+
+
+def test_tries_are_changed_with_nobody_in_between(opener: Callable[[], AccountStore]) -> None:
+    stores = [opener() for _ in range(3)]
+
+    def add(kept: Mapping[str, Filling]) -> Mapping[str, Filling]:
+        return {key: Filling(one.full_at + HOUR) for key, one in kept.items()}
+
+    def work(store: AccountStore) -> None:
+        for _ in range(10):
+            store.change_tries(["b", "a"], T0, add)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, stores))
+    seen: list[Mapping[str, Filling]] = []
+    stores[0].change_tries(["a", "b", "c"], T0, lambda kept: (seen.append(kept), {})[1])
+    assert seen == [{"a": Filling(T0 + 30 * HOUR), "b": Filling(T0 + 30 * HOUR), "c": Filling(T0)}]
+    for store in stores:
+        store.close()
+
+
+def test_tries_that_are_back_are_forgotten_and_beyond_a_number_those_that_are_nearly(
+    store: AccountStore,
+) -> None:
+    store.change_tries(["a", "b", "c", "d"], T0, lambda kept: {
+        key: Filling(T0 + i * HOUR, refused=True) for i, key in enumerate(sorted(kept))
+    })  # fmt: skip
+    store.prune_tries(T0, 2)
+    seen: list[Mapping[str, Filling]] = []
+    store.change_tries(["a", "b", "c", "d"], T0, lambda kept: (seen.append(kept), {})[1])
+    assert {key for key, one in seen[0].items() if one.refused} == {"c", "d"}
+
+
+# Identities at a provider
+
+
+def flow(state: str = "s1", hours: float = 1) -> Flow:
+    return Flow(state, "browser", "nonce", "verifier", "/alerts", T0 + hours * HOUR, "id-town-ani")
+
+
+def test_an_identity_has_one_account_and_an_account_one_of_each_issuer(store: AccountStore) -> None:
+    store.add(account())
+    store.add(account("budi"))
+    ani, budi = "id-town-ani", "id-town-budi"
+    assert store.identity("town", "https://a", "u1") is None
+    assert store.link("town", Identity("https://a", "u1", ani, T0), [event(about="ani")])
+    assert not store.link("town", Identity("https://a", "u1", budi, T0), [event(about="budi")])
+    assert not store.link("town", Identity("https://a", "u2", ani, T0), [event(about="ani")])
+    assert store.link("town", Identity("https://b", "u1", ani, T0))
+    found = store.identity("town", "https://a", "u1")
+    assert found is not None and found.name == "ani"
+    assert store.identity("village", "https://a", "u1") is None
+    assert [(i.issuer, i.subject) for i in store.identities(ani)] in (
+        [("https://a", "u1"), ("https://b", "u1")], [("https://b", "u1"), ("https://a", "u1")],
+    )  # fmt: skip
+    assert [e.about for e in store.events("town")] == ["ani"]  # what was not done is not logged
+
+
+def test_parting_an_account_ends_its_sessions(store: AccountStore) -> None:
+    store.add(account())
+    store.link("town", Identity("https://a", "u1", "id-town-ani", T0))
+    store.begin(session("d1", hours=1), (), "the hint")
+    assert store.hint("d1") == "the hint" and store.hint("other") == ""
+    assert store.unlink("id-town-ani", [event()]) == 1
+    assert store.session("d1") is None and store.identities("id-town-ani") == []
+    assert store.unlink("id-town-ani", [event()]) == 0
+    assert len(store.events("town")) == 1
+
+
+def test_a_sign_in_that_was_begun_is_taken_once(opener: Callable[[], AccountStore]) -> None:
+    stores = [opener() for _ in range(3)]
+    stores[0].put_flow("town", flow())
+    stores[0].put_flow("town", flow("late", hours=0))
+    assert stores[0].take_flow("village", "s1", T0) is None
+    with ThreadPoolExecutor(3) as pool:
+        taken = list(pool.map(lambda s: s.take_flow("town", "s1", T0), stores))
+    assert sorted(taken, key=str) == sorted([flow(), None, None], key=str)
+    assert stores[0].take_flow("town", "late", T0) is None
+    for store in stores:
+        store.close()

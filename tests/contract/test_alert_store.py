@@ -241,6 +241,26 @@ def test_many_changes_come_in_portions_without_loss(store: AlertStore) -> None:
     assert cursor == store.cursor("town")
 
 
+def test_lines_come_once_each_in_the_order_of_their_numbers(store: AlertStore) -> None:
+    """From cursor to cursor every line is seen, and none twice, also of alerts that go on changing."""
+    one, two = alert("a1"), alert("a2", 1)
+    add(store, one, two, alert("b1", site="other"))
+    first = store.cursor("town")
+    one = change(store, one, entry("a1", "note", 1, "one"))
+    change(store, two, entry("a2", "note", 1, "two"))
+    change(store, one, entry("a1", "note", 2, "three"))
+    last = store.cursor("town")
+    found = store.lines("town", first, last)
+    assert [e.note for _, e in found] == ["one", "two", "three"]
+    numbers = [n for n, _ in found]
+    assert numbers == sorted(set(numbers)) and first < numbers[0] and numbers[-1] == last
+    steps = [store.lines("town", n - 1, n) for n in numbers]
+    assert [line for step in steps for line in step] == found
+    assert store.lines("town", last, last + 9) == store.lines("nowhere", 0, last) == []
+    limited = LimitedStore(store, Sight(frozenset({"D2"})))
+    assert limited.lines("town", 0, last) == []
+
+
 def test_a_cursor_from_beyond_gives_nothing(store: AlertStore) -> None:
     add(store, alert())
     assert store.changes("town", 10**15) == (10**15, [])
@@ -345,6 +365,19 @@ def test_causes_of_false_alarms_are_counted_by_dma_and_kind(store: AlertStore) -
     )
     assert store.causes("town") == {("D1", Kind.LEAK, Cause.METER): 2, ("D2", Kind.LEAK, Cause.LARGE_USE): 1}
     assert store.causes("city") == {}
+
+
+def test_who_is_limited_finds_silences_that_their_sensors_share_with_others(store: AlertStore) -> None:
+    def silence(id: str, *sensors: str) -> Alert:
+        return alert(id, kind=Kind.SILENT, subject=sensors[0], dma="", evidence={"sensors": [*sensors]})
+
+    found = [silence("a1", "D2-P", "D1-P"), silence("a2", "D2-P", "D3-P"), silence("a3", "D10-P", "XD1-P")]
+    leak = alert("a4", dma="D2", subject="D2", evidence={"sensors": ["D1-P"]})
+    counted = alert("a5", kind=Kind.SENSOR, dma="D2", subject="D2-P", evidence={"sensors": 3})
+    add(store, *found, leak, counted)
+    sight = Sight(frozenset({"D1"}), frozenset({"D1-P", "D1-%"}))
+    assert [a.id for a in store.find("town", AlertQuery(sight=sight))] == ["a1"]
+    assert [a.id for a in (*found, leak, counted) if sight.covers(a)] == ["a1"]
 
 
 def test_who_is_limited_finds_alerts_of_their_dmas_and_of_their_sensors_alone(store: AlertStore) -> None:

@@ -149,6 +149,14 @@ def test_a_notice_goes_into_one_message_only(outbox: SqlOutbox) -> None:
     assert outbox.waiting("kota") == [notice("a2.1")]
 
 
+def test_a_message_without_notices_is_kept_once(opener: Callable[[], SqlOutbox]) -> None:
+    one, other = opener(), opener()
+    begun(one)
+    assert one.post("kota", message("msg_9", notices=0)) is True
+    assert other.post("kota", message("msg_9", notices=0)) is False
+    assert [m.id for m in other.messages("kota")] == ["msg_9"]
+
+
 def test_a_message_is_begun_by_one_and_settled_by_who_began_it(outbox: SqlOutbox) -> None:
     begun(outbox, notice())
     outbox.compose("kota", message(), [notice()])

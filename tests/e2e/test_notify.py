@@ -30,12 +30,15 @@ from werkzeug import Request, Response
 
 from twuin.alerts.model import Finding, Kind, Suspect
 from twuin.alerts.service import AlertService
+from twuin.app import report_file, report_post
 from twuin.db import open_alert_store
 from twuin.notify.desk import Desk
 from twuin.notify.model import Message, MessageState
 from twuin.notify.sending import Sender
+from twuin.reports.shelf import Shelf
 from twuin.settings import load
 from twuin.telling import open_desk, send_test
+from twuin.views.report_desk import ReportFile
 from waterworks.reading import instant
 from waterworks.site_folder import read_site
 
@@ -124,7 +127,10 @@ class Town:
 
     def open(self) -> None:
         """As a restart does."""
-        desk = open_desk(self.settings, self.site, self.alerts, self.clock, "https://twuin.example")
+        desk = open_desk(
+            self.settings, self.site, self.alerts, self.clock, "https://twuin.example",
+            files=lambda name: report_file(self.settings, name),
+        )  # fmt: skip
         assert desk is not None
         self.desk: Desk = replace(desk, wall=self.clock.wall)
         self.sender = Sender(self.site.id, desk.outbox, desk.channels, desk.holder, self.clock.wall)
@@ -215,6 +221,81 @@ def test_a_mail_arrives_once_in_the_receivers_language_with_everything_needed(
     ):
         assert part in said
     assert f'<a href="https://twuin.example/alerts/{id}">Rincian</a>' in html.get_content()
+
+
+def kept(town: Town, *names: str, age: timedelta = timedelta(0)) -> Shelf:
+    """Reports of the calendar, made so long before the town's clock."""
+    shelf = Shelf(town.settings.data_dir / "reports")
+    for name in names:
+        shelf.write(ReportFile(name, "application/octet-stream", f"%{name}%".encode() * 2000))
+        made = (town.clock.time - age).timestamp()
+        os.utime(town.settings.data_dir / "reports" / name, (made, made))
+    return shelf
+
+
+FOUR = [f"kota-2026-10.{code}.{kind}" for code in ("en", "id") for kind in ("pdf", "xlsx")]
+
+
+def test_a_month_s_report_is_mailed_once_with_its_files_over_refusals_and_restarts(
+    mailbox: tuple[Mailbox, int, Controller], town: Callable[..., Town]
+) -> None:
+    box, port, _ = mailbox
+    box.answers = ["451 try later"]
+    t = town(mail_rules(port) + '[[report]]\nto = ["budi"]\n')
+    shelf = kept(t, *FOUR, "kota-2025.id.pdf")
+    for _ in range(3):
+        report_post(t.desk)(shelf.stored())
+        t.until_settled()
+        t.open()  # begun anew, nothing is remembered but what the outbox keeps
+    [(envelope, mail)] = box.mails
+    assert envelope.rcpt_tos == ["budi@pdam.example"]
+    assert mail["Subject"] == "Laporan Oktober 2026: Tirta Kota"
+    files = {part.get_filename(): part.get_content() for part in mail.iter_attachments()}
+    assert files == {name: f"%{name}%".encode() * 2000 for name in FOUR if ".id." in name}
+    kinds = [part.get_content_type() for part in mail.iter_attachments()]
+    assert kinds[0] == "application/pdf" and kinds[1].endswith("spreadsheetml.sheet")
+    text = mail.get_body(("plain",))
+    assert text is not None and "Laporan: https://twuin.example/reports" in text.get_content()
+
+
+def test_a_report_goes_as_a_link_where_files_do_not_or_are_not_wanted(
+    mailbox: tuple[Mailbox, int, Controller], httpserver: HTTPServer, town: Callable[..., Town]
+) -> None:
+    box, port, _ = mailbox
+    httpserver.expect_request("/chat").respond_with_data("ok")
+    rules = (
+        mail_rules(port, language="en")
+        + f'[[receiver]]\nname = "ani"\nchannels.chat = "json://127.0.0.1:{httpserver.port}/chat"\n'
+        + '[[report]]\nto = ["budi/mail"]\nattach = false\n[[report]]\nto = ["ani"]\nformats = ["pdf"]\n'
+    )
+    t = town(rules)
+    report_post(t.desk)(kept(t, *FOUR).stored())
+    messages = t.until_settled()
+    assert [m.state for m in messages] == [MessageState.DELIVERED] * 2
+    [(_, mail)] = box.mails
+    assert mail["Subject"] == "Report of October 2026: Tirta Kota"
+    assert list(mail.iter_attachments()) == []
+    text = mail.get_body(("plain",))
+    assert text is not None and "https://twuin.example/reports" in text.get_content()
+    [(request, _)] = httpserver.log
+    assert "https://twuin.example/reports" in request.get_json()["message"]
+
+
+def test_a_report_that_is_gone_or_old_is_no_reason_to_fail(
+    mailbox: tuple[Mailbox, int, Controller], town: Callable[..., Town]
+) -> None:
+    box, port, _ = mailbox
+    t = town(mail_rules(port) + '[[report]]\nto = ["budi"]\n')
+    old = kept(t, "kota-2026-09.id.pdf", age=timedelta(days=8))
+    report_post(t.desk)(old.stored())
+    assert t.until_settled() == []
+    shelf = kept(t, "kota-2026-10.id.pdf")
+    report_post(t.desk)(shelf.stored())
+    (t.settings.data_dir / "reports" / "kota-2026-10.id.pdf").unlink()
+    [message] = t.until_settled()
+    assert message.state is MessageState.DELIVERED
+    [(_, mail)] = box.mails
+    assert list(mail.iter_attachments()) == []
 
 
 def test_a_subject_beyond_ascii_is_encoded_and_hostile_names_break_nothing(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,7 +12,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 pytestmark = pytest.mark.servers
@@ -35,50 +32,29 @@ WIDTHS = {"phone": 390, "desk": 1440}
 PATIENCE_MS = 20_000
 
 
-class Served:
-    """A sample site behind a real server on loopback."""
-
-    def __init__(self, sample: Any) -> None:
-        self.sample = sample
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.listen()  # the browser may be there before the server is
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(sample.app, log_level="warning", timeout_graceful_shutdown=2)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
-        self._thread.start()
-
-    def stop(self) -> None:
-        self.sample.stopping.set()
-        self._server.should_exit = True
-        self._thread.join(timeout=20)
-        self._socket.close()
-
-
 @pytest.fixture(scope="module")
-def serve(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Served]]:
+def serve(
+    samples: ModuleType, sample_server: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Any]]:
     """A server of a sample site by name, kept for the module's tests that change nothing."""
-    running: dict[str, Served] = {}
+    running: dict[str, Any] = {}
 
-    def get(name: str) -> Served:
+    def get(name: str) -> Any:
         if name not in running:
-            running[name] = Served(samples.BUILDERS[name](tmp_path_factory.mktemp(name)))
+            running[name] = sample_server(samples.BUILDERS[name](tmp_path_factory.mktemp(name)))
         return running[name]
 
     yield get
     for served in running.values():
-        served.stop()
-        served.sample.store.close()
+        served.close()
 
 
 @pytest.fixture
-def own(samples: ModuleType, tmp_path: Path) -> Iterator[Served]:
+def own(samples: ModuleType, sample_server: Any, tmp_path: Path) -> Iterator[Any]:
     """A town of a test's own."""
-    served = Served(samples.town(tmp_path))
+    served = sample_server(samples.town(tmp_path))
     yield served
-    served.stop()
-    served.sample.store.close()
+    served.close()
 
 
 @pytest.fixture(scope="module")
@@ -173,11 +149,11 @@ def overflow(page: Page) -> int:
     return wide
 
 
-def leak_of(served: Served) -> Any:
+def leak_of(served: Any) -> Any:
     return next(a for a in served.sample.views.alerts().items if a.kind.value == "leak" and a.ended is None)
 
 
-def addresses(served: Served) -> list[str]:
+def addresses(served: Any) -> list[str]:
     sample = served.sample
     firsts = {a.kind: f"/alerts/{a.id}" for a in reversed(sample.views.alerts().items)}
     sensor = f"/sensors/{sample.site.sensors[0].id}"
@@ -186,6 +162,7 @@ def addresses(served: Served) -> list[str]:
         "/",
         "/alerts",
         "/losses",
+        "/results",
         "/reports",
         "/sensors",
         "/ingest",
@@ -201,7 +178,7 @@ def addresses(served: Served) -> list[str]:
     [(390, "light", "id-ID"), (390, "dark", "en-GB"), (1440, "dark", "id-ID"), (1440, "light", "en-GB")],
 )
 def test_all_pages_of_a_town_are_whole(
-    width: int, scheme: str, language: str, serve: Callable[[str], Served], browser: Browser
+    width: int, scheme: str, language: str, serve: Callable[[str], Any], browser: Browser
 ) -> None:
     served = serve("town")
     with window(browser, served.url, width=width, scheme=scheme, language=language) as reader:
@@ -220,7 +197,7 @@ def test_all_pages_of_a_town_are_whole(
 @pytest.mark.parametrize("kind", ["bare", "empty"])
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
 def test_a_site_without_network_or_readings_gets_whole_pages_too(
-    kind: str, width: int, serve: Callable[[str], Served], browser: Browser
+    kind: str, width: int, serve: Callable[[str], Any], browser: Browser
 ) -> None:
     served = serve(kind)
     with window(browser, served.url, width=width) as reader:
@@ -235,7 +212,7 @@ def test_a_site_without_network_or_readings_gets_whole_pages_too(
         expect(page.locator("#stale .notice")).to_be_visible()
 
 
-def test_a_new_alert_appears_and_is_read_out_without_reload(own: Served, browser: Browser) -> None:
+def test_a_new_alert_appears_and_is_read_out_without_reload(own: Any, browser: Browser) -> None:
     with window(browser, own.url) as reader:
         page = reader.new_page()
         page.goto("/")
@@ -255,7 +232,7 @@ def test_a_new_alert_appears_and_is_read_out_without_reload(own: Served, browser
 
 
 def test_water_lost_counts_up_between_looks_at_the_server(
-    serve: Callable[[str], Served], browser: Browser
+    serve: Callable[[str], Any], browser: Browser
 ) -> None:
     served = serve("town")
     with window(browser, served.url, language="en-GB") as reader:
@@ -268,7 +245,7 @@ def test_water_lost_counts_up_between_looks_at_the_server(
         assert digits[0] < digits[1]
 
 
-def test_an_alert_is_acknowledged_and_everyone_sees_it(own: Served, browser: Browser) -> None:
+def test_an_alert_is_acknowledged_and_everyone_sees_it(own: Any, browser: Browser) -> None:
     alert = leak_of(own)
     with window(browser, own.url) as reader:
         other = reader.new_page()
@@ -283,7 +260,7 @@ def test_an_alert_is_acknowledged_and_everyone_sees_it(own: Served, browser: Bro
         expect(other.locator(f'[data-alert="{alert.id}"]')).to_have_attribute("data-state", "acknowledged")
 
 
-def test_acting_on_an_outdated_page_says_so_and_saves_nothing(own: Served, browser: Browser) -> None:
+def test_acting_on_an_outdated_page_says_so_and_saves_nothing(own: Any, browser: Browser) -> None:
     alert = leak_of(own)
     context = browser.new_context(base_url=own.url, locale="en-GB")
     page = context.new_page()
@@ -298,9 +275,7 @@ def test_acting_on_an_outdated_page_says_so_and_saves_nothing(own: Served, brows
     context.close()
 
 
-def test_the_form_acts_on_what_the_reader_saw_even_when_the_page_went_on(
-    own: Served, browser: Browser
-) -> None:
+def test_the_form_acts_on_what_the_reader_saw_even_when_the_page_went_on(own: Any, browser: Browser) -> None:
     alert = leak_of(own)
     context = browser.new_context(base_url=own.url, locale="en-GB")
     page = context.new_page()
@@ -314,7 +289,7 @@ def test_the_form_acts_on_what_the_reader_saw_even_when_the_page_went_on(
     context.close()
 
 
-def test_language_and_colours_are_switched_and_kept(serve: Callable[[str], Served], browser: Browser) -> None:
+def test_language_and_colours_are_switched_and_kept(serve: Callable[[str], Any], browser: Browser) -> None:
     with window(browser, serve("town").url, language="en-GB") as reader:
         page = reader.new_page()
         page.goto("/sensors?state=silent")
@@ -333,7 +308,7 @@ def test_language_and_colours_are_switched_and_kept(serve: Callable[[str], Serve
 
 
 def test_span_of_a_chart_changes_without_leaving_the_page(
-    serve: Callable[[str], Served], browser: Browser
+    serve: Callable[[str], Any], browser: Browser
 ) -> None:
     with window(browser, serve("town").url) as reader:
         page = reader.new_page()
@@ -351,9 +326,7 @@ def test_span_of_a_chart_changes_without_leaving_the_page(
         expect(choice.get_by_role("link", name="28 hari")).to_have_attribute("aria-current", "true")
 
 
-def test_lines_are_drawn_wherever_there_are_readings(
-    serve: Callable[[str], Served], browser: Browser
-) -> None:
+def test_lines_are_drawn_wherever_there_are_readings(serve: Callable[[str], Any], browser: Browser) -> None:
     """The sample's sensors send every 15 minutes though the site says 5: that is a habit, not a gap."""
     with window(browser, serve("town").url) as reader:
         page = reader.new_page()
@@ -368,7 +341,7 @@ def test_lines_are_drawn_wherever_there_are_readings(
             assert least < drawn_share(page) < most, address
 
 
-def test_what_is_said_of_how_current_the_picture_is_moves_nothing(own: Served, browser: Browser) -> None:
+def test_what_is_said_of_how_current_the_picture_is_moves_nothing(own: Any, browser: Browser) -> None:
     views = own.sample.views
     said = views.site()
     states = [
@@ -394,9 +367,7 @@ def test_what_is_said_of_how_current_the_picture_is_moves_nothing(own: Served, b
                 assert len(seen) == 1, (language, width)
 
 
-def test_labels_of_an_axis_keep_the_digits_of_its_step(
-    serve: Callable[[str], Served], browser: Browser
-) -> None:
+def test_labels_of_an_axis_keep_the_digits_of_its_step(serve: Callable[[str], Any], browser: Browser) -> None:
     with window(browser, serve("town").url) as reader:
         page = reader.new_page()
         page.goto("/dmas/D2")
@@ -411,7 +382,7 @@ def test_labels_of_an_axis_keep_the_digits_of_its_step(
 
 
 def test_a_legend_is_a_key_until_a_place_of_the_chart_is_pointed_at(
-    serve: Callable[[str], Served], browser: Browser
+    serve: Callable[[str], Any], browser: Browser
 ) -> None:
     with window(browser, serve("town").url) as reader:
         page = reader.new_page()
@@ -426,7 +397,7 @@ def test_a_legend_is_a_key_until_a_place_of_the_chart_is_pointed_at(
 
 
 def test_nights_of_another_span_keep_the_span_of_the_chart_above(
-    serve: Callable[[str], Served], browser: Browser
+    serve: Callable[[str], Any], browser: Browser
 ) -> None:
     with window(browser, serve("town").url, language="en-GB") as reader:
         page = reader.new_page()
@@ -454,9 +425,7 @@ COVERED = """() => {
 
 
 @pytest.mark.parametrize("width", WIDTHS.values())
-def test_no_sign_on_the_map_covers_a_name(
-    width: int, serve: Callable[[str], Served], browser: Browser
-) -> None:
+def test_no_sign_on_the_map_covers_a_name(width: int, serve: Callable[[str], Any], browser: Browser) -> None:
     with window(browser, serve("town").url, width=width) as reader:
         page = reader.new_page()
         page.goto("/")
@@ -466,7 +435,7 @@ def test_no_sign_on_the_map_covers_a_name(
 
 
 def test_names_go_around_signs_and_stay_where_nothing_is_in_the_way(
-    serve: Callable[[str], Served], browser: Browser
+    serve: Callable[[str], Any], browser: Browser
 ) -> None:
     names = [{"x": 90 + 200 * i, "y": 150, "width": 110, "height": 24} for i in range(4)]
     above = {
@@ -489,7 +458,7 @@ def test_names_go_around_signs_and_stay_where_nothing_is_in_the_way(
     assert spread[0][1] >= 154 + 12 - 150  # below the sign
 
 
-def test_without_webgl_the_network_is_drawn_flat(serve: Callable[[str], Served], browser: Browser) -> None:
+def test_without_webgl_the_network_is_drawn_flat(serve: Callable[[str], Any], browser: Browser) -> None:
     with window(browser, serve("town").url) as reader:
         reader.add_init_script(
             "const get = HTMLCanvasElement.prototype.getContext;"
@@ -505,7 +474,7 @@ def test_without_webgl_the_network_is_drawn_flat(serve: Callable[[str], Served],
         expect(page.locator(".flat-map .suspect-pipe")).to_have_count(6)
 
 
-def test_a_lost_connection_is_said_plainly_and_taken_back(own: Served, browser: Browser) -> None:
+def test_a_lost_connection_is_said_plainly_and_taken_back(own: Any, browser: Browser) -> None:
     context = browser.new_context(base_url=own.url, locale="en-GB")
     page = context.new_page()
     page.goto("/")
@@ -522,7 +491,7 @@ def test_a_lost_connection_is_said_plainly_and_taken_back(own: Served, browser: 
 
 
 def test_the_suspects_of_a_leak_are_reached_by_keyboard(
-    serve: Callable[[str], Served], browser: Browser
+    serve: Callable[[str], Any], browser: Browser
 ) -> None:
     served = serve("town")
     with window(browser, served.url) as reader:
@@ -551,7 +520,7 @@ TOO_SMALL = """() => {
 
 @pytest.mark.parametrize("width", WIDTHS.values())
 def test_a_large_count_of_rejected_messages_does_not_run_into_their_name(
-    width: int, serve: Callable[[str], Served], browser: Browser
+    width: int, serve: Callable[[str], Any], browser: Browser
 ) -> None:
     served = serve("town")
     with window(browser, served.url, width=width) as reader:
@@ -571,7 +540,7 @@ def test_a_large_count_of_rejected_messages_does_not_run_into_their_name(
 
 @pytest.mark.parametrize("language", ["id-ID", "en-GB"])
 def test_everything_to_touch_on_a_phone_is_big_enough(
-    language: str, serve: Callable[[str], Served], browser: Browser
+    language: str, serve: Callable[[str], Any], browser: Browser
 ) -> None:
     served = serve("town")
     with window(browser, served.url, width=390, language=language) as reader:
@@ -583,7 +552,7 @@ def test_everything_to_touch_on_a_phone_is_big_enough(
             assert small == [], address
 
 
-def test_every_control_and_picture_has_a_name(serve: Callable[[str], Served], browser: Browser) -> None:
+def test_every_control_and_picture_has_a_name(serve: Callable[[str], Any], browser: Browser) -> None:
     served = serve("town")
     with window(browser, served.url) as reader:
         page = reader.new_page()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +9,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import uvicorn
 from argon2 import PasswordHasher
 from playwright.sync_api import expect, sync_playwright
 
@@ -29,7 +26,7 @@ PASSWORD = "lumbung-derita-sepeda-merah"
 
 
 @pytest.fixture
-def served(samples: ModuleType, tmp_path: Path) -> Iterator[tuple[str, AccountService, Any]]:
+def served(samples: ModuleType, web_server: Any, tmp_path: Path) -> Iterator[tuple[str, AccountService, Any]]:
     """A sample site that takes accounts, behind a real server on loopback."""
     town, store = samples.town(tmp_path), open_account_store(f"sqlite:///{tmp_path}/accounts.sqlite")
 
@@ -40,16 +37,10 @@ def served(samples: ModuleType, tmp_path: Path) -> Iterator[tuple[str, AccountSe
     sign_in = SignIn("kota", store, now, passwords=cheap)
     dmas = [d.id for d in town.site.dmas]
     accounts = AccountService("kota", store, now, sign_in=sign_in, dmas=dmas)
-    app = samples.application(town, AccountAccess(accounts))
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    # By this name the pages are asked for: the sample's guard knows no other.
-    yield f"http://localhost:{listening.getsockname()[1]}", accounts, town
-    town.stopping.set()
-    server.should_exit = True
-    thread.join(20)
+    web = web_server(town.stopping)
+    web.start(samples.application(town, AccountAccess(accounts)))
+    yield web.url, accounts, town
+    web.stop()
     town.store.close()
     store.close()
 
@@ -78,7 +69,16 @@ def test_a_crew_gets_in_by_a_code_sees_its_dma_and_leaves(chromium: str, served:
         page.goto(f"{url}/alerts")
         expect(page.locator(".alert-card").first).to_be_visible()
         assert "DMA Sukun" in page.content() and "DMA Dinoyo" not in page.content()
-        assert page.locator("nav.tabs a").count() == 4  # no data intake for a crew
+        more = page.locator("details.more-pages")
+        assert page.locator("nav.tabs > a").count() == 4
+        expect(more.get_by_role("link")).to_have_count(0)
+        more.locator("summary").click()
+        expect(more.get_by_role("link", name="Layar dinding")).to_be_visible()
+        offered = set(more.get_by_role("link").all_inner_texts())  # what a crew may open
+        assert "Laporan" in offered and not {"Data masuk", "Akun", "Catatan keamanan"} & offered
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.keyboard.press("Escape")
+        expect(more.get_by_role("link")).to_have_count(0)
         page.locator(".alert-card a").first.click()
         expect(page.get_by_role("button", name="Tutup peringatan")).to_have_count(0)
         page.locator("[name=note]").fill("sudah dilihat")

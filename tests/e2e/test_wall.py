@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from twuin.access import AccountAccess
@@ -46,57 +45,19 @@ grid = ["dmas sensors", "figures clock"]
 """
 
 
-class Station:
-    """A sample site behind a server that can be stopped, and started again at the same address."""
-
-    def __init__(self, sample: Any) -> None:
-        self.sample = sample
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = found.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.start()
-
-    def start(self) -> None:
-        self.sample.stopping.clear()
-        config = uvicorn.Config(
-            self.sample.app, port=self.port, log_level="warning", timeout_graceful_shutdown=2
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run)
-        self._thread.start()
-        while not self._server.started:
-            assert self._thread.is_alive()
-            self._thread.join(0.01)
-
-    def stop(self) -> None:
-        self.sample.stopping.set()
-        self._server.should_exit = True
-        self._thread.join(timeout=20)
-
-    def wall(self, text: str) -> None:
-        (self.sample.site.folder / "wall.toml").write_text(text)
-
-    def find(self, *findings: Finding) -> None:
-        self.sample.findings.extend(findings)
-        self.sample.alerts.apply(self.sample.findings)
-
-
 @pytest.fixture
-def station(samples: ModuleType, tmp_path: Path) -> Iterator[Station]:
-    found = Station(samples.town(tmp_path))
+def station(samples: ModuleType, sample_server: Any, tmp_path: Path) -> Iterator[Any]:
+    found = sample_server(samples.town(tmp_path))
     yield found
-    found.stop()
-    found.sample.store.close()
+    found.close()
 
 
 @pytest.fixture(scope="module")
-def still(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+def still(samples: ModuleType, sample_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A station for tests that change nothing."""
-    found = Station(samples.town(tmp_path_factory.mktemp("still")))
+    found = sample_server(samples.town(tmp_path_factory.mktemp("still")))
     yield found
-    found.stop()
-    found.sample.store.close()
+    found.close()
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +132,7 @@ SIDEWAYS = """() => [...document.querySelectorAll(
 @pytest.mark.parametrize("language", ["id", "en"])
 @pytest.mark.parametrize("size", DISPLAYS.values(), ids=DISPLAYS.keys())
 def test_everything_on_every_display_is_large_and_whole(
-    size: tuple[int, int], language: str, still: Station, browser: Browser
+    size: tuple[int, int], language: str, still: Any, browser: Browser
 ) -> None:
     with display(browser, size) as page:
         for screen, pages in ((1, 3), (2, 1)):
@@ -200,7 +161,7 @@ ON_DISPLAY = [
 """Diagonal [inch], distance [m], picture [px], and the share of its height that docs/wall.md gives."""
 
 
-def test_capitals_are_seen_under_sixteen_minutes_of_arc(still: Station, browser: Browser) -> None:
+def test_capitals_are_seen_under_sixteen_minutes_of_arc(still: Any, browser: Browser) -> None:
     with display(browser) as page:
         page.goto(f"{still.url}/wall")
         script = page.locator('script[src$="/js/wall.js"]').get_attribute("src")
@@ -226,7 +187,7 @@ def silences(samples: ModuleType, count: int) -> list[Finding]:
 
 
 def test_of_too_many_alerts_the_worst_are_there_and_the_others_counted(
-    station: Station, samples: ModuleType, browser: Browser
+    station: Any, samples: ModuleType, browser: Browser
 ) -> None:
     station.find(
         *silences(samples, 60), samples.leak("D1", samples.NOW - timedelta(hours=2), samples.NOW, 9, [])
@@ -245,7 +206,7 @@ def test_of_too_many_alerts_the_worst_are_there_and_the_others_counted(
         expect(page.locator(".wall-page.here [data-more]")).to_have_text(f"… dan {beyond[1]} lagi")
 
 
-def test_of_too_many_areas_those_in_the_worst_way_stay(station: Station, browser: Browser) -> None:
+def test_of_too_many_areas_those_in_the_worst_way_stay(station: Any, browser: Browser) -> None:
     station.wall("[[screen]]\ndistance_m = 7\n[[screen.page]]\ngrid = ['dmas .', '. .', '. .']\n")
     with display(browser) as page:
         page.goto(f"{station.url}/wall?lang=en")
@@ -264,7 +225,7 @@ COUNT_INK = """(canvas) => {
 }"""
 
 
-def test_trends_of_areas_and_sensors_are_drawn_across_their_panel(station: Station, browser: Browser) -> None:
+def test_trends_of_areas_and_sensors_are_drawn_across_their_panel(station: Any, browser: Browser) -> None:
     station.wall(
         "[[screen]]\n[[screen.page]]\ngrid = ['area', 'sensor']\n"
         "panel.area = { kind = 'trend', dma = 'D2', hours = 48 }\n"
@@ -282,7 +243,7 @@ def test_trends_of_areas_and_sensors_are_drawn_across_their_panel(station: Stati
         assert "Debit masuk" in texts[0] and "Tekanan" in texts[1]
 
 
-def test_pages_turn_by_themselves(station: Station, browser: Browser) -> None:
+def test_pages_turn_by_themselves(station: Any, browser: Browser) -> None:
     station.wall(QUICK)
     with display(browser) as page:
         page.goto(f"{station.url}/wall")
@@ -293,7 +254,7 @@ def test_pages_turn_by_themselves(station: Station, browser: Browser) -> None:
         expect(first).to_have_class(re.compile("here"), timeout=PATIENCE_MS)
 
 
-def test_a_new_alert_comes_by_itself_and_is_framed(station: Station, browser: Browser) -> None:
+def test_a_new_alert_comes_by_itself_and_is_framed(station: Any, browser: Browser) -> None:
     with display(browser) as page:
         page.goto(f"{station.url}/wall?lang=en")
         drawn(page)
@@ -304,7 +265,7 @@ def test_a_new_alert_comes_by_itself_and_is_framed(station: Station, browser: Br
 
 
 def test_a_stopped_server_is_said_at_once_and_all_is_brought_up_to_date_when_it_is_back(
-    station: Station, browser: Browser
+    station: Any, browser: Browser
 ) -> None:
     with display(browser, quiet=False) as page:
         page.goto(f"{station.url}/wall?lang=en")
@@ -370,7 +331,7 @@ class Cable:
         self._thread.join(10)
 
 
-def test_a_pulled_cable_is_noticed_though_nothing_is_closed(station: Station, browser: Browser) -> None:
+def test_a_pulled_cable_is_noticed_though_nothing_is_closed(station: Any, browser: Browser) -> None:
     cable = Cable(station.port)
     with display(browser, quiet=False) as page:
         page.goto(f"{cable.url}/wall?lang=id")
@@ -385,9 +346,7 @@ def test_a_pulled_cable_is_noticed_though_nothing_is_closed(station: Station, br
     cable.end()
 
 
-def test_a_monitor_that_stands_still_is_told_and_greys_what_it_made(
-    station: Station, browser: Browser
-) -> None:
+def test_a_monitor_that_stands_still_is_told_and_greys_what_it_made(station: Any, browser: Browser) -> None:
     views = station.sample.views
     said = views.site()
     with display(browser) as page:
@@ -407,7 +366,7 @@ def test_a_monitor_that_stands_still_is_told_and_greys_what_it_made(
         expect(page.locator('[data-kind="sensors"]')).not_to_have_class(re.compile("old"))
 
 
-def test_a_picture_grows_old_on_the_display_itself(still: Station, browser: Browser) -> None:
+def test_a_picture_grows_old_on_the_display_itself(still: Any, browser: Browser) -> None:
     with display(browser) as page:
         page.clock.install()
         page.goto(f"{still.url}/wall?lang=en")
@@ -420,7 +379,7 @@ def test_a_picture_grows_old_on_the_display_itself(still: Station, browser: Brow
         assert page.locator(".wall-page.here .wall-panel:not(.old)").count() == 0
 
 
-def test_a_store_that_is_away_is_told_and_taken_back(station: Station, browser: Browser) -> None:
+def test_a_store_that_is_away_is_told_and_taken_back(station: Any, browser: Browser) -> None:
     views = station.sample.views
     whole = views.dmas
 
@@ -440,9 +399,7 @@ def test_a_store_that_is_away_is_told_and_taken_back(station: Station, browser: 
         expect(banner).to_be_hidden(timeout=60_000)
 
 
-def test_a_display_that_began_without_data_gets_its_wall_by_itself(
-    station: Station, browser: Browser
-) -> None:
+def test_a_display_that_began_without_data_gets_its_wall_by_itself(station: Any, browser: Browser) -> None:
     views = station.sample.views
     whole = views.site
 
@@ -458,7 +415,7 @@ def test_a_display_that_began_without_data_gets_its_wall_by_itself(
 
 
 def test_a_display_with_a_token_that_may_only_see_works_until_that_is_revoked(
-    samples: ModuleType, tmp_path: Path, browser: Browser
+    samples: ModuleType, sample_server: Any, tmp_path: Path, browser: Browser
 ) -> None:
     sample = samples.town(tmp_path)
     store = open_account_store(f"sqlite:///{tmp_path}/accounts.sqlite")
@@ -468,7 +425,7 @@ def test_a_display_with_a_token_that_may_only_see_works_until_that_is_revoked(
     rights = (Right.SEE, Right.SITE)
     token, text = accounts.add_token(owner, By("test"), name="screen 1", rights=rights, days=700)
     sample.app = samples.application(sample, AccountAccess(accounts))
-    station = Station(sample)
+    station = sample_server(sample)
     with display(browser, quiet=False) as page:
         refused: list[str] = []
         page.on("response", lambda r: refused.append(r.url) if r.status >= 400 else None)
@@ -489,7 +446,7 @@ def test_a_display_with_a_token_that_may_only_see_works_until_that_is_revoked(
     store.close()
 
 
-def test_a_changed_wall_toml_is_followed(station: Station, browser: Browser) -> None:
+def test_a_changed_wall_toml_is_followed(station: Any, browser: Browser) -> None:
     with display(browser) as page:
         page.goto(f"{station.url}/wall?lang=en")
         drawn(page)
@@ -499,7 +456,7 @@ def test_a_changed_wall_toml_is_followed(station: Station, browser: Browser) -> 
         expect(page.locator(".wall-panel")).to_have_count(1)
 
 
-def test_a_new_version_is_loaded_once_and_never_in_a_circle(station: Station, browser: Browser) -> None:
+def test_a_new_version_is_loaded_once_and_never_in_a_circle(station: Any, browser: Browser) -> None:
     station.wall(QUICK)
     loads: list[str] = []
 
@@ -524,7 +481,7 @@ def test_a_new_version_is_loaded_once_and_never_in_a_circle(station: Station, br
         assert len(loads) == 2
 
 
-def test_a_wrong_clock_of_the_display_does_no_harm(still: Station, browser: Browser) -> None:
+def test_a_wrong_clock_of_the_display_does_no_harm(still: Any, browser: Browser) -> None:
     with display(browser) as page:
         page.clock.set_system_time(datetime(2001, 1, 1, tzinfo=UTC))
         page.goto(f"{still.url}/wall?screen=2&lang=en")
@@ -535,7 +492,7 @@ def test_a_wrong_clock_of_the_display_does_no_harm(still: Station, browser: Brow
         assert page.locator(".wall-panel.old").count() == 0
 
 
-def test_midnight_and_the_turn_of_the_year_come_without_a_reload(station: Station, browser: Browser) -> None:
+def test_midnight_and_the_turn_of_the_year_come_without_a_reload(station: Any, browser: Browser) -> None:
     views = station.sample.views
     ahead = datetime(2026, 12, 31, 16, 59, 50, tzinfo=UTC) - views.now()  # ten seconds before midnight
     real = views.now
@@ -562,7 +519,7 @@ KEEP = """
 """
 
 
-def test_weeks_leave_nothing_behind(station: Station, samples: ModuleType, browser: Browser) -> None:
+def test_weeks_leave_nothing_behind(station: Any, samples: ModuleType, browser: Browser) -> None:
     station.wall(QUICK)
     context = browser.new_context(viewport={"width": 1920, "height": 1080})
     page = context.new_page()

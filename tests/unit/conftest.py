@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,13 +18,17 @@ from ingest.rejected import Rejected, RejectedLog
 from ingest.store.duck import DuckStore
 from twuin.alerts.model import Finding, Kind, Suspect
 from twuin.alerts.service import AlertService
-from twuin.db import open_alert_store
+from twuin.db import open_alert_store, open_report_store
+from twuin.residents.parts import Residents, make_residents
+from twuin.works.memory import MemoryWorkStore
+from twuin.works.service import WorkService
 from waterworks.network import LinkKind, Network, NodeKind
 from waterworks.ports import Clock
 from waterworks.reading import ReadingBatch, as_datetime, instant
 from waterworks.series import Derived, derived
 from waterworks.site import Dma, MonitorOptions, Role, Sensor, Site
 from waterworks.units import Quantity
+from waterworks.zones import link_dma
 
 NOW = np.datetime64("2026-03-10T03:00:00", "us")  # ten in the morning in Malang
 STEP = np.timedelta64(300, "s")
@@ -101,6 +106,8 @@ class Town:
     alerts: AlertService
     rejected: RejectedLog
     clock: StillClock
+    works: WorkService
+    wall: datetime = datetime(2026, 3, 10, 3, tzinfo=UTC)
 
     def put(self, name: str, times: np.ndarray, values: np.ndarray | float, quality: int = 0) -> None:
         """Store one series, values in SI."""
@@ -114,6 +121,13 @@ class Town:
         v = np.broadcast_to(np.asarray(values, float), t.shape)
         zeros = np.zeros(len(t), int)
         return ReadingBatch.columns([name], zeros, t, v, received=NOW, quality=quality)
+
+    def residents(self, **more: Any) -> Residents:
+        """What looks after residents' reports; ``wall`` is the machine's time."""
+        store = open_report_store(f"sqlite:///{self.site.folder}/twuin.sqlite")
+        return make_residents(
+            self.site, store, self.alerts, self.clock, self.network, b"r" * 32, lambda: self.wall, **more
+        )
 
     def leak(self, dma: str = "D1", *, onset_h: float = -5, ended_h: float | None = None) -> Finding:
         """A leak of 12 m3/h in ``dma``, hours from now."""
@@ -146,7 +160,10 @@ def small_town(tmp_path: Path) -> Iterator[Town]:
     alerts = AlertService("town", open_alert_store(f"sqlite:///{tmp_path}/twuin.sqlite"), checked)
     rejected = RejectedLog(tmp_path / "rejected.sqlite")
     store = DuckStore(tmp_path / "readings.duckdb")
-    town = Town(small_site(tmp_path), small_network(), store, alerts, rejected, clock)
+    site, network = small_site(tmp_path), small_network()
+    pipe_dma = dict(zip(network.link_ids, link_dma(network, site.node_dma), strict=True))
+    works = WorkService(site, MemoryWorkStore(), checked, pipe_dma)
+    town = Town(site, network, store, alerts, rejected, clock, works)
     times = NOW - np.arange(36 * 12)[::-1] * STEP
     ramp = (100 + np.arange(len(times)) / 12) / M3H  # m3/h that grow by one an hour
     parts: list[ReadingBatch] = []

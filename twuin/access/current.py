@@ -15,6 +15,7 @@ from typing import Any, cast
 from twuin.accounts.model import NOBODY, Asker, Via
 from twuin.accounts.rights import Anyone, Need, Right
 from twuin.alerts.service import AlertService
+from twuin.views.report_desk import ReportDesk
 from twuin.views.views import Views
 from waterworks.errors import TwuinError
 
@@ -97,6 +98,11 @@ class _Seen:
 def seen_views(views: Views) -> Views:
     """``views`` as whoever asks sees them."""
     return cast(Views, _Seen(views, views.limited_to))
+
+
+def seen_reports(reports: ReportDesk, views: Views) -> ReportDesk:
+    """``reports`` as whoever asks may have them. views: the whole site's."""
+    return cast(ReportDesk, _Seen(reports, lambda dmas: reports.limited_to(views.limited_to(dmas))))
 
 
 def seen_alerts(alerts: AlertService, views: Views) -> AlertService:

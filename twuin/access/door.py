@@ -143,6 +143,16 @@ class Door:
         return same
 
 
+def note_personal(request: Request, what: str) -> None:
+    """Log that somebody looks at personal data. Raises StoreUnavailable: unlogged, nobody sees them."""
+    asker: Asker = request.state.asker
+    access: Access = request.state.access
+    if access.accounts is not None:
+        access.accounts.sign_in.saw_personal(asker, source_of(request), what)
+    else:  # a demo has no accounts, and no log of theirs
+        log.info("personal data seen: %s", what)
+
+
 def note_refusal(request: Request, error: NotPermitted) -> None:
     """Log that somebody who is signed in asked for what they have no right to."""
     asker: Asker = request.state.asker

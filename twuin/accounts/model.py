@@ -27,7 +27,8 @@ class Account:
     """A person who may sign in.
 
     name: what they type to sign in. full_name: how the history of an alert calls them. dmas: the DMAs that
-    they are limited to, None: the whole site. has_password: False until they chose one.
+    they are limited to, None: the whole site. has_password: False until they chose one. provider: they sign
+    in through the provider, by a name that is their e-mail address there; it may also say what they may do.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Account:
     disabled: bool = False
     has_password: bool = False
     seen: datetime | None = None  # last sign-in
+    provider: bool = False
 
     @property
     def shown(self) -> str:
@@ -89,6 +91,31 @@ class Token:
     revoked: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody at a provider, and whose account they are here. subject: the name that a provider never gives
+    to anybody else; an e-mail address or a user name it may."""
+
+    issuer: str
+    subject: str
+    account: str
+    made: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A sign-in through the provider that a browser has begun. state: its digest. browser: digest of what
+    that browser alone has. next: where to go then. account: whose account is to be linked, "" to sign in."""
+
+    state: str
+    browser: str
+    nonce: str
+    verifier: str
+    next: str
+    ends: datetime
+    account: str = ""
+
+
 class What(StrEnum):
     """What kind of security event."""
 
@@ -97,6 +124,8 @@ class What(StrEnum):
     SLOWED = "slowed"
     SIGNED_OUT = "signed_out"
     SESSIONS_ENDED = "sessions_ended"
+    LINKED = "linked"
+    UNLINKED = "unlinked"
     PASSWORD_CHANGED = "password_changed"
     CODE_MADE = "code_made"
     ACCOUNT_MADE = "account_made"
@@ -107,6 +136,7 @@ class What(StrEnum):
     TOKEN_REVOKED = "token_revoked"
     TOKEN_REFUSED = "token_refused"
     REFUSED = "refused"
+    PERSONAL_SEEN = "personal_seen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +184,8 @@ class Asker:
 
 NOBODY = Asker(Via.NOBODY)
 
-OPEN = Asker(Via.OPEN, frozenset(Right) - {Right.ACCOUNTS, Right.TOKENS})
-"""Whoever uses a demo."""
+OPEN = Asker(Via.OPEN, frozenset(Right) - {Right.ACCOUNTS, Right.TOKENS, Right.BILLS})
+"""Whoever uses a demo. Its bills are part of its folder, the program's own: nobody puts others in."""
 
 
 def clean_name(text: str) -> str:

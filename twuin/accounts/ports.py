@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from twuin.accounts.model import Account, SecurityEvent, Session, Token
+from twuin.accounts.model import Account, Flow, Identity, SecurityEvent, Session, Token
+from twuin.accounts.tries import TryStore
 from waterworks.errors import TwuinError
 
 Accounts = list[Account]
@@ -21,7 +22,7 @@ class NameTaken(TwuinError):
 
 
 @runtime_checkable
-class AccountStore(Protocol):
+class AccountStore(TryStore, Protocol):
     """Accounts of all sites, with their sessions, tokens and codes, and an append-only security log.
 
     ``log``: events that are written in the same transaction, or not at all. Secrets come only as digests.
@@ -64,8 +65,8 @@ class AccountStore(Protocol):
 
     # Sessions, and the devices and addresses that they come from
 
-    def begin(self, session: Session, log: Log = ()) -> None:
-        """A new session; its account was seen at its beginning."""
+    def begin(self, session: Session, log: Log = (), hint: str = "") -> None:
+        """A new session; its account was seen at its beginning. hint: see ``hint``."""
         ...
 
     def session(self, digest: str) -> tuple[Session, Account] | None:
@@ -94,6 +95,36 @@ class AccountStore(Protocol):
 
     def known(self, site: str, name: str, what: str, since: datetime) -> bool:
         """Whether ``name`` signed in from ``what`` at or after ``since``."""
+        ...
+
+    def hint(self, digest: str) -> str:
+        """What the provider gave when a session began through it, "" where it did not."""
+        ...
+
+    # Identities at a provider
+
+    def identity(self, site: str, issuer: str, subject: str) -> Account | None:
+        """The account of somebody at a provider, None where there is none."""
+        ...
+
+    def identities(self, account: str) -> list[Identity]:
+        """Those of an account."""
+        ...
+
+    def link(self, site: str, identity: Identity, log: Log = ()) -> bool:
+        """Make it the account's; False where it is somebody's, or the account has one of this issuer."""
+        ...
+
+    def unlink(self, account: str, log: Log = ()) -> int:
+        """Take an account's identities from it, ending its sessions; how many there were."""
+        ...
+
+    def put_flow(self, site: str, flow: Flow) -> None:
+        """A sign-in through a provider has begun."""
+        ...
+
+    def take_flow(self, site: str, state: str, now: datetime) -> Flow | None:
+        """The one of this state, which is then gone: no two get it. None where it is none, or over."""
         ...
 
     # One-time codes

@@ -10,6 +10,7 @@ from twuin.accounts.model import (
     Account,
     AccountRefused,
     Asker,
+    Identity,
     SecurityEvent,
     Token,
     What,
@@ -97,11 +98,19 @@ class AccountService:
         return self.add(name, Role.ADMIN, by)
 
     def add(
-        self, name: str, role: Role, by: By, *, full_name: str = "", dmas: Collection[str] | None = None
+        self,
+        name: str,
+        role: Role,
+        by: By,
+        *,
+        full_name: str = "",
+        dmas: Collection[str] | None = None,
+        provider: bool = False,
     ) -> tuple[Account, str]:
         """A new account and the one-time code with which its owner chooses a password.
 
-        Raises AccountRefused; NameTaken comes as one too.
+        provider: of somebody who signs in through the provider, where ``name`` is their e-mail address: there
+        is no code then. Raises AccountRefused; NameTaken comes as one too.
         """
         now = self._now()
         made = Account(
@@ -112,13 +121,14 @@ class AccountService:
             role,
             now,
             self._limit(role, dmas),
+            provider=provider,
         )
         event = SecurityEvent(now, What.ACCOUNT_MADE, by.name, made.name, by.source, _words(made))
         try:
             self._store.add(made, [event])
         except NameTaken:
             raise AccountRefused("taken", f"there is an account called {made.name!r} already") from None
-        return made, self._code(made, by)
+        return made, "" if provider else self._code(made, by)
 
     def change(
         self,
@@ -201,6 +211,20 @@ class AccountService:
         event = SecurityEvent(self._now(), What.SESSIONS_ENDED, by.name, account.name, by.source)
         return self._store.end_all(id, [event])
 
+    def identities(self, account: str) -> list[Identity]:
+        """Whom an account is linked to at the provider."""
+        return self._store.identities(account)
+
+    def unlink(self, id: str, by: By) -> int:
+        """Part an account from the provider, ending its sessions; how many links there were. NotFound.
+
+        It can then be linked anew: to whoever signs in by its name as e-mail address if it was made for that,
+        else by its owner.
+        """
+        account = self.account(id)
+        event = SecurityEvent(self._now(), What.UNLINKED, by.name, account.name, by.source)
+        return self._store.unlink(id, [event])
+
     # Tokens
 
     def tokens(self, account: str | None = None) -> Tokens:
@@ -279,11 +303,15 @@ def by_asker(asker: Asker, source: str) -> By:
 
 
 def _rules(account: Account) -> bool:
-    return account.role is Role.ADMIN and not account.disabled
+    """Whether it is an administrator's who can come in although the provider is away or says otherwise."""
+    return account.role is Role.ADMIN and not account.disabled and not account.provider
 
 
 def _words(account: Account) -> str:
-    return f"{account.role.value}{_limited(account.dmas)}{', disabled' if account.disabled else ''}"
+    said = [f"{account.role.value}{_limited(account.dmas)}"]
+    said += ["disabled"] if account.disabled else []
+    said += ["by the provider"] if account.provider else []
+    return ", ".join(said)
 
 
 def _limited(dmas: frozenset[str] | None) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from twuin.accounts.model import Account, AccountRefused, Asker, SecurityEvent, Session, Via, What, clean_name
 from twuin.accounts.passwords import Passwords, check_password
 from twuin.accounts.ports import AccountStore
-from twuin.accounts.rights import WHOLE_SITE
+from twuin.accounts.rights import WHOLE_SITE, Role
 from twuin.accounts.secret import TOKEN_PREFIX, digest, new_secret, plain_code
 from twuin.accounts.tries import CODES, DEVICE, PAIR, SOURCE, STRANGERS, Allowance, TooMany, Tries
 
@@ -22,7 +22,7 @@ KNOWN = timedelta(days=60)
 REFUSALS = 100
 """So many failures a minute are logged one by one; the next one that is says how many were not."""
 
-Buckets = list[tuple[Hashable, Allowance]]
+Buckets = list[tuple[tuple[str, ...], Allowance]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ class CodeRefused(AccountRefused):
 class SignIn:
     """Sessions and tokens of one site. Safe to use from several threads.
 
-    words: about the site, which a guesser would try.
+    words: about the site, which a guesser would try. passwords_for_all: whether others than administrators
+    may sign in by password; if not, they come through the provider.
     """
 
     def __init__(
@@ -84,14 +85,16 @@ class SignIn:
         tries: Tries | None = None,
         lifetimes: Lifetimes | None = None,
         words: Sequence[str] = (),
+        passwords_for_all: bool = True,
     ) -> None:
         self._site = site
         self._store = store
         self._now = now
         self._passwords = passwords or Passwords()
-        self._tries = tries or Tries()
+        self._tries = tries or Tries(store, site, now)
         self._lifetimes = lifetimes or Lifetimes()
         self._words = tuple(words)
+        self.passwords_for_all = passwords_for_all
         self._logged: tuple[datetime, int, int] | None = None
 
     # By password
@@ -105,6 +108,9 @@ class SignIn:
         hash = "" if account is None else self._store.password(account.id)
         if not self._passwords.matches(hash, password) or account is None or account.disabled:
             self._log_failure(What.SIGN_IN_FAILED, name, visitor)
+            raise SignInFailed
+        if not self.by_password(account):  # as if it were wrong: whether it is right is nobody's business
+            self._log_failure(What.SIGN_IN_FAILED, name, visitor, "passwords are for administrators")
             raise SignInFailed
         self._tries.give_back(buckets)
         if self._passwords.outdated(hash):
@@ -121,7 +127,8 @@ class SignIn:
         buckets: Buckets = [(("code", visitor.source), CODES)]
         self._take(buckets, name, visitor)
         account = self._store.by_name(self._site, name)
-        if account is None or account.disabled or not self._store.code(account.id, hidden, now):
+        none = account is None or account.disabled or not self.by_password(account)
+        if account is None or none or not self._store.code(account.id, hidden, now):
             self._log_failure(What.SIGN_IN_FAILED, name, visitor, "one-time code")
             raise CodeRefused
         self._tries.give_back(buckets)
@@ -137,7 +144,7 @@ class SignIn:
         Raises SignInFailed where ``old`` is not the present one, AccountRefused, TooMany, Busy.
         """
         account = self._store.account(self._site, asker.account)
-        if account is None:
+        if account is None or not self.by_password(account):
             raise SignInFailed
         buckets: Buckets = [(("own", account.id), DEVICE)]
         self._take(buckets, account.name, visitor)
@@ -152,18 +159,36 @@ class SignIn:
         self._store.set_password(account.id, self._passwords.hash(new), [changed])
         return self.begin(account, visitor)
 
-    def begin(self, account: Account, visitor: Visitor, what: What | None = None) -> SignedIn:
-        """A new session for an account whose owner showed who they are."""
+    def by_password(self, account: Account) -> bool:
+        """Whether an account's owner may sign in by password."""
+        return self.passwords_for_all or account.role is Role.ADMIN
+
+    def begin(
+        self,
+        account: Account,
+        visitor: Visitor,
+        what: What | None = None,
+        *,
+        detail: str = "",
+        lasts: timedelta | None = None,
+        hint: str = "",
+    ) -> SignedIn:
+        """A new session for an account whose owner showed who they are.
+
+        lasts: how long at most, where that is not the usual. hint: what signs them out of a provider too.
+        """
         now, secret = self._now(), new_secret()
         device = visitor.device or new_secret()
-        ends = now + self._lifetimes.session
+        ends = now + min(self._lifetimes.session, lasts or self._lifetimes.session)
         session = Session(
             digest(secret), account.id, now, now, ends, visitor.source[:80], visitor.agent[:200]
         )
         events = (
-            [] if what is None else [SecurityEvent(now, what, account.name, account.name, visitor.source)]
+            []
+            if what is None
+            else [SecurityEvent(now, what, account.name, account.name, visitor.source, detail)]
         )
-        self._store.begin(session, events)
+        self._store.begin(session, events, hint)
         for place in (_device(device), _address(visitor)):
             self._store.know(self._site, account.name, place, now)
         self._store.prune(now)
@@ -209,16 +234,31 @@ class SignIn:
         rights = token.rights & (asker.rights if dmas is None else asker.rights - WHOLE_SITE)
         return replace(asker, rights=rights, dmas=dmas, shown=f"{account.shown} ({token.name})")
 
-    def sign_out(self, asker: Asker, source: str) -> None:
-        """End the session with which somebody asks."""
+    def sign_out(self, asker: Asker, source: str) -> str:
+        """End the session with which somebody asks; the hint that it began with, "" for none."""
+        hint = self._store.hint(asker.key)
         event = SecurityEvent(self._now(), What.SIGNED_OUT, asker.name, asker.name, source)
         self._store.end(asker.key, [event])
+        return hint
 
     def refused(self, asker: Asker, source: str, detail: str) -> None:
         """Log that somebody asked for what they have no right to."""
         self._log_failure(What.REFUSED, asker.name, Visitor(source), detail[:200], actor=asker.name)
 
+    def saw_personal(self, asker: Asker, source: str, what: str) -> None:
+        """Log that somebody looked at who sent a report: every time, as each look is to be answered for."""
+        event = SecurityEvent(self._now(), What.PERSONAL_SEEN, asker.name, asker.name, source, what[:200])
+        self._store.record(self._site, [event])
+
     # Tries and what is logged of them
+
+    def slow_down(self, visitor: Visitor) -> None:
+        """Raises TooMany where an address begins too many sign-ins through the provider."""
+        self._take([(("provider", visitor.source), SOURCE)], "", visitor)
+
+    def failed(self, about: str, visitor: Visitor, detail: str) -> None:
+        """Log that somebody did not get in."""
+        self._log_failure(What.SIGN_IN_FAILED, about, visitor, detail[:200])
 
     def _buckets(self, name: str, visitor: Visitor) -> Buckets:
         since = self._now() - KNOWN

@@ -19,6 +19,7 @@ ESCALATED = "escalated"
 """What the history calls it."""
 
 _TOLD = (Standing.NEAR, Standing.BROKEN)
+_AHEAD = (Standing.RUNNING, Standing.NEAR)
 
 
 def promised(alert: Alert, history: Sequence[Entry], site: Site, now: datetime) -> list[Clock]:
@@ -53,6 +54,40 @@ def escalation(alert: Alert, history: Sequence[Entry], site: Site, at: datetime)
         return None
     after = replace(alert, version=alert.version + 1, revision=alert.revision + 1, told=told(alert.finding))
     return Change(after, alert.revision, entries)
+
+
+def quiet_until(alert: Alert, history: Sequence[Entry], site: Site, at: datetime) -> datetime | None:
+    """Until when ``escalation`` says the same of this alert as at ``at``; None: until somebody writes it."""
+    if alert.state not in UNREPAIRED:
+        return None
+    running = [c for c in promised(alert, history, site, at) if c.done is None and c.standing in _AHEAD]
+    return min((c.near if c.standing is Standing.RUNNING else c.due for c in running), default=None)
+
+
+class Resting:
+    """Alerts whose promises need no look now, so that their histories are not read every few seconds.
+
+    What a promise comes to changes with a write to the alert (its revision) or with time, and when is known.
+    """
+
+    def __init__(self) -> None:
+        self._site: Site | None = None
+        self._until: dict[str, tuple[int, datetime | None]] = {}
+
+    def awake(self, alerts: Sequence[Alert], site: Site, now: datetime) -> list[Alert]:
+        """Those of ``alerts``, which are all that may have promises, that must be looked at."""
+        living = {a.id for a in alerts}
+        kept = self._until if site is self._site else {}
+        self._site, self._until = site, {id: rest for id, rest in kept.items() if id in living}
+        return [a for a in alerts if not self._rests(a, now)]
+
+    def looked(self, alert: Alert, until: datetime | None) -> None:
+        """``alert`` was looked at as it stands now; ``until``: see ``quiet_until``."""
+        self._until[alert.id] = (alert.revision, until)
+
+    def _rests(self, alert: Alert, now: datetime) -> bool:
+        revision, until = self._until.get(alert.id, (None, None))
+        return revision == alert.revision and (until is None or now < until)
 
 
 def _details(clock: Clock) -> dict[str, str]:

@@ -9,8 +9,8 @@ People take the steps of ``twuin.alerts.steps``. The monitor:
 ==================== ==========================================================================
 state                what the monitor does
 ==================== ==========================================================================
-open                 closes it as ENDED when its event is over, as WITHDRAWN when later data no
-                     longer support it
+open                 closes it as PLANNED when a work that was entered explains it, as ENDED when
+                     its event is over, as WITHDRAWN when later data no longer support it
 acknowledged,        closes it as WITHDRAWN when later data no longer support it; an event that
 assigned             ends by itself is noted, closing it is left to the person
 on_site .. verified  leaves it to the people who are at it; notes that its event ended, or that
@@ -19,6 +19,7 @@ repaired             looks whether the loss fell (``twuin.monitor.repairs``): it
                      reopens itself (``judged``)
 closed, ENDED or     reopens it when later data show that the event goes on
 WITHDRAWN
+closed, PLANNED      reopens it when the work that was named explains it no longer, and it lasts
 closed, other        nothing: it stays closed for as long as this event lasts; evidence that
                      begins anew after its end is another event, and a new alert
 ==================== ==========================================================================
@@ -100,6 +101,8 @@ def reconcile(
     for j, alert in enumerate(stored):
         if j in matched or (since is not None and alert.finding.onset < since):
             continue
+        if alert.finding.kind is Kind.REPORTED:  # no reading made it, so none takes it away
+            continue
         if (alert.state is State.CLOSED and alert.reason is not Reason.ENDED) or alert.held:
             continue
         if alert.state in LEFT_TO_PEOPLE:
@@ -159,10 +162,24 @@ def _match(stored: Sequence[Alert], findings: Sequence[Finding]) -> dict[int, in
 def _opened(site: str, id: str, finding: Finding, at: datetime) -> Change:
     opened = Alert(id, site, State.OPEN, finding, told=told(finding))
     entry = Entry(id, at, MONITOR, "opened")
-    if finding.ended is None:
+    reason = _over(finding)
+    if reason is None:
         return Change(opened, None, (entry,))
-    closed = replace(opened, state=State.CLOSED, reason=Reason.ENDED, version=2)
-    return Change(closed, None, (entry, Entry(id, at, MONITOR, "closed", reason=Reason.ENDED)))
+    closed = replace(opened, state=State.CLOSED, reason=reason, version=2)
+    ended = Entry(id, at, MONITOR, "closed", reason=reason, details=_named(finding))
+    return Change(closed, None, (entry, ended))
+
+
+def _over(finding: Finding) -> Reason | None:
+    """Why nobody is to be bothered with a finding; None where somebody is."""
+    if finding.planned_work:
+        return Reason.PLANNED
+    return None if finding.ended is None else Reason.ENDED
+
+
+def _named(finding: Finding) -> dict[str, Any]:
+    """What the history says of a work that explains a finding."""
+    return {"planned_work": finding.planned_work} if finding.planned_work else {}
 
 
 def _refresh(alert: Alert, finding: Finding, at: datetime) -> Change | None:
@@ -171,17 +188,23 @@ def _refresh(alert: Alert, finding: Finding, at: datetime) -> Change | None:
     if finding == alert.finding and not withdrawn and alert.supported:
         return None
     current = replace(alert, finding=finding, supported=True)
-    lasts = finding.ended is None
+    over, work = _over(finding), _named(finding)
     if alert.state is State.CLOSED:
-        if lasts and (withdrawn or alert.reason is Reason.ENDED):
+        # What was planned stays planned, but where the work that was named explains it no longer.
+        unexplained = alert.reason is Reason.PLANNED and alert.finding.planned_work and not work
+        by_readings = withdrawn or alert.reason is Reason.ENDED
+        if over is None and (by_readings or unexplained):
             anew = replace(current, work=reopened(current.work))
-            return _moved_to(anew, State.OPEN, at, MONITOR, "reopened", "")
-        if withdrawn:
-            return _moved_to(current, State.CLOSED, at, MONITOR, "closed", "", reason=Reason.ENDED)
+            said = {"planned_work": alert.finding.planned_work} if unexplained else {}
+            return _moved_to(anew, State.OPEN, at, MONITOR, "reopened", "", details=said)
+        if over is not None and over is not alert.reason and (by_readings or unexplained):
+            return _moved_to(current, State.CLOSED, at, MONITOR, "closed", "", reason=over, details=work)
         return _unannounced(current)
-    if alert.state is State.OPEN and not lasts and not alert.held:
-        return _moved_to(current, State.CLOSED, at, MONITOR, "closed", "", reason=Reason.ENDED)
+    if alert.state is State.OPEN and over is not None and not alert.held:
+        return _moved_to(current, State.CLOSED, at, MONITOR, "closed", "", reason=over, details=work)
     changed = news(alert.told, finding)
+    if bool(alert.finding.planned_work) != bool(work):
+        changed = ("planned" if work else "unplanned", *changed)
     if not alert.supported:
         changed = ("supported", *changed)
     if not changed:

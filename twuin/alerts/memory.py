@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from twuin.alerts.model import Alert, Causes, Entry, Kind, Reason, State
-from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, Change, Entries, RevisionConflict
+from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, Change, Entries, Lines, RevisionConflict
 
 
 class MemoryAlertStore:
@@ -48,6 +48,11 @@ class MemoryAlertStore:
     def history(self, site: str, id: str) -> Entries:
         with self._lock:
             return [e for s, e in self._log if s == site and e.alert == id]
+
+    def lines(self, site: str, since: int, until: int) -> Lines:
+        with self._lock:
+            numbered = enumerate(self._log[since:until], since + 1)
+            return [(i, e) for i, (s, e) in numbered if s == site]
 
     def keyed(self, site: str, key: str) -> Entry | None:
         with self._lock:

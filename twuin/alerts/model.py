@@ -19,6 +19,7 @@ class Kind(StrEnum):
     SILENT = "silent"  # a sensor from which nothing has come for far longer than its interval
     SENSOR = "sensor"  # a sensor that does not tell the truth; evidence["fault"] says in what way
     SUPPLY = "supply"  # a DMA that has no water, all the time or for hours of the day
+    REPORTED = "reported"  # what residents see and no reading shows; work.reported says what and where
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,32 @@ class Finding:
     radius_90_m: float | None = None
     gain: float | None = None
 
+    @property
+    def planned_work(self) -> str:
+        """Id of the planned work that explains it as it stands; "" where none does."""
+        return str(self.evidence.get("planned_work", ""))
+
 
 def not_worth_a_visit(finding: Finding) -> bool:
     """Whether it lasts and a visit costs more than it is expected to save."""
     return finding.ended is None and finding.gain is not None and finding.gain < 0
+
+
+RIGHT = 0.6
+"""Share of residents' reports at a place that are taken to be right about what they say. An assumption, on
+the careful side: water on a street may be rain, a drain or a customer's own pipe."""
+
+SUREST = 0.99
+"""However many report it: they may all see the same puddle."""
+
+
+def raised(confidence: float, reporters: int) -> float:
+    """A confidence [0..1] with what ``reporters`` independent residents say beside it.
+
+    It is wrong only where the readings are wrong and every one of them is, each for reasons of its own:
+    1 - (1 - c)(1 - 0.6)^n. Never lower than it was, and never beyond 0.99 by reports.
+    """
+    return max(confidence, min(1.0 - (1.0 - confidence) * (1.0 - RIGHT) ** reporters, SUREST))
 
 
 class State(StrEnum):
@@ -114,7 +137,7 @@ class Reason(StrEnum):
     REPAIRED = "repaired"
     ENDED = "ended"  # the readings returned to what is expected
     FALSE_ALARM = "false_alarm"
-    PLANNED = "planned"
+    PLANNED = "planned"  # by people, or as a work that was entered explains it: ``Finding.planned_work``
     DUPLICATE = "duplicate"  # its event is another alert's: ``Work.duplicate_of``
     WITHDRAWN = "withdrawn"  # later data no longer support it
 
@@ -165,7 +188,16 @@ class Alert:
         It says what is worth doing now, not what to show: it is listed, counted and found like any other.
         What a person acknowledged or reopened is theirs, whatever it is worth.
         """
-        return self.state is State.OPEN and not self.held and not_worth_a_visit(self.finding)
+        seen = self.work.reported is not None and self.work.reported.leaks > 0  # where, is known: go there
+        return self.state is State.OPEN and not self.held and not seen and not_worth_a_visit(self.finding)
+
+    @property
+    def confidence(self) -> float:
+        """That it is what it says [0..1]: of the readings, raised by what residents see."""
+        reported = self.work.reported
+        if reported is None:
+            return self.finding.confidence
+        return raised(self.finding.confidence, reported.reporters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,10 @@ class AlertQuery:
     sight: Sight | None = None
 
 
+Lines = list[tuple[int, Entry]]
+"""Lines of histories, each with its number: the announced changes of a site count up."""
+
+
 class AlertChanges(NamedTuple):
     """Alerts with announced changes after a cursor, in the order of their last one, and the next cursor."""
 
@@ -95,6 +99,10 @@ class AlertStore(Protocol):
 
         At most ``limit`` alerts; the returned cursor goes on where the answer stops.
         """
+        ...
+
+    def lines(self, site: str, since: int, until: int) -> Lines:
+        """The lines of all histories after cursor ``since`` up to and with ``until``, in their order."""
         ...
 
     def cursor(self, site: str) -> int:

@@ -11,6 +11,9 @@ from waterworks.site import Site
 
 DAY_S = 86_400.0
 
+MANY = 5
+"""So many residents, independent of each other, see a leak where it does damage: on a street, at houses."""
+
 
 class Priority(IntEnum):
     """How urgent an alert is."""
@@ -35,6 +38,7 @@ class Why(StrEnum):
     CRITICAL = "critical"  # a critical customer is in its DMA
     WATCHED = "watched"  # a visit costs more than it saves
     INSTRUMENT = "instrument"  # about a sensor, not about water
+    SEEN = "seen"  # residents see the water run
 
 
 class Ranked(NamedTuple):
@@ -48,27 +52,38 @@ class Ranked(NamedTuple):
 def rank(alert: Alert, site: Site) -> Ranked:
     """By water and money lost a day, customers without water, and critical customers, who raise it by one.
 
-    The highest of what applies counts. A leak of unknown size and an inflow that is missing are of medium
-    priority. Alerts about sensors are low, and so is a leak as long as no visit is worth it.
+    The highest of what applies counts. A leak that residents see is of medium priority at least, of high when
+    ``MANY`` of them do: it is big enough to come up, and does damage where it does. A leak of unknown size
+    and an inflow that is missing are of medium priority. Alerts about sensors are low, and so is a leak as
+    long as no visit is worth it.
     """
     kind, limits = alert.finding.kind, site.priority
     if kind in (Kind.SILENT, Kind.SENSOR):
         return Ranked(Priority.LOW, (Why.INSTRUMENT,))
     if alert.watched:
         return Ranked(Priority.LOW, (Why.WATCHED,))
-    if kind is Kind.SUPPLY:
+    if kind is Kind.SUPPLY or (kind is Kind.REPORTED and not _leaks(alert)):
         dry = sum(d.connections for d in site.dmas if d.id == alert.finding.dma)
         found = {Why.SUPPLY: _level(dry, limits.high_connections, limits.medium_connections)}
+    elif kind is Kind.REPORTED:
+        found = {}
     elif kind is Kind.LOW_INFLOW or alert.finding.flow == 0:
         found = {Why.SIZE_UNKNOWN: Priority.MEDIUM}
     else:
         found = _loss(abs(alert.finding.flow) * DAY_S, site.monitor.water_cost, limits)
+    reported = alert.work.reported
+    if reported is not None and reported.leaks:
+        found[Why.SEEN] = Priority.HIGH if reported.reporters >= MANY else Priority.MEDIUM
     priority = max(found.values())
     why = tuple(w for w, p in found.items() if p == priority)
     critical = tuple(c.name for c in site.critical if c.dma == alert.finding.dma)
     if critical and priority < Priority.HIGH:
         return Ranked(Priority(priority + 1), (*why, Why.CRITICAL), critical)
     return Ranked(priority, why)
+
+
+def _leaks(alert: Alert) -> bool:
+    return alert.work.reported is not None and alert.work.reported.leaks > 0
 
 
 def _loss(lost: float, water_cost: float, limits: PriorityLimits) -> dict[Why, Priority]:

@@ -41,6 +41,7 @@ class Standing(StrEnum):
 _REACHED = {
     "acknowledged": (Stage.RESPOND,),
     "assigned": (Stage.RESPOND,),
+    "accepted": (Stage.RESPOND,),
     "arrived": (Stage.RESPOND,),
     "located": (Stage.RESPOND, Stage.LOCATE),
     "repairing": (Stage.RESPOND, Stage.LOCATE),
@@ -70,10 +71,12 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """One promise. begun, due, done: instants; done is None as long as it is not."""
+    """One promise. begun, near, due, done: instants; near: from when on most of its time is gone; done: None
+    as long as it is not."""
 
     stage: Stage
     begun: datetime
+    near: datetime
     due: datetime
     done: datetime | None
     standing: Standing
@@ -111,28 +114,20 @@ def clocks(of: Course, promise: Promise, hours: WorkingHours, now: datetime) -> 
     for stage, span in spans.items():
         if span is None:
             continue
-        due = _after(of.begun, span, hours if promise.working else None)
+        counted = hours if promise.working else None
+        near, due = _after(of.begun, span * NEAR, counted), _after(of.begun, span, counted)
         done = of.done.get(stage)
-        found.append(Clock(stage, of.begun, due, done, _standing(of, span, due, done, promise, hours, now)))
+        found.append(Clock(stage, of.begun, near, due, done, _standing(of, near, due, done, now)))
     return found
 
 
-def _standing(
-    of: Course,
-    span: timedelta,
-    due: datetime,
-    done: datetime | None,
-    promise: Promise,
-    hours: WorkingHours,
-    now: datetime,
-) -> Standing:
+def _standing(of: Course, near: datetime, due: datetime, done: datetime | None, now: datetime) -> Standing:
     if done is not None:
         return Standing.KEPT if done <= due else Standing.BROKEN
     if of.closed is not None:
         return Standing.STOPPED if of.closed <= due else Standing.BROKEN
     if now > due:
         return Standing.BROKEN
-    near = _after(of.begun, span * NEAR, hours if promise.working else None)
     return Standing.NEAR if now >= near else Standing.RUNNING
 
 

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from twuin.alerts.escalation import escalation
-from twuin.alerts.lifecycle import judged, reconcile
+from twuin.alerts.crew import CREW_ACTIONS, REPORTED, Reported, Why, anothers, kept, overtaken
+from twuin.alerts.escalation import Resting, escalation, quiet_until
+from twuin.alerts.lifecycle import alert_id, judged, reconcile
 from twuin.alerts.model import LIVING, UNREPAIRED, Alert, Causes, Entry, Finding, Kind, Reason, State, Suspect
-from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, AlertStore, Entries, RevisionConflict
+from twuin.alerts.news import told
+from twuin.alerts.ports import (
+    AlertChanges,
+    AlertQuery,
+    Alerts,
+    AlertStore,
+    Change,
+    Entries,
+    Lines,
+    RevisionConflict,
+)
+from twuin.alerts.score import Measure, noted
 from twuin.alerts.sight import LimitedStore, Sight
-from twuin.alerts.steps import BY_ACTION, Asked, Others, RequestIncomplete, details, transition
-from twuin.alerts.work import Cause, Check, LeakType, Method, Place
+from twuin.alerts.steps import (
+    BY_ACTION,
+    Asked,
+    Others,
+    RequestIncomplete,
+    TransitionRefused,
+    details,
+    same_name,
+    transition,
+)
+from twuin.alerts.work import Cause, Check, Heard, LeakType, Method, Place, Work
 from waterworks.errors import NotFound, StoreUnavailable, TwuinError
 from waterworks.ports import Clock
 from waterworks.reading import as_datetime
@@ -61,16 +82,24 @@ class AlertPage(NamedTuple):
 class AlertService:
     """The alerts of one site. Safe to use from several threads.
 
-    pipes: lengths [m] by id, to hold places against; empty where the site has no network.
+    pipes: lengths [m] by id, to hold places against; empty where the site has no network. measure: how far
+    they are from what Twuin said; without it that is not kept.
     """
 
     def __init__(
-        self, site_id: str, store: AlertStore, clock: Clock, pipes: Mapping[str, float] | None = None
+        self,
+        site_id: str,
+        store: AlertStore,
+        clock: Clock,
+        pipes: Mapping[str, float] | None = None,
+        measure: Measure | None = None,
     ) -> None:
         self.site_id = site_id
         self._pipes = pipes or {}
+        self._measure = measure
         self._store = store
         self._clock = clock
+        self._resting = Resting()
 
     def limited_to(self, sight: Sight) -> AlertService:
         """The alerts of these DMAs alone, to look at and to act on; there are no others in it."""
@@ -141,20 +170,126 @@ class AlertService:
         )
         if version is None and not asked.key:
             raise RequestIncomplete("without the version that the person saw, an action needs a key")
+
+        def decide(alert: Alert) -> Sequence[Change]:
+            if version is not None and alert.version != version:
+                raise StaleAlert(alert, version)
+            return transition(alert, asked, at=self._now(), others=self._others(alert, asked))
+
+        return self._once(id, asked, decide)[0]
+
+    def report(self, id: str, asked: Asked, names: Collection[str]) -> Reported:
+        """Take in what a crew tells from the field, perhaps late: a step where that holds, else in words.
+
+        asked: with a key; the same sent again is done once. names: by which the crew goes, beside the actor.
+        Raises NotFound, RequestIncomplete (which no later state would allow either), KeyReused.
+        """
+        if asked.action not in CREW_ACTIONS or not asked.key:
+            raise RequestIncomplete(f"a crew tells one of {', '.join(CREW_ACTIONS)}, each with a key")
+
+        def decide(alert: Alert) -> Sequence[Change]:
+            at, given = self._now(), alert.work.assignee
+            told = asked
+            if asked.action == "accept" and any(same_name(given, n) for n in (asked.actor, *names)):
+                told = replace(asked, assignee=given)  # theirs already, by another of their names
+            foreign = anothers(alert, told, names)
+            try:
+                changes = transition(alert, told, at=at, others=self._others(alert, told))
+            except RequestIncomplete:
+                raise
+            except TransitionRefused:
+                return [kept(alert, told, Why.ANOTHERS if foreign else Why.STATE, at)]
+            if foreign:
+                return [kept(alert, told, Why.ANOTHERS, at)]
+            if overtaken(alert, told, self._store.history(self.site_id, id)):
+                return [kept(alert, told, Why.NEWER, at)]
+            return changes
+
+        alert, line = self._once(id, asked, decide)
+        return Reported(alert, Why(line.details["why"]) if line.action == REPORTED else None)
+
+    def _once(
+        self, id: str, asked: Asked, decide: Callable[[Alert], Sequence[Change]]
+    ) -> tuple[Alert, Entry]:
+        """Write what ``decide`` makes of the alert, once for each key: the alert then, and its line."""
         for _ in range(ATTEMPTS):
             alert = self.get(id)
             done = self._store.keyed(self.site_id, asked.key) if asked.key else None
             if done is not None:
                 _same(done, id, asked)
-                return alert
-            if version is not None and alert.version != version:
-                raise StaleAlert(alert, version)
-            changes = transition(alert, asked, at=self._now(), others=self._others(alert, asked))
+                return alert, done
+            changes = decide(alert)
+            changes = [self._noted(alert, changes[0]), *changes[1:]]
             try:
                 self._store.commit(changes)
             except RevisionConflict:
                 continue
-            return changes[0].alert
+            return changes[0].alert, changes[0].entries[0]
+        raise StoreUnavailable(f"alert {id} is being changed by others all the time")
+
+    def _noted(self, before: Alert, change: Change) -> Change:
+        if self._measure is None:
+            return change
+        return noted(before, change, self._store.history(self.site_id, before.id), self._measure)
+
+    def open_reported(
+        self, id: str, dma: str, reported: Heard, *, suspects: Sequence[Suspect] = (), actor: str, key: str
+    ) -> Alert:
+        """An alert of what residents report and no reading shows; the one of the same ``key`` where it lives.
+
+        id: what it is called in ``subject``: the first report. suspects: pipes near where it is seen.
+        """
+        now = self._now()
+        finding = Finding(
+            Kind.REPORTED,
+            id,
+            dma,
+            onset=min(reported.first, now),
+            detected=now,
+            as_of=now,
+            suspects=tuple(suspects),
+            centre=suspects[0].pipe if suspects else "",
+        )
+        again = 0
+        for attempt in range(ATTEMPTS):
+            # Each time that it is reported anew after an alert of it was closed has a key of its own.
+            while (done := self._store.keyed(self.site_id, f"{key}-{again}")) is not None:
+                known = self.get(done.alert)
+                if known.state is not State.CLOSED:
+                    return known
+                again += 1
+            name = alert_id(self.site_id, Kind.REPORTED, f"{id}{attempt or ''}", now)
+            made = Alert(
+                name, self.site_id, State.OPEN, finding, work=Work(reported=reported), told=told(finding)
+            )
+            entry = Entry(name, now, actor, "opened", "", None, _counted(reported), key=f"{key}-{again}")
+            try:
+                self._store.commit([Change(made, None, (entry,))])
+            except RevisionConflict:
+                continue
+            return made
+        raise StoreUnavailable(f"an alert of report {id} could not be made")
+
+    def hear(self, id: str, reported: Heard | None, *, actor: str) -> Alert:
+        """Note what residents say of an alert's event by now; None: nothing any more. Raises NotFound."""
+        for _ in range(ATTEMPTS):
+            alert = self.get(id)
+            if alert.work.reported == reported:
+                return alert
+            after = replace(
+                alert,
+                work=replace(alert.work, reported=reported),
+                version=alert.version + 1,
+                revision=alert.revision + 1,
+                told=told(alert.finding),
+            )
+            details = {} if reported is None else _counted(reported)
+            try:
+                entry = Entry(id, self._now(), actor, "heard", "", None, details)
+                self._store.commit([Change(after, alert.revision, (entry,))])
+            except RevisionConflict:
+                continue
+            return after
         raise StoreUnavailable(f"alert {id} is being changed by others all the time")
 
     def repaired(self) -> Alerts:
@@ -201,10 +336,13 @@ class AlertService:
         """Note in histories which promises of ``site`` are near their end or broken; the alerts so noted."""
         if site.promises is None or not site.promises.by_priority:
             return []
-        noted = []
-        for alert in self._store.find(self.site_id, AlertQuery(states=frozenset(UNREPAIRED))):
-            change = escalation(alert, self._store.history(self.site_id, alert.id), site, self._now())
+        noted, now = [], self._now()
+        found = self._store.find(self.site_id, AlertQuery(states=frozenset(UNREPAIRED)))
+        for alert in self._resting.awake(found, site, now):
+            history = self._store.history(self.site_id, alert.id)
+            change = escalation(alert, history, site, now)
             if change is None:
+                self._resting.looked(alert, quiet_until(alert, history, site, now))
                 continue
             try:
                 self._store.commit([change])
@@ -261,6 +399,10 @@ class AlertService:
         """Alerts with announced changes after cursor ``since``, by any process, and the next cursor."""
         return self._store.changes(self.site_id, since)
 
+    def lines(self, since: int, until: int) -> Lines:
+        """Lines of all histories after cursor ``since`` up to and with ``until``, each with its number."""
+        return self._store.lines(self.site_id, since, until)
+
     def cursor(self) -> int:
         """The cursor of the newest announced change."""
         return self._store.cursor(self.site_id)
@@ -277,11 +419,21 @@ class AlertService:
         return as_datetime(self._clock.now())
 
 
+def _counted(reported: Heard) -> dict[str, Any]:
+    return {"reports": reported.count, "reporters": reported.reporters, "category": reported.category}
+
+
 def _same(done: Entry, id: str, asked: Asked) -> None:
     """Refuse a key that came with another request. Whoever asks: a session may have ended in between."""
     step = BY_ACTION.get(asked.action)
-    request = (id, step and step.done, asked.note, asked.reason, details(asked), asked.happened)
-    if request != (done.alert, done.action, done.note, done.reason, done.details, done.happened):
+    wanted = details(asked)
+    action, told = done.action, done.details
+    if action == REPORTED:
+        action, told = told["asked"], {k: v for k, v in told.items() if k not in ("asked", "why")}
+    if asked.action == "accept":  # whose it became depends on how the alert stood
+        wanted, told = {}, {}
+    request = (id, step and step.done, asked.note, asked.reason, wanted, asked.happened)
+    if request != (done.alert, action, done.note, done.reason, told, done.happened):
         raise KeyReused(f"key {asked.key[:80]!r} came with another request before: make a new one")
 
 

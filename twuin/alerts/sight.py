@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from twuin.alerts.model import Alert, Causes, Entry, Kind, State
+from twuin.alerts.model import Alert, Causes, Entry, Finding, Kind, State
 from waterworks.errors import NotFound
 
 if TYPE_CHECKING:
-    from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, AlertStore, Change, Entries
+    from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, AlertStore, Change, Entries, Lines
 
 OF_SENSORS = frozenset({Kind.SILENT, Kind.SENSOR})
 """Alerts whose subject is a sensor. One on a boundary is seen from both sides."""
+
+
+def sensors_of(finding: Finding) -> list[str]:
+    """The sensors that a finding of sensors is about, the one that was noticed first before the others."""
+    told = finding.evidence.get("sensors")
+    return [str(id) for id in told] if isinstance(told, list) else [finding.subject]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,10 @@ class Sight:
 
     def covers(self, alert: Alert) -> bool:
         f = alert.finding
-        return f.dma in self.dmas or (f.kind in OF_SENSORS and f.subject in self.sensors)
+        if f.dma in self.dmas:
+            return True
+        # Sensors of several DMAs that fell silent together are one alert: it is of each of them.
+        return f.kind in OF_SENSORS and any(s in self.sensors for s in (f.subject, *sensors_of(f)))
 
 
 class LimitedStore:
@@ -62,6 +71,11 @@ class LimitedStore:
     def changes(self, site: str, since: int, limit: int = 500) -> AlertChanges:
         found = self._store.changes(site, since, limit)
         return found._replace(alerts=[a for a in found.alerts if self._sight.covers(a)])
+
+    def lines(self, site: str, since: int, until: int) -> Lines:
+        found = self._store.lines(site, since, until)
+        seen = {id for id in {e.alert for _, e in found} if self.get(site, id) is not None}
+        return [(number, e) for number, e in found if e.alert in seen]
 
     def cursor(self, site: str) -> int:
         return self._store.cursor(site)

@@ -5,6 +5,7 @@ action       from                                  to           with
 ============ ===================================== ============ ============================
 acknowledge  open                                  acknowledged
 assign       open .. repairing                     assigned     assignee
+accept       open .. assigned                      assigned     (assignee)
 arrive       open .. assigned                      on_site
 locate       open .. repairing                     located      place (leak_type)
 not_found    on_site .. repairing                  assigned
@@ -66,6 +67,7 @@ class Step(NamedTuple):
 STEPS = (
     Step("acknowledge", (State.OPEN,), State.ACKNOWLEDGED, "acknowledged"),
     Step("assign", UNREPAIRED, State.ASSIGNED, "assigned", needs="assignee"),
+    Step("accept", UNREPAIRED[:3], State.ASSIGNED, "accepted", may="assignee"),
     Step("arrive", UNREPAIRED[:3], State.ON_SITE, "arrived"),
     Step("locate", UNREPAIRED, State.LOCATED, "located", needs="place", may="leak_type"),
     Step("not_found", UNREPAIRED[3:], State.ASSIGNED, "not_found"),
@@ -143,6 +145,10 @@ def transition(alert: Alert, asked: Asked, *, at: datetime, others: Others | Non
     state, work = step.target or alert.state, alert.work
     if step.action == "assign":
         work = replace(work, assignee=asked.assignee)
+    elif step.action == "accept":
+        # The history says whose it became, also where that was not said.
+        asked = replace(asked, assignee=_accepted(alert, asked))
+        work = replace(work, assignee=asked.assignee)
     elif step.action == "locate":
         work = replace(work, place=asked.place, leak_type=asked.leak_type or work.leak_type)
     elif step.action == "not_found":
@@ -163,6 +169,19 @@ def transition(alert: Alert, asked: Asked, *, at: datetime, others: Others | Non
             check=None,
         )
     return [_stepped(alert, asked, step, at, state=state, work=work)]
+
+
+def _accepted(alert: Alert, asked: Asked) -> str:
+    """Whose it is once somebody says that they go: nobody takes away what was given to another."""
+    who, given = asked.assignee or asked.actor, alert.work.assignee
+    if given and not same_name(given, who):
+        raise TransitionRefused(f"alert {alert.id} is assigned to {given}, not to {who}")
+    return given or who
+
+
+def same_name(a: str, b: str) -> bool:
+    """Whether two names of people or crews are the same to a reader."""
+    return " ".join(a.split()).casefold() == " ".join(b.split()).casefold()
 
 
 def _complete(asked: Asked, step: Step, pipes: Mapping[str, float]) -> None:
@@ -282,9 +301,9 @@ def _reopen(alert: Alert, asked: Asked, at: datetime, others: Others) -> list[Ch
 
 
 def reopened(work: Work) -> Work:
-    """What stays of the work when an alert is opened again: where it was found and what its repair came to,
-    not who is sent."""
-    return Work(place=work.place, leak_type=work.leak_type, check=work.check)
+    """What stays of the work when an alert is opened again: where it was found, what its repair came to and
+    what residents say, not who is sent."""
+    return Work(place=work.place, leak_type=work.leak_type, check=work.check, reported=work.reported)
 
 
 def overlap(a: Finding, b: Finding) -> bool:

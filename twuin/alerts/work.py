@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -90,13 +90,32 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What residents reported of an alert's event.
+
+    count: reports that are evidence. reporters: of those who sent them, how many are independent.
+    category: what most of them say ("leak", "no_water", ...). leaks: how many saw water. lon, lat: where, in
+    the middle of them; None where none has a position.
+    """
+
+    count: int
+    reporters: int
+    category: str
+    leaks: int
+    first: datetime
+    last: datetime
+    lon: float | None = None
+    lat: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """How the work on an alert stands; what it was before is in the alert's history.
 
     assignee: person or crew. place: where it was found last, kept when it is reopened. repaired_at: when the
     last repair was done, by whoever did it. leak, leak_sd: the flow that was estimated then, and its standard
     error [m3/s]. check: what Twuin says of that repair, kept when the alert is reopened. cause: of a false
-    alarm. duplicate_of: id of the alert that its event belongs to.
+    alarm. duplicate_of: id of the alert that its event belongs to. reported: what residents say of it.
     """
 
     assignee: str = ""
@@ -109,6 +128,7 @@ class Work:
     leak: float | None = None
     leak_sd: float | None = None
     check: Check | None = None
+    reported: Heard | None = None
 
 
 NOTHING_DONE = Work()
@@ -118,6 +138,20 @@ def place_json(place: Place) -> dict[str, Any]:
     """A place in what JSON knows, without what is not known."""
     found = {"pipe": place.pipe, "along_m": place.along_m, "lon": place.lon, "lat": place.lat}
     return {k: v for k, v in found.items() if v not in ("", None)}
+
+
+def reported_json(reported: Heard) -> dict[str, Any]:
+    """What residents reported in what JSON knows, without what is not known."""
+    found = asdict(reported)
+    for name in ("first", "last"):
+        found[name] = found[name].isoformat().replace("+00:00", "Z")
+    return {k: v for k, v in found.items() if v is not None}
+
+
+def reported_of(told: dict[str, Any]) -> Heard:
+    """The same from its JSON."""
+    times = {name: datetime.fromisoformat(told[name]) for name in ("first", "last")}
+    return Heard(**{**told, **times})
 
 
 def check_json(check: Check) -> dict[str, Any]:

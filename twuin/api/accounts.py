@@ -46,6 +46,7 @@ class AccountOut(_Model):
     dmas: list[str] | None = Field(description="DMAs that the account is limited to; null: the whole site")
     disabled: bool
     has_password: bool = Field(description="False until the owner chose one")
+    provider: bool = Field(description="The owner signs in through the provider, where `name` is an address")
     made_at: datetime
     last_sign_in: datetime | None
 
@@ -102,6 +103,10 @@ class NewAccount(_Model):
     role: Role
     full_name: str = Field("", max_length=200)
     dmas: Dmas = None
+    provider: bool = Field(
+        False,
+        description="Of somebody who signs in through the provider: `name` is their e-mail address there",
+    )
 
 
 class ChangedAccount(_Model):
@@ -115,7 +120,10 @@ class ChangedAccount(_Model):
 
 class CodeOut(_Model):
     account: AccountOut
-    code: str = Field(description="With it the owner chooses a password, once; shown only now")
+    code: str = Field(
+        description="With it the owner chooses a password, once; shown only now. Empty for who signs in "
+        "through the provider"
+    )
     hours: float
 
 
@@ -218,6 +226,7 @@ def account_routes(accounts: AccountService) -> APIRouter:
             by_asker(current(), source_of(request)),
             full_name=asked.full_name,
             dmas=asked.dmas,
+            provider=asked.provider,
         )
         return CodeOut(account=_account(made), code=code, hours=accounts.code_hours)
 
@@ -309,6 +318,7 @@ def _account(a: Account) -> AccountOut:
         dmas=_dmas(a.dmas),
         disabled=a.disabled,
         has_password=a.has_password,
+        provider=a.provider,
         made_at=a.made,
         last_sign_in=a.seen,
     )

@@ -29,7 +29,7 @@ from twuin.alerts.service import AlertService
 from twuin.alerts.sight import Sight
 from twuin.api.params import PREFIX
 from twuin.api.problems import problem
-from twuin.views.models import DmaState
+from twuin.views.models import AlertOut, DmaState
 from twuin.views.views import Views
 from waterworks.errors import TwuinError
 
@@ -52,6 +52,13 @@ class Clock(BaseModel):
     watermark: datetime | None
 
 
+class Limit(NamedTuple):
+    """What somebody sees who is limited to some DMAs, and how an alert of it is shown to them."""
+
+    sight: Sight
+    shown: Callable[[Alert], AlertOut]
+
+
 class Sent(NamedTuple):
     """An event on the wire, and what it is about: an alert, a DMA, or neither, which is for everybody."""
 
@@ -60,18 +67,18 @@ class Sent(NamedTuple):
     dma: str | None = None
     id: int | None = None
 
-    def to(self, sight: Sight | None) -> bytes:
-        """What somebody gets of it who sees ``sight`` (None: all): of what is not for them, its id at most.
+    def to(self, limit: Limit | None) -> bytes:
+        """What somebody gets of it who is limited (None: is not): of what is not for them, its id at most.
 
         An id alone is no event, but the browser keeps it and comes back with it.
         """
-        hidden = sight is not None and (
-            (self.alert is not None and not sight.covers(self.alert))
-            or (self.dma is not None and self.dma not in sight.dmas)
-        )
-        if not hidden:
+        if limit is None:
             return self.data
-        return b"" if self.id is None else b"id: %d\n\n" % self.id
+        if (self.alert is not None and not limit.sight.covers(self.alert)) or (
+            self.dma is not None and self.dma not in limit.sight.dmas
+        ):
+            return b"" if self.id is None else b"id: %d\n\n" % self.id
+        return self.data if self.alert is None else event_bytes("alert", limit.shown(self.alert), self.id)
 
 
 class _Round(NamedTuple):
@@ -125,7 +132,7 @@ class Hub:
         dmas: those that the client is limited to. still: whether it is who it was when it came; it is asked
         every ``still_s``, and once it is not, the stream ends, and the client has to come through the door.
         """
-        sight = None if dmas is None else self._views.sight(dmas)
+        limit = None if dmas is None else Limit(self._views.sight(dmas), self._views.shown_to(dmas))
         asked = time.monotonic()
         queue: asyncio.Queue[Sent | None] = asyncio.Queue(MAX_WAITING)
         self._clients.add(queue)
@@ -135,7 +142,7 @@ class Hub:
             # rather than never.
             await self._polling()
             for missed in await run_in_threadpool(self._catch_up, last_id):
-                if data := missed.to(sight):
+                if data := missed.to(limit):
                     yield data
             while not self._stopping.is_set():
                 if time.monotonic() - asked >= self._still_s:
@@ -151,7 +158,7 @@ class Hub:
                     continue
                 if event is None:
                     return
-                if data := event.to(sight):
+                if data := event.to(limit):
                     yield data
         except TwuinError as e:
             log.warning("an event stream ends: %s", e)  # the client comes back by itself

@@ -20,11 +20,20 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twuin.api.problems import problem
+from twuin.photos.picture import MAX_FILE
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]+)?")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 MAX_BODY = 64 * 1024
-"""Longest request body [bytes]: the longest that any route takes is a note."""
+"""Longest request body [bytes]: the longest that most routes take is a note."""
+
+LARGER: tuple[tuple[re.Pattern[str], int], ...] = (
+    (re.compile(r".*/bills"), 3 * 2**20),  # a file of 2 MB in a form; of a larger one the page itself says so
+    (re.compile(r".*/api/v1/alerts/[^/]+/photos"), MAX_FILE),
+    (re.compile(r".*/lapor"), 24 * 2**20),  # a form with a photo; of more than 8 MB the page itself says so
+    (re.compile(r".*/api/v1/public-reports"), 12 * 2**20),  # a photo of 8 MB in base64
+)
+"""Routes that take more [bytes]: files."""
 
 
 def install_guards(app: FastAPI, *, allowed_hosts: Sequence[str], max_body: int = MAX_BODY) -> None:
@@ -64,10 +73,13 @@ class Guard:
             await answer(scope, receive, send)
         elif scope["method"] not in SAFE_METHODS and not same_origin(headers):
             await problem(403, "a page of another origin may not change anything here")(scope, receive, send)
-        elif _length(headers) > self._max_body:
-            await self._too_large()(scope, receive, send)
+        elif _length(headers) > (limit := self._limit(scope)):
+            await _too_large(limit)(scope, receive, send)
         else:
-            await self._bounded(scope, receive, send)
+            await _bounded(self.app, limit, scope, receive, send)
+
+    def _limit(self, scope: Scope) -> int:
+        return max((size for path, size in LARGER if path.fullmatch(scope["path"])), default=self._max_body)
 
     def _is_ours(self, host: str) -> bool:
         if self._any:
@@ -78,33 +90,33 @@ class Guard:
         name = parsed[1].strip("[]")
         return name in self._hosts or _is_address(name)
 
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Cut off a body that is longer than it may be, whatever its headers said."""
-        seen, started = 0, False
 
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._max_body:
-                raise _TooLarge
-            return message
+async def _bounded(app: ASGIApp, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
+    """Cut off a body that is longer than it may be, whatever its headers said."""
+    seen, started = 0, False
 
-        async def noted(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            raise _TooLarge
+        return message
 
-        try:
-            await self.app(scope, counted, noted)
-        except _TooLarge:
-            if not started:
-                await self._too_large()(scope, receive, send)
+    async def noted(message: Message) -> None:
+        nonlocal started
+        started = True
+        await send(message)
 
-    def _too_large(self) -> ASGIApp:
-        return problem(
-            413, f"the body is longer than {self._max_body} bytes", headers={"Connection": "close"}
-        )
+    try:
+        await app(scope, counted, noted)
+    except _TooLarge:
+        if not started:
+            await _too_large(limit)(scope, receive, send)
+
+
+def _too_large(limit: int) -> ASGIApp:
+    return problem(413, f"the body is longer than {limit} bytes", headers={"Connection": "close"})
 
 
 class _TooLarge(BaseException):

@@ -28,12 +28,17 @@ def loss_routes(views: Views) -> APIRouter:
         """From the local day `start` up to and with `end`; without `end` up to the last whole day, without
         `start` 28 days. A figure that is not known is null; `why` has a word for the reason, which
         docs/losses.md explains."""
-        wrong = wrong_days(start, end)
-        if wrong is not None:
-            name, message = wrong
-            raise RequestValidationError(
-                [{"loc": ("query", name), "msg": message, "type": "value_error", "input": None}]
-            )
+        days_or_refused(start, end)
         return views.losses(start, end)
 
     return routes
+
+
+def days_or_refused(start: date | None, end: date | None) -> None:
+    """Refuse days that nothing can be told of, as a mistake in the request."""
+    wrong = wrong_days(start, end)
+    if wrong is not None:
+        name, message = wrong
+        raise RequestValidationError(
+            [{"loc": ("query", name), "msg": message, "type": "value_error", "input": None}]
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -21,8 +22,10 @@ from twuin.accounts.passwords import Busy
 from twuin.accounts.rights import Anyone
 from twuin.alerts.service import BadCursor, StaleAlert
 from twuin.alerts.steps import RequestIncomplete, TransitionRefused
+from twuin.residents.model import BadReport, ReportChanged, ReportRefused, TooManyReports
 from twuin.views.models import Problem
-from waterworks.errors import NotFound, StoreUnavailable, TwuinError
+from twuin.works.model import StaleWork, WorkRefused
+from waterworks.errors import NotFound, StoreUnavailable, TwuinError, WrongInput
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +99,23 @@ def _on_twuin(request: Request, error: Exception) -> JSONResponse:
         return problem(403, detail, type="urn:twuin:problem:not-permitted")
     if isinstance(error, AccountRefused):
         return problem(422, detail, type="urn:twuin:problem:invalid")
+    if isinstance(error, WorkRefused):
+        wrong = [{"in": "body", "name": error.field, "message": detail}]
+        return problem(422, f"{error.field}: {detail}", type="urn:twuin:problem:invalid", errors=wrong)
+    if isinstance(error, StaleWork):
+        return problem(
+            409, detail, type="urn:twuin:problem:stale-work", current_version=error.current.version
+        )
+    if isinstance(error, BadReport):
+        return problem(422, detail, type="urn:twuin:problem:invalid", field=error.word)
+    if isinstance(error, ReportRefused):
+        return problem(422, detail, type="urn:twuin:problem:invalid")
+    if isinstance(error, TooManyReports):
+        return problem(429, detail, headers={"Retry-After": str(math.ceil(error.wait_s))})
+    if isinstance(error, ReportChanged):
+        return problem(
+            409, detail, type="urn:twuin:problem:stale-report", current_version=error.report.version
+        )
     if isinstance(error, Busy):
         return problem(503, detail, headers={"Retry-After": str(RETRY_S)})
     if isinstance(error, NotFound):
@@ -109,7 +129,7 @@ def _on_twuin(request: Request, error: Exception) -> JSONResponse:
             current_version=current.version,
             current_state=current.state.value,
         )
-    if isinstance(error, BadCursor | RequestIncomplete):
+    if isinstance(error, BadCursor | RequestIncomplete | WrongInput):
         return problem(422, detail, type="urn:twuin:problem:invalid")
     if isinstance(error, TransitionRefused):
         return problem(409, detail, type="urn:twuin:problem:transition-refused")
@@ -130,7 +150,8 @@ _DESCRIPTIONS = {
     "401": "Nobody is signed in, or the token is not good",
     "403": "Whoever is signed in has no right to this",
     "404": "Nothing of this name",
-    "409": "The alert changed, or does not allow this; `current_version` says how it stands",
+    "409": "The alert or work changed, or does not allow this; `current_version` says how it stands",
+    "429": "Too many of these from there: try again after `Retry-After` seconds",
     "422": "The request is not valid; `errors` names each part",
     "503": "A store cannot answer now; try again after `Retry-After` seconds",
 }

@@ -11,21 +11,31 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from twuin.access import guarded_router, needs
-from twuin.access.current import seen_alerts, seen_views
+from twuin.access.current import seen_alerts, seen_reports, seen_views
 from twuin.accounts.rights import Anyone
 from twuin.accounts.service import AccountService
 from twuin.alerts.service import AlertService
 from twuin.api.accounts import account_routes, own_routes
 from twuin.api.alerts import alert_routes
+from twuin.api.bills import bill_routes
 from twuin.api.events import Hub, event_routes
+from twuin.api.field import field_routes
 from twuin.api.ingest import ingest_routes
 from twuin.api.losses import loss_routes
 from twuin.api.network import network_routes
 from twuin.api.operations import metrics_route, operation_routes
 from twuin.api.params import PREFIX
+from twuin.api.photos import photo_routes
 from twuin.api.problems import problem
 from twuin.api.reports import report_routes
+from twuin.api.residents import resident_routes
+from twuin.api.results import result_routes
 from twuin.api.sensors import sensor_routes
+from twuin.api.step_tests import step_test_routes
+from twuin.api.what_if import what_if_routes
+from twuin.api.works import work_routes
+from twuin.photos.service import PhotoService
+from twuin.residents.parts import Residents
 from twuin.views.report_desk import ReportDesk
 from twuin.views.views import Views
 
@@ -40,13 +50,16 @@ def api_router(
     reports: ReportDesk | None = None,
     stopping: threading.Event | None = None,
     messages: Callable[[], dict[str, int]] | None = None,
+    photos: PhotoService | None = None,
+    residents: Residents | None = None,
 ) -> APIRouter:
     """The routes under /api/v1, and /metrics for Prometheus.
 
     accounts: None in a demo, which has none: then there are no routes about them. reports: makes reports;
-    without it there are none. stopping: set when the program is about to end; open event streams end with
-    it. messages: to people, by state, where anybody is told anything. Include the router after
-    ``install_errors``, ``install_access`` and ``install_guards``, before anything that takes all paths.
+    photos: of alerts; without these there are no such routes. stopping: set when the program is about to end;
+    open event streams end with it. messages: to people, by state, where anybody is told anything. residents:
+    their reports. Include the router after ``install_errors``, ``install_access`` and ``install_guards``,
+    before anything that takes all paths.
     """
     api = guarded_router()
     # What routes are given is what whoever asks may see; only these three see all, and guard it themselves.
@@ -61,9 +74,17 @@ def api_router(
         network_routes(seen),
         sensor_routes(seen),
         loss_routes(seen),
+        step_test_routes(seen),
+        result_routes(seen),
+        what_if_routes(seen),
         alert_routes(seen, own),
+        field_routes(seen, own),
+        *(() if photos is None else (photo_routes(seen, own, photos),)),
         ingest_routes(seen),
-        *(() if reports is None else (report_routes(reports),)),
+        *(() if reports is None else (report_routes(seen_reports(reports, views)),)),
+        *(() if reports is None else (bill_routes(reports.bills),)),
+        *(() if views.works is None else (work_routes(seen),)),
+        *(() if residents is None else (resident_routes(residents),)),
         *(() if accounts is None else (own_routes(accounts), account_routes(accounts))),
     )
     for part in parts:

@@ -22,6 +22,7 @@ from twuin.cli import (
     run,
     site,
     store,
+    works,
 )
 from twuin.cli.options import Common, err
 from waterworks.errors import TwuinError
@@ -71,6 +72,7 @@ app.add_typer(ingest.app, name="ingest")
 app.add_typer(site.app, name="site")
 app.add_typer(store.app, name="store")
 app.add_typer(notify.app, name="notify")
+app.add_typer(works.app, name="works")
 app.add_typer(broker.app, name="broker")
 app.add_typer(device.app, name="device")
 app.add_typer(account.app, name="account")

@@ -81,13 +81,20 @@ def add(
     role: RoleOption = Role.VIEWER,
     full_name: Annotated[str, typer.Option("--full-name", help="The person's name, as others see it.")] = "",
     dma: DmaOption = None,
+    provider: Annotated[
+        bool,
+        typer.Option("--provider", help="Its owner signs in through the provider, by this e-mail address."),
+    ] = False,
     site: SiteOption = None,
     data_dir: DataOption = None,
 ) -> None:
     """Make an account, and show the one-time code with which its owner chooses a password."""
     with _opened(site, data_dir) as (accounts, by):
-        account, code = accounts.add(name, role, by, full_name=full_name, dmas=dma or None)
-        _show_code(account.name, code, accounts.code_hours)
+        account, code = accounts.add(name, role, by, full_name=full_name, dmas=dma or None, provider=provider)
+        if code:
+            _show_code(account.name, code, accounts.code_hours)
+        else:
+            out.print(f"{account.name} waits for the first sign-in through the provider", markup=False)
 
 
 @app.command("list")
@@ -101,7 +108,7 @@ def show(site: SiteOption = None, data_dir: DataOption = None, as_json: JsonOpti
                 {
                     "id": a.id, "name": a.name, "full_name": a.full_name, "role": a.role.value,
                     "dmas": None if a.dmas is None else sorted(a.dmas), "disabled": a.disabled,
-                    "has_password": a.has_password, "last_sign_in": a.seen,
+                    "has_password": a.has_password, "provider": a.provider, "last_sign_in": a.seen,
                 }
                 for a in found
             ]
@@ -109,7 +116,15 @@ def show(site: SiteOption = None, data_dir: DataOption = None, as_json: JsonOpti
         return
     table = Table("name", "person", "role", "DMAs", "last sign-in", "", box=None, pad_edge=False)
     for a in found:
-        note = "disabled" if a.disabled else "" if a.has_password else "no password yet"
+        note = (
+            "disabled"
+            if a.disabled
+            else "provider"
+            if a.provider
+            else ""
+            if a.has_password
+            else "no password yet"
+        )
         seen = "never" if a.seen is None else f"{a.seen:%Y-%m-%d %H:%M}Z"
         where = "all" if a.dmas is None else " ".join(sorted(a.dmas))
         table.add_row(a.name, a.full_name, a.role.value, where, seen, note)
@@ -163,6 +178,14 @@ def sign_out(name: NameArgument, site: SiteOption = None, data_dir: DataOption =
     with _opened(site, data_dir) as (accounts, by):
         ended = accounts.end_sessions(accounts.by_name(name).id, by)
     out.print(f"{ended} sessions ended", markup=False)
+
+
+@app.command()
+def unlink(name: NameArgument, site: SiteOption = None, data_dir: DataOption = None) -> None:
+    """Part an account from the one at the provider that it is linked to, and sign it out everywhere."""
+    with _opened(site, data_dir) as (accounts, by):
+        parted = accounts.unlink(accounts.by_name(name).id, by)
+    out.print(f"{name} was linked to nobody" if not parted else f"{name} is parted", markup=False)
 
 
 @tokens.command("add")

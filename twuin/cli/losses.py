@@ -156,10 +156,11 @@ def _print(found: LossesOut) -> None:
         f"{'excess':>9}{'NRW':>7}{'ILI':>7}"
     )
     say(f"{'':<12}{'m3/h':>11}{'m3/h':>11}{'m3/h':>11}{'m3/h':>8}{'h/day':>7}{'m3/day':>9}{'%':>7}")
-    for d in found.dmas:
+    for d in (*found.dmas, *found.zones):
         nrw = None if d.nrw_share is None else d.nrw_share.value * 100
         say(
-            f"{d.id:<12}{_number(_value(d.night_flow_m3h), 1, 11)}{_number(_value(d.legitimate_m3h), 1, 11)}"
+            f"{d.id[:11]:<12}{_number(_value(d.night_flow_m3h), 1, 11)}"
+            f"{_number(_value(d.legitimate_m3h), 1, 11)}"
             f"{_number(d.background_m3h, 1, 11)}{_number(d.burst_m3h, 1, 8)}"
             f"{_number(_value(d.ndf_h_day), 1, 7)}{_number(_value(d.excess_m3day), 0, 9)}"
             f"{_number(nrw, 1, 7)}{_number(_value(d.ili), 1, 7)}"

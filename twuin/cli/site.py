@@ -20,6 +20,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Name every mistake in a site folder, by file and line. Status 1 if there is any."""
+    from twuin.outside import check_groups
     from twuin.telling import check_notify
     from waterworks.site_folder import check_site, read_site
 
@@ -27,7 +28,8 @@ def check(
     problems = check_site(folder)
     # Its rules name DMAs: they are checked against a whole site.
     if all(p.severity != "error" for p in problems):
-        problems += check_notify(folder, read_site(folder))
+        site = read_site(folder)
+        problems += [*check_notify(folder, site), *check_groups(folder, site)]
     errors = [p for p in problems if p.severity == "error"]
     if as_json:
         print_json(

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
-from twuin.accounts.model import Account, SecurityEvent, Session, Token, What
+from twuin.accounts.model import Account, Flow, Identity, SecurityEvent, Session, Token, What
 from twuin.accounts.ports import Accounts, Log, NameTaken, SecurityEvents, Sessions, Tokens
 from twuin.accounts.rights import Right, Role
 from twuin.accounts.sign_in import KNOWN
-from twuin.db.account_tables import AccountRow, CodeRow, KnownRow, SecurityEventRow, SessionRow, TokenRow
+from twuin.accounts.tries import Filling, Fillings
+from twuin.db.account_tables import (
+    AccountRow,
+    CodeRow,
+    FlowRow,
+    IdentityRow,
+    KnownRow,
+    SecurityEventRow,
+    SessionRow,
+    TokenRow,
+    TryRow,
+)
 from twuin.db.engine import transaction
-from twuin.db.migrate import open_database
+from twuin.db.migrate import Database, open_database
 
 
-def open_account_store(url: str) -> SqlAccountStore:
-    """The accounts in the database at ``url``, whose schema is made or brought up first.
+def open_account_store(where: str | Database) -> SqlAccountStore:
+    """The accounts in a database, at a URL or already open (see ``open_database``).
 
     Raises SettingsError, StoreError, StoreUnavailable.
     """
-    return SqlAccountStore(open_database(url))
+    return SqlAccountStore(open_database(where))
 
+
+PORTION = 500
+"""Rows that one statement names."""
 
 _ACCOUNT = (
     *(c for c in AccountRow.__table__.c if c.name != "password"),
@@ -31,15 +47,16 @@ _ACCOUNT = (
 )
 """All of an account but the hash, which goes nowhere it is not asked for."""
 
-_SESSION = tuple(c.label(f"s_{c.name}") for c in SessionRow.__table__.c)
+_SESSION = tuple(c.label(f"s_{c.name}") for c in SessionRow.__table__.c if c.name != "hint")
 _TOKEN = tuple(c.label(f"t_{c.name}") for c in TokenRow.__table__.c)
 
 
 class SqlAccountStore:
     """Accounts in a relational database that several processes share."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._engine = database.engine
 
     # Accounts
 
@@ -99,9 +116,10 @@ class SqlAccountStore:
 
     # Sessions
 
-    def begin(self, session: Session, log: Log = ()) -> None:
+    def begin(self, session: Session, log: Log = (), hint: str = "") -> None:
+        values = {c: getattr(session, c) for c in _SESSION_FIELDS}
         with transaction(self._engine, writes=True) as db:
-            db.execute(insert(SessionRow).values(**{c: getattr(session, c) for c in _SESSION_FIELDS}))
+            db.execute(insert(SessionRow).values(**values, hint=hint))
             db.execute(update(AccountRow).where(AccountRow.id == session.account).values(seen=session.made))
             _record(db, _site_of(db, session.account), log)
 
@@ -155,6 +173,59 @@ class SqlAccountStore:
         key = (KnownRow.site == site, KnownRow.name == name, KnownRow.what == what, KnownRow.at >= since)
         with transaction(self._engine) as db:
             return db.execute(select(KnownRow.what).where(*key)).first() is not None
+
+    def hint(self, digest: str) -> str:
+        with transaction(self._engine) as db:
+            ask = select(SessionRow.hint).where(SessionRow.digest == digest)
+            return db.execute(ask).scalar_one_or_none() or ""
+
+    # Identities at a provider
+
+    def identity(self, site: str, issuer: str, subject: str) -> Account | None:
+        at = (IdentityRow.site == site, IdentityRow.issuer == issuer, IdentityRow.subject == subject)
+        ask = select(*_ACCOUNT).join_from(IdentityRow, AccountRow, IdentityRow.account == AccountRow.id)
+        with transaction(self._engine) as db:
+            row = db.execute(ask.where(*at, AccountRow.site == site)).mappings().first()
+        return None if row is None else _account(row)
+
+    def identities(self, account: str) -> list[Identity]:
+        ask = select(*IdentityRow.__table__.c).where(IdentityRow.account == account)
+        with transaction(self._engine) as db:
+            rows = db.execute(ask.order_by(IdentityRow.made)).mappings().all()
+        return [Identity(r["issuer"], r["subject"], r["account"], r["made"]) for r in rows]
+
+    def link(self, site: str, identity: Identity, log: Log = ()) -> bool:
+        values = {c: getattr(identity, c) for c in ("issuer", "subject", "account", "made")}
+        try:
+            with transaction(self._engine, writes=True) as db:
+                try:
+                    db.execute(insert(IdentityRow).values(site=site, **values))
+                except IntegrityError:
+                    raise _Taken from None
+                _record(db, site, log)
+        except _Taken:
+            return False
+        return True
+
+    def unlink(self, account: str, log: Log = ()) -> int:
+        with transaction(self._engine, writes=True) as db:
+            gone = db.execute(delete(IdentityRow).where(IdentityRow.account == account)).rowcount
+            if gone:
+                _end_everywhere(db, account)
+                _record(db, _site_of(db, account), log)
+            return gone
+
+    def put_flow(self, site: str, flow: Flow) -> None:
+        with transaction(self._engine, writes=True) as db:
+            db.execute(insert(FlowRow).values(site=site, **{c: getattr(flow, c) for c in _FLOW_FIELDS}))
+
+    def take_flow(self, site: str, state: str, now: datetime) -> Flow | None:
+        this = (FlowRow.site == site, FlowRow.state == state)
+        with transaction(self._engine, writes=True) as db:
+            row = db.execute(select(*FlowRow.__table__.c).where(*this)).mappings().first()
+            if row is None or db.execute(delete(FlowRow).where(*this)).rowcount != 1:
+                return None
+        return Flow(**{c: row[c] for c in _FLOW_FIELDS}) if row["ends"] > now else None
 
     # One-time codes
 
@@ -221,6 +292,34 @@ class SqlAccountStore:
             _record(db, _site_of(db, account), log)
             return True
 
+    # Tries
+
+    def change_tries(
+        self, keys: Collection[str], now: datetime, change: Callable[[Fillings], Fillings]
+    ) -> None:
+        # In one order for all: two who take from the same buckets wait, and lock nobody up.
+        full = [{"key": key, "full_at": now, "refused": False} for key in sorted(keys)]
+        ask = select(TryRow.key, TryRow.full_at, TryRow.refused).where(TryRow.key.in_(sorted(keys)))
+        with transaction(self._engine, writes=True) as db:
+            if db.dialect.name == "postgresql":
+                # What is not there cannot be locked, so it is put there first.
+                db.execute(postgresql.insert(TryRow).on_conflict_do_nothing(), full)
+                ask = ask.order_by(TryRow.key).with_for_update()
+            else:
+                db.execute(sqlite.insert(TryRow).on_conflict_do_nothing(), full)
+            kept = {row.key: Filling(row.full_at, row.refused) for row in db.execute(ask)}
+            for key, new in sorted(change(kept).items()):
+                values = {"full_at": new.full_at, "refused": new.refused}
+                db.execute(update(TryRow).where(TryRow.key == key).values(**values))
+
+    def prune_tries(self, now: datetime, most: int) -> None:
+        with transaction(self._engine, writes=True) as db:
+            db.execute(delete(TryRow).where(TryRow.full_at <= now))
+            beyond = select(TryRow.key).order_by(TryRow.full_at.desc()).offset(most).limit(most)
+            keys = db.execute(beyond).scalars().all()
+            for first in range(0, len(keys), PORTION):
+                db.execute(delete(TryRow).where(TryRow.key.in_(keys[first : first + PORTION])))
+
     # The log
 
     def record(self, site: str, log: Log) -> None:
@@ -244,13 +343,15 @@ class SqlAccountStore:
         with transaction(self._engine, writes=True) as db:
             db.execute(delete(SessionRow).where(SessionRow.ends <= now))
             db.execute(delete(CodeRow).where(CodeRow.ends <= now))
+            db.execute(delete(FlowRow).where(FlowRow.ends <= now))
             db.execute(delete(KnownRow).where(KnownRow.at < now - KNOWN))
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._database.close()
 
 
 _SESSION_FIELDS = ("digest", "account", "made", "seen", "ends", "source", "agent")
+_FLOW_FIELDS = ("state", "browser", "nonce", "verifier", "next", "ends", "account")
 _TOKEN_FIELDS = ("id", "digest", "account", "name", "made", "ends", "used", "revoked")
 
 
@@ -295,6 +396,7 @@ def _values(account: Account) -> dict[str, Any]:
         "role": account.role.value,
         "dmas": _listed(account.dmas),
         "disabled": account.disabled,
+        "provider": account.provider,
     }
 
 
@@ -310,6 +412,7 @@ def _account(row: Any) -> Account:
     return Account(
         row["id"], row["site"], row["name"], row["full_name"], Role(row["role"]), row["made"],
         _set(row["dmas"]), bool(row["disabled"]), bool(row["has_password"]), row["seen"],
+        bool(row["provider"]),
     )  # fmt: skip
 
 

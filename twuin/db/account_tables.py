@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, UniqueConstraint, false
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -33,6 +33,7 @@ class AccountRow(Base):
     password: Mapped[str] = mapped_column(Text(200))
     made: Mapped[datetime] = mapped_column(Instant)
     seen: Mapped[datetime | None] = mapped_column(Instant)
+    provider: Mapped[bool] = mapped_column(server_default=false())
 
 
 class SessionRow(Base):
@@ -48,6 +49,35 @@ class SessionRow(Base):
     ends: Mapped[datetime] = mapped_column(Instant)
     source: Mapped[str] = mapped_column(Text(80))
     agent: Mapped[str] = mapped_column(Text(200))
+    hint: Mapped[str] = mapped_column(Text, server_default="")
+
+
+class IdentityRow(Base):
+    """Somebody at a provider, and whose account they are."""
+
+    __tablename__ = "account_identity"
+    __table_args__ = (UniqueConstraint("account", "issuer", name="account_identity_by_account"),)
+
+    site: Mapped[str] = mapped_column(Text(80), primary_key=True)
+    issuer: Mapped[str] = mapped_column(Text(255), primary_key=True)
+    subject: Mapped[str] = mapped_column(Text(255), primary_key=True)
+    account: Mapped[str] = mapped_column(Text(40), ForeignKey("account.id"))
+    made: Mapped[datetime] = mapped_column(Instant)
+
+
+class FlowRow(Base):
+    """A sign-in through the provider that a browser has begun, for some minutes."""
+
+    __tablename__ = "account_flow"
+
+    site: Mapped[str] = mapped_column(Text(80), primary_key=True)
+    state: Mapped[str] = mapped_column(Text(64), primary_key=True)
+    browser: Mapped[str] = mapped_column(Text(64))
+    nonce: Mapped[str] = mapped_column(Text(64))
+    verifier: Mapped[str] = mapped_column(Text(128))
+    next: Mapped[str] = mapped_column(Text)
+    account: Mapped[str] = mapped_column(Text(40))
+    ends: Mapped[datetime] = mapped_column(Instant)
 
 
 class KnownRow(Base):
@@ -69,6 +99,17 @@ class CodeRow(Base):
     account: Mapped[str] = mapped_column(Text(40), ForeignKey("account.id"), primary_key=True)
     digest: Mapped[str] = mapped_column(Text(64))
     ends: Mapped[datetime] = mapped_column(Instant)
+
+
+class TryRow(Base):
+    """A bucket of tries that is not full: how long until it is, and whether the last try was refused."""
+
+    __tablename__ = "account_try"
+    __table_args__ = (Index("account_try_by_time", "full_at"),)
+
+    key: Mapped[str] = mapped_column(Text(40), primary_key=True)
+    full_at: Mapped[datetime] = mapped_column(Instant)
+    refused: Mapped[bool]
 
 
 class TokenRow(Base):

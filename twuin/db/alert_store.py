@@ -7,11 +7,24 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    cast,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 
 from twuin.alerts.model import Alert, Causes, Entry, Finding, Kind, Reason, State, Suspect, Told
-from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, Change, Entries, RevisionConflict
+from twuin.alerts.ports import AlertChanges, AlertQuery, Alerts, Change, Entries, Lines, RevisionConflict
 from twuin.alerts.sight import OF_SENSORS
 from twuin.alerts.work import (
     Cause,
@@ -22,25 +35,28 @@ from twuin.alerts.work import (
     check_json,
     check_of,
     place_json,
+    reported_json,
+    reported_of,
 )
 from twuin.db.engine import transaction
-from twuin.db.migrate import open_database
+from twuin.db.migrate import Database, open_database
 from twuin.db.tables import AlertRow, CursorRow, EntryRow
 
 
-def open_alert_store(url: str) -> SqlAlertStore:
-    """The alerts in the database at ``url`` (``sqlite:///path``, ``postgresql://...``).
+def open_alert_store(where: str | Database) -> SqlAlertStore:
+    """The alerts in a database, at a URL or already open (see ``open_database``).
 
-    Makes or brings up the schema first. Raises SettingsError, StoreError, StoreUnavailable.
+    Raises SettingsError, StoreError, StoreUnavailable.
     """
-    return SqlAlertStore(open_database(url))
+    return SqlAlertStore(open_database(where))
 
 
 class SqlAlertStore:
     """Alerts in a relational database that several processes share."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._engine = database.engine
 
     def get(self, site: str, id: str) -> Alert | None:
         with transaction(self._engine) as db:
@@ -62,9 +78,10 @@ class SqlAlertStore:
         if query.duplicate_of is not None:
             conditions.append(AlertRow.duplicate_of == query.duplicate_of)
         if query.sight is not None:
+            sensors = sorted(query.sight.sensors)
             own = and_(
                 AlertRow.kind.in_(sorted(k.value for k in OF_SENSORS)),
-                AlertRow.subject.in_(sorted(query.sight.sensors)),
+                or_(AlertRow.subject.in_(sensors), _names_any(self._engine.dialect.name, sensors)),
             )
             conditions.append(or_(AlertRow.dma.in_(sorted(query.sight.dmas)), own))
         if query.since is not None:
@@ -101,6 +118,14 @@ class SqlAlertStore:
         with transaction(self._engine) as db:
             rows = db.execute(ask.order_by(EntryRow.seq)).mappings().all()
         return [_entry(row) for row in rows]
+
+    def lines(self, site: str, since: int, until: int) -> Lines:
+        ask = select(*EntryRow.__table__.c).where(
+            EntryRow.site == site, EntryRow.seq > since, EntryRow.seq <= until
+        )
+        with transaction(self._engine) as db:
+            rows = db.execute(ask.order_by(EntryRow.seq)).mappings().all()
+        return [(row["seq"], _entry(row)) for row in rows]
 
     def keyed(self, site: str, key: str) -> Entry | None:
         if not key:
@@ -158,10 +183,19 @@ class SqlAlertStore:
         return {(dma, Kind(kind), Cause(str(cause))): n for dma, kind, cause, n in rows}
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._database.close()
 
 
 _ALERTS = select(*AlertRow.__table__.c)
+
+
+def _names_any(dialect: str, sensors: list[str]) -> ColumnElement[bool]:
+    """Whether the evidence of a silence names any of these sensors as silent at the same time."""
+    if dialect == "postgresql":
+        named = cast(sensors, postgresql.ARRAY(Text))
+        return func.jsonb_exists_any(AlertRow.evidence["sensors"], named, type_=Boolean)
+    each = func.json_each(AlertRow.evidence, "$.sensors").table_valued("value")
+    return select(each.c.value).where(each.c.value.in_(sensors)).exists()
 
 
 class _Conflict(Exception):
@@ -339,6 +373,7 @@ def _work_json(work: Work) -> dict[str, Any]:
         "leak": work.leak,
         "leak_sd": work.leak_sd,
         "check": None if work.check is None else check_json(work.check),
+        "reported": None if work.reported is None else reported_json(work.reported),
     }
     return {k: v for k, v in found.items() if v is not None}
 
@@ -356,4 +391,5 @@ def _work(row: Any) -> Work:
         kept.get("leak"),
         kept.get("leak_sd"),
         check_of(kept["check"]) if "check" in kept else None,
+        reported_of(kept["reported"]) if "reported" in kept else None,
     )

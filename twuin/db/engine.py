@@ -19,6 +19,9 @@ from waterworks.errors import SettingsError, StoreError, StoreUnavailable
 BUSY_MS = 10_000
 """How long a writer waits for another process's transaction [ms]."""
 
+POOL = {"pool_size": 5, "max_overflow": 20}
+"""Connections of a process that stay open, and more while all its stores and pages are busy at once."""
+
 
 def open_engine(url: str) -> Engine:
     """An engine for ``sqlite:///path`` or ``postgresql://...``. SettingsError for what is neither."""
@@ -28,9 +31,7 @@ def open_engine(url: str) -> Engine:
         if dialect == "sqlite":
             if parsed.database in (None, "", ":memory:"):
                 raise SettingsError(f"database {url} names no file: use sqlite:///path/to/file")
-            engine = create_engine(
-                parsed, pool_size=5, max_overflow=20, connect_args={"timeout": BUSY_MS / 1e3}
-            )
+            engine = create_engine(parsed, **POOL, connect_args={"timeout": BUSY_MS / 1e3})
             _prepare_sqlite(engine)
             return engine
         if dialect == "postgresql":
@@ -38,7 +39,7 @@ def open_engine(url: str) -> Engine:
                 parsed = parsed.set(
                     drivername="postgresql+psycopg"
                 )  # SQLAlchemy's own choice is the older one
-            return create_engine(parsed, pool_pre_ping=True)
+            return create_engine(parsed, **POOL, pool_pre_ping=True)
     except ModuleNotFoundError as e:
         hint = "pip install 'twuin[postgres]'" if e.name == "psycopg" else f"install {e.name}"
         raise SettingsError(f"cannot use database URL: {e}; {hint}") from e

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from alembic import command
@@ -35,13 +36,31 @@ def migrate(engine: Engine) -> None:
             ) from e
 
 
-def open_database(url: str) -> Engine:
-    """An engine for the database at ``url`` (``sqlite:///path``, ``postgresql://...``), its schema made or
-    brought up first. Raises SettingsError, StoreError, StoreUnavailable."""
-    engine = open_engine(url)
+@dataclass(frozen=True)
+class Database:
+    """A database with the newest schema, for any number of stores. lent: whoever lent it closes it."""
+
+    engine: Engine
+    lent: bool = False
+
+    def close(self) -> None:
+        """Release its connections. Closing twice is allowed."""
+        if not self.lent:
+            self.engine.dispose()
+
+
+def open_database(where: str | Database) -> Database:
+    """The database at a URL (``sqlite:///path``, ``postgresql://...``), its schema made or brought up first.
+
+    A Database is handed on as a loan: a process opens one and gives it to all its stores, which share its
+    connections. Raises SettingsError, StoreError, StoreUnavailable.
+    """
+    if isinstance(where, Database):
+        return Database(where.engine, lent=True)
+    engine = open_engine(where)
     try:
         migrate(engine)
     except BaseException:
         engine.dispose()
         raise
-    return engine
+    return Database(engine)

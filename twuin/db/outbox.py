@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from twuin.db.engine import transaction
-from twuin.db.migrate import open_database
+from twuin.db.migrate import Database, open_database
 from twuin.db.tables import MessageRow, NoticeRow, NotifyKnownRow, NotifyPlaceRow
 from twuin.notify.model import (
     Address,
@@ -32,16 +32,20 @@ PORTION = 500
 """Rows that are asked for or written by one statement."""
 
 
-def open_outbox(url: str) -> SqlOutbox:
-    """The outbox in the database at ``url``. Raises SettingsError, StoreError, StoreUnavailable."""
-    return SqlOutbox(open_database(url))
+def open_outbox(where: str | Database) -> SqlOutbox:
+    """The outbox in a database, at a URL or already open (see ``open_database``).
+
+    Raises SettingsError, StoreError, StoreUnavailable.
+    """
+    return SqlOutbox(open_database(where))
 
 
 class SqlOutbox:
     """Notices and messages in a relational database that several processes share."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._engine = database.engine
 
     def place(self, site: str) -> Place:
         ask = select(NotifyPlaceRow.cursor).where(NotifyPlaceRow.site == site)
@@ -172,6 +176,15 @@ class SqlOutbox:
                 db.execute(insert(MessageRow).values(**_message_row(site, message)))
         except _Conflict:
             raise OutboxConflict("someone else has made a message of these notices meanwhile") from None
+
+    def post(self, site: str, message: Message) -> bool:
+        row = _message_row(site, message)
+        there = select(MessageRow.id).where(MessageRow.site == site, MessageRow.id == message.id)
+        with transaction(self._engine, writes=True) as db:
+            if db.execute(there).first() is not None:
+                return False
+            self._upsert(db, MessageRow, [row], ("site", "id"), replace=False)
+            return True
 
     def lease(self, site: str, holder: str, now: datetime, span: timedelta) -> bool:
         row = NotifyPlaceRow
@@ -307,7 +320,7 @@ class SqlOutbox:
             return int(db.execute(delete(row).where(*old)).rowcount)
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._database.close()
 
 
 class _Conflict(Exception):

@@ -144,6 +144,23 @@ class CursorRow(Base):
     value: Mapped[int] = mapped_column(BigInteger)
 
 
+class WorkLineRow(Base):
+    """A line of a planned work's history. Written once; ``seq`` orders all lines of a site."""
+
+    __tablename__ = "work_line"
+    __table_args__ = (Index("work_line_by_work", "site", "work", "number", unique=True),)
+
+    site: Mapped[str] = mapped_column(Text(80), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    work: Mapped[str] = mapped_column(Text(40))
+    number: Mapped[int]
+    at: Mapped[datetime] = mapped_column(Instant)
+    actor: Mapped[str] = mapped_column(Text(200))
+    action: Mapped[str] = mapped_column(Text(20))
+    plan: Mapped[dict[str, Any]] = mapped_column(Json)
+    note: Mapped[str] = mapped_column(Text)
+
+
 class NotifyPlaceRow(Base):
     """Up to which announced change of a site's alerts people were told, and who may send now."""
 

@@ -35,13 +35,14 @@ def billed_of_site(site: Site, first: date, days: int) -> Billed:
     """What the whole site was billed: its own lines, on other days the sum of its DMAs, where all are
     known."""
     whole = _daily([b for b in site.billing if not b.dma], None, first, days)
-    parts = [billed_of_dma(site, d, first, days) for d in site.dmas]
-    return Billed(
-        *(
-            np.where(np.isfinite(own), own, np.sum(others, axis=0))
-            for own, others in zip(whole, zip(*parts, strict=True), strict=True)
-        )
-    )
+    others = billed_of_dmas(site, site.dmas, first, days)
+    return Billed(*(np.where(np.isfinite(own), own, other) for own, other in zip(whole, others, strict=True)))
+
+
+def billed_of_dmas(site: Site, dmas: Sequence[Dma], first: date, days: int) -> Billed:
+    """What these DMAs were billed together, on days on which that is known of all of them."""
+    parts = [billed_of_dma(site, d, first, days) for d in dmas]
+    return Billed(*(np.sum(of, axis=0) for of in zip(*parts, strict=True)))
 
 
 def _daily(bills: Sequence[Bill], usual: float | None, first: date, days: int) -> Billed:

@@ -146,7 +146,7 @@ class ValveReport:
 
 @dataclass(frozen=True)
 class LossReport:
-    """Losses from ``start`` up to and with ``end`` (local days), DMA by DMA and together."""
+    """Losses from ``start`` up to and with ``end`` (local days), DMA by DMA, zone by zone and together."""
 
     start: date
     end: date
@@ -155,3 +155,4 @@ class LossReport:
     service: ServiceReport | None
     service_why: Why | None
     valves: list[ValveReport]
+    zones: list[Loss] = field(default_factory=list)

@@ -29,6 +29,7 @@ from analytics.losses.pressure import supply_hours
 from analytics.losses.uncertain import UNKNOWN, Uncertain
 from twuin.losses.model import NAN, Exponent, Loss, Why
 from twuin.losses.window import Readings
+from twuin.works.calendar import Calendar
 from waterworks.site import NIGHT_USE, Site
 
 Floats = NDArray[np.float64]
@@ -40,21 +41,30 @@ ASSUMED_N1_HALF = 0.5
 
 @dataclass(frozen=True)
 class Nights:
-    """All nights that were read (D,): local day, lowest and usual flow [m3/s], pressure of its hours [m]."""
+    """All nights that were read (D,): local day, lowest and usual flow [m3/s], pressure of its hours [m].
+
+    on (T, S): steps with supply; calm: those in which no works went on that people had entered.
+    """
 
     day: NDArray[np.int64]
     lowest: Floats
     usual: Floats
     pressure: Floats
     on: NDArray[np.bool_]
+    calm: NDArray[np.bool_]
 
 
-def nights_of(site: Site, readings: Readings) -> Nights:
-    """Night flow of supplied hours of all DMAs, and zone pressure at night."""
+def nights_of(site: Site, readings: Readings, works: Calendar | None = None) -> Nights:
+    """Night flow of supplied hours of all DMAs in which no works went on, and zone pressure at night."""
     r, night = readings, site.monitor.night
     usual = np.array([_median(r.inflow[r.inflow[:, c] > 0, c]) for c in range(len(site.dmas))])
     on = supplied(r.inflow, r.pressure, usual, r.step_s)
-    found = supplied_night_flow(r.inflow, settled(on, r.step_s), r.local.day, r.local.hour, r.step_s, night)
+    calm = np.ones_like(on)
+    if works:
+        worked = works.worked([d.id for d in site.dmas], r.seconds, r.step_s)
+        calm = calm if worked is None else ~worked
+    full = settled(on, r.step_s) & calm
+    found = supplied_night_flow(r.inflow, full, r.local.day, r.local.hour, r.step_s, night)
     inside = (r.local.hour >= night[0]) & (r.local.hour < night[1])
     pressure = np.full(found.lowest.shape, np.nan)
     wet = np.where(on, r.pressure, np.nan)
@@ -62,7 +72,7 @@ def nights_of(site: Site, readings: Readings) -> Nights:
         rows = inside & (r.local.day == n)
         for c in range(len(site.dmas)):
             pressure[i, c] = _mean(wet[rows, c])
-    return Nights(found.night, found.lowest, found.usual, pressure, on)
+    return Nights(found.night, found.lowest, found.usual, pressure, on, calm)
 
 
 def night_losses(site: Site, readings: Readings, nights: Nights, rows: NDArray[np.bool_]) -> list[Loss]:
@@ -71,7 +81,7 @@ def night_losses(site: Site, readings: Readings, nights: Nights, rows: NDArray[n
     r = readings
     slots = 86400 // r.step_s
     slot = r.local.slot[rows]
-    full = settled(nights.on[rows], r.step_s)
+    full = settled(nights.on[rows], r.step_s) & nights.calm[rows]
     inflow = daily_profile(np.where(full, r.inflow[rows], np.nan), slot, slots, least=1)
     meters = daily_profile(r.meters[rows], slot, slots, least=1)
     heads = daily_profile(r.pressure[rows], slot, slots, least=1)

@@ -24,11 +24,12 @@ from analytics.losses.indicators import (
     per_connection,
 )
 from analytics.losses.uncertain import UNKNOWN, ZERO, Uncertain, measured
-from twuin.losses.bills import Billed, billed_of_dma, billed_of_site
+from twuin.losses.bills import Billed, billed_of_dma, billed_of_dmas, billed_of_site
 from twuin.losses.model import NAN, Loss, LossReport, Why
 from twuin.losses.night import night_losses, nights_of
 from twuin.losses.service import service_report, valve_reports
 from twuin.losses.window import Readings, read
+from twuin.works.calendar import Calendar
 from waterworks.localtime import local_time, utc_seconds
 from waterworks.metering import balance
 from waterworks.network import Network
@@ -41,22 +42,38 @@ HISTORY_DAYS = 180
 
 
 def loss_report(
-    site: Site, store: ReadingStore, network: Network | None, start: date, end: date
+    site: Site,
+    store: ReadingStore,
+    network: Network | None,
+    start: date,
+    end: date,
+    works: Calendar | None = None,
 ) -> LossReport:
-    """Losses from local day ``start`` up to and with ``end``. Uses no reading after ``end``."""
+    """Losses from local day ``start`` up to and with ``end``. Uses no reading after ``end``, and no night
+    flow of hours in which ``works`` went on."""
     days = (end - start).days + 1
     first = min(start, _first_day(site, store, network, end - timedelta(days=HISTORY_DAYS - 1), end))
     readings = read(site, store, network, first, (end - first).days + 1)
     rows = readings.rows(start, days)
-    found = night_losses(site, readings, nights_of(site, readings), rows)
+    found = night_losses(site, readings, nights_of(site, readings, works), rows)
     losses = [
-        _costs(site, _indicators(site, _balanced(site, readings, d, i, loss, start, days)), d)
+        _costs(site, _indicators(site, _balanced(site, readings, d, i, loss, start, days), [d]), d)
         for i, (d, loss) in enumerate(zip(site.dmas, found, strict=True))
     ]
-    whole = _costs(site, _indicators(site, _whole(site, readings, losses, start, days)), None)
+    column = {d.id: i for i, d in enumerate(site.dmas)}
+    zones = []
+    for name, dmas in site.zones.items():
+        billed = billed_of_dmas(site, dmas, start, days)
+        part = _together(site, readings, losses, [column[d.id] for d in dmas], billed, start)
+        if part.balance is not None and not part.balance.nrw.known and any(not b.dma for b in site.billing):
+            part = replace(part, why={**part.why, "nrw": Why.SITE_BILLS})
+        zones.append(_costs(site, _indicators(site, replace(part, id=name, name=name), dmas), None))
+    billed = billed_of_site(site, start, days)
+    whole = _together(site, readings, losses, list(column.values()), billed, start)
+    whole = _costs(site, _indicators(site, whole, site.dmas), None)
     service, why = service_report(site, readings, start, days)
     valves = valve_reports(site, store, network, readings, end)
-    return LossReport(start, end, losses, whole, service, why, valves)
+    return LossReport(start, end, losses, whole, service, why, valves, zones)
 
 
 def _first_day(site: Site, store: ReadingStore, network: Network | None, first: date, end: date) -> date:
@@ -151,9 +168,18 @@ def _rows_of(readings: Readings, start: date, known: NDArray[np.bool_]) -> NDArr
     return inside & known[np.clip(offset, 0, len(known) - 1)]
 
 
-def _whole(site: Site, readings: Readings, losses: Sequence[Loss], start: date, days: int) -> Loss:
-    """All DMAs together: what is known of every one of them."""
+def _together(
+    site: Site,
+    readings: Readings,
+    every: Sequence[Loss],
+    columns: Sequence[int],
+    billed: Billed,
+    start: date,
+) -> Loss:
+    """DMAs (``columns`` of the site's) together: what is known of every one of them. billed: of them, by day
+    from ``start`` on."""
     why: dict[str, Why] = {}
+    losses, days = [every[c] for c in columns], len(billed.metered)
 
     def reason(name: str) -> Why:
         """The DMAs' own, where all of them lack it for the same."""
@@ -172,11 +198,10 @@ def _whole(site: Site, readings: Readings, losses: Sequence[Loss], start: date, 
     def plain(values: Sequence[float], name: str) -> float:
         return total([Uncertain(v) for v in values], name).value
 
-    billed = billed_of_site(site, start, days)
     known = np.isfinite(billed.metered)
     covered = known if known.any() else np.ones(days, bool)
     rows = _rows_of(readings, start, covered)
-    given = total([_input(site, readings, c, rows) for c in range(len(site.dmas))], "system_input")
+    given = total([_input(site, readings, c, rows) for c in columns], "system_input")
     if known.any():
         table = _balance(site, given, billed, known)
     else:
@@ -217,7 +242,7 @@ def _whole(site: Site, readings: Readings, losses: Sequence[Loss], start: date, 
 # -- indicators and costs ------------------------------------------------------------------------------
 
 
-def _indicators(site: Site, loss: Loss) -> Loss:
+def _indicators(site: Site, loss: Loss, dmas: Sequence[Dma]) -> Loss:
     table = loss.balance
     assert table is not None
     why, days = dict(loss.why), float(max(loss.days, 1))
@@ -241,7 +266,7 @@ def _indicators(site: Site, loss: Loss) -> Loss:
     ili = infrastructure_leakage_index(real, loss.uarl, 1.0, supply)
     limits: tuple[str, ...] = ()
     if ili.known:
-        mains = _mains(site, loss)
+        mains = _mains(dmas)
         limits = ili_limits(mains, loss.connections, loss.pressure, supply)
     else:
         why["ili"] = why.get("real") or why.get("uarl") or Why.NO_CONNECTIONS
@@ -258,13 +283,12 @@ def _indicators(site: Site, loss: Loss) -> Loss:
     )
 
 
-def _mains(site: Site, loss: Loss) -> float:
-    own = [d for d in site.dmas if not loss.id or d.id == loss.id]
-    return sum((NAN if d.mains_m is None else d.mains_m) for d in own)
+def _mains(dmas: Sequence[Dma]) -> float:
+    return sum((NAN if d.mains_m is None else d.mains_m) for d in dmas)
 
 
 def _costs(site: Site, loss: Loss, dma: Dma | None) -> Loss:
-    """What losses cost, and what it takes to lower them. dma: None for the whole site."""
+    """What losses cost, and what it takes to lower them. dma: None for several together."""
     o, price, why = site.losses, site.monitor.water_cost, dict(loss.why)
     if not price > 0:
         return replace(loss, why={**why, "cost": Why.NO_COST, "payback": Why.NO_COST, "survey": Why.NO_COST})
@@ -284,7 +308,7 @@ def _costs(site: Site, loss: Loss, dma: Dma | None) -> Loss:
         if not np.isfinite(payback):
             why["payback"] = Why.NO_LEAKAGE
     months = level = NAN
-    mains = _mains(site, loss)
+    mains = _mains([dma])
     if o.survey_cost_per_m is None:
         why["survey"] = Why.NO_SURVEY_COST
     elif np.isnan(mains):

@@ -36,7 +36,8 @@ class Readings:
     step_s, local (T,): grid of inflow. inflow (T, S): net inflow of each DMA; meters (T, M): flow of each
     inlet meter [m3/s]; balance: how they make up the inflow. pressure (T, S): mean zone pressure [m] of the
     hour that the step lies in; sensors: those with pressures; heads (H, P): their hourly mean pressures [m],
-    hour_dma (P,) the column of each one's DMA (-1: none). NaN: not measured.
+    hour_dma (P,) the column of each one's DMA (-1: none). NaN: not measured. seconds (T,): of the grid of
+    inflow, since 1970.
     """
 
     first: date
@@ -50,6 +51,7 @@ class Readings:
     sensors: list[Sensor]
     heads: Floats
     hour_day: Ints
+    seconds: Ints
 
     def rows(self, first: date, days: int) -> NDArray[np.bool_]:
         """The steps of these local days, (T,)."""
@@ -75,7 +77,8 @@ def read(site: Site, store: ReadingStore, network: Network | None, first: date, 
     how = balance(site, network)
     meters, rate = _flows(store, how, begin // step_s, count, step_s)
     inflow = net_inflow(meters, how.signs, rate, how.tank_signs)
-    local = local_time(begin + np.arange(count, dtype=np.int64) * step_s, step_s, zone, frozenset())
+    seconds = begin + np.arange(count, dtype=np.int64) * step_s
+    local = local_time(seconds, step_s, zone, frozenset())
 
     sensors = [s for s in site.sensors if s.quantity is Quantity.PRESSURE and s.role is Role.MONITOR]
     hours = -(-count * step_s // HOUR_S)
@@ -84,7 +87,9 @@ def read(site: Site, store: ReadingStore, network: Network | None, first: date, 
     zone_pressure = _zone_pressure(site, network, sensors, heads)
     within = np.minimum(np.arange(count) * step_s // HOUR_S, max(hours - 1, 0))
     pressure = zone_pressure[within] if hours else np.full((count, len(site.dmas)), np.nan)
-    return Readings(first, days, step_s, local, inflow, meters, how, pressure, sensors, heads, hour.day)
+    return Readings(
+        first, days, step_s, local, inflow, meters, how, pressure, sensors, heads, hour.day, seconds
+    )
 
 
 def regular(

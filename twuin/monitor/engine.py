@@ -15,6 +15,7 @@ from analytics.resample import last_in_steps, to_rows
 from twuin.monitor.extent import after_voids
 from twuin.monitor.gate import SiteGate
 from twuin.monitor.grid import instant_of, local_time, second_of, site_step, utc_seconds
+from twuin.works.calendar import Calendar
 from waterworks.metering import UNUSABLE, Balance, balance
 from waterworks.network import Network
 from waterworks.ports import ReadingStore
@@ -33,7 +34,8 @@ CHUNK_DAYS = 60
 class Engine:
     """The gate and the detector of one site and where they stand.
 
-    ``origin`` and ``until`` [s since 1970]: what has been taken from the store, [origin, until).
+    ``origin`` and ``until`` [s since 1970]: what has been taken from the store, [origin, until). ``works``:
+    what people have entered so far.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Engine:
         self.gate = SiteGate(site, store, network, self.step_s)
         self.watch = self._anew()
         self.origin: int | None = None
+        self.works = Calendar(site, (), {})
 
     def _anew(self) -> Watch:
         return self.gate.watch(Detector(len(self._site.dmas), self.step_s, self._options))
@@ -121,7 +124,12 @@ class Engine:
                 self._site.monitor.holidays,
             )
             values, wrong = self.gate.readings(self.origin, first, count)
-            self.watch.advance(values, wrong, self.inflow(first, count), local.day, local.slot, local.weekday)
+            inflow, explained = self.inflow(first, count), None
+            if self.works:
+                seconds = self.origin + (first + np.arange(count, dtype=np.int64)) * self.step_s
+                explained = self.works.explained(seconds, self.step_s)
+                values = _without(values, self.works.disturbed(self.gate.ids, seconds, self.step_s))
+            self.watch.advance(values, wrong, inflow, local.day, local.slot, local.weekday, explained)
             self.watch.forget(self._keep)
             moved = True
             if progress is not None:
@@ -129,14 +137,33 @@ class Engine:
         return moved
 
     def distrusted(
-        self, names: list[str], seconds: Ints, step_s: int, *, doubt_before: bool = False
+        self,
+        names: list[str],
+        seconds: Ints,
+        step_s: int,
+        *,
+        doubt_before: bool = False,
+        moved: bool = True,
     ) -> Bools:
-        """See ``Distrust.of``; nothing is before the first reading."""
+        """See ``Distrust.of``; nothing is before the first reading. Nor what works make useless: with
+        ``moved`` all of DMAs whose water they move (``Calendar.disturbed``), else ``Calendar.unread``."""
         if self.origin is None:
-            return np.zeros((len(seconds), len(names)), bool)
-        return self.gate.distrust.of(
-            self.watch.gate, self.origin, names, seconds, step_s, doubt_before=doubt_before
-        )
+            out = np.zeros((len(seconds), len(names)), bool)
+        else:
+            out = self.gate.distrust.of(
+                self.watch.gate, self.origin, names, seconds, step_s, doubt_before=doubt_before
+            )
+        if not self.works:
+            return out
+        seen = self.works.disturbed if moved else self.works.unread
+        disturbed = seen(names, seconds, step_s)
+        return out if disturbed is None else out | disturbed
+
+    def usual(self, first: int, last: int) -> Floats:
+        """Inflow of rows [first, last), (n, D) [m3/s], NaN where it is not trusted or works that people have
+        entered go on."""
+        inflow, worked = self.detector.inflow[first:last], self.watch.worked(first, last)
+        return inflow if worked is None else np.where(worked, np.nan, inflow)
 
     def inflow(self, first: int, count: int) -> Floats:
         """Net inflow of the rows [first, first+count) as measured, (count, S) [m3/s]."""
@@ -148,6 +175,9 @@ class Engine:
             b.meters, start, end, step=np.timedelta64(self.step_s, "s"), exclude=UNUSABLE
         )
         meters = to_rows(utc_seconds(window.times) // self.step_s, window.values, at, count)
+        seconds = (at + np.arange(count, dtype=np.int64)) * self.step_s
+        if self.works:
+            meters = _without(meters, self.works.named(b.meters, seconds, self.step_s))
         if b.tanks:
             back = 2
             raw = self._store.window(b.tanks, instant_of((at - back) * self.step_s), end, exclude=UNUSABLE)
@@ -159,6 +189,8 @@ class Engine:
                 count + back,
             )
             rate = storage_rate(level, when, b.areas, self.step_s)[back:]
+            if self.works:
+                rate = _without(rate, self.works.named(b.tanks, seconds, self.step_s))
         else:
             rate = np.empty((count, 0))
         return net_inflow(meters, b.signs, rate, b.tank_signs)
@@ -167,3 +199,7 @@ class Engine:
 def _day_of(when: np.datetime64) -> int:
     """The UTC day of an instant [s since 1970]."""
     return second_of(when) // 86400 * 86400
+
+
+def _without(values: Floats, unread: Bools | None) -> Floats:
+    return values if unread is None else np.where(unread, np.nan, values)

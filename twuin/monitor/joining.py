@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from analytics.drops import PairOptions
 from twuin.alerts.model import Finding, Kind
 from twuin.monitor.network_watch import Tracked
 from twuin.monitor.search import visit_gain
@@ -19,6 +20,9 @@ HALF_DAY_S = 43_200.0
 
 SLACK = timedelta(days=2)
 """A start may be later than it was: of a leak that grows, inflow and pressures see it at different sizes."""
+
+FALL_NEAR = timedelta(days=max(PairOptions().windows_days))
+"""A fall of pressure belongs to a leak by inflow that began so near it: as far as pressures are compared."""
 
 INSIDE = 0.2
 """Probability of a tracked leak to be in a DMA, for it to be what this DMA's inflow shows."""
@@ -149,11 +153,19 @@ def joined(leaks: Sequence[Finding], drops: Sequence[Finding]) -> list[Finding]:
     """Leaks with the fall of pressure that belongs to each, and the falls that are left.
 
     The inflow says how much, the pressures near what, and whichever saw it first when. To a leak belongs the
-    fall of its DMA, at the same time, whose onset is nearest.
+    fall of its DMA, at the same time, whose onset is nearest, and not further than pressures look back: what
+    began months before is another matter, however long it lasts.
     """
     left, out = list(drops), []
     for leak in leaks:
-        mine = [d for d in left if leak.kind is Kind.LEAK and d.dma == leak.dma and _together(leak, d)]
+        mine = [
+            d
+            for d in left
+            if leak.kind is Kind.LEAK
+            and d.dma == leak.dma
+            and _together(leak, d)
+            and abs(d.onset - leak.onset) <= FALL_NEAR
+        ]
         if not mine:
             out.append(leak)
             continue

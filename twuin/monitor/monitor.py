@@ -19,7 +19,7 @@ from analytics.options import Options
 from twuin.alerts.model import Finding
 from twuin.monitor.engine import Engine
 from twuin.monitor.findings import flow_finding, night_findings, night_stretches, revoked_finding
-from twuin.monitor.grid import LocalTime, local_time, midnight, moment, second_of
+from twuin.monitor.grid import LocalTime, instant_of, local_time, midnight, moment, second_of
 from twuin.monitor.joining import joined, with_tracked
 from twuin.monitor.locate import Locator, Place, Span
 from twuin.monitor.network_watch import network_watch
@@ -31,6 +31,8 @@ from twuin.monitor.publish import Publisher
 from twuin.monitor.repairs import Repairs, Seen, look_at_repairs
 from twuin.monitor.silent import Silences
 from twuin.monitor.watermark import watermark
+from twuin.works.calendar import Calendar
+from twuin.works.excuse import excused
 from waterworks.errors import StoreUnavailable
 from waterworks.network import Network
 from waterworks.ports import Clock, ReadingStore
@@ -62,6 +64,14 @@ class Alerts(Protocol):
     def apply(self, findings: Sequence[Finding], *, since: datetime | None = None) -> object: ...
 
 
+class Works(Protocol):
+    """What the monitor needs of planned works."""
+
+    def calendar(self) -> Calendar:
+        """When which works are under way; the same object until something is entered."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class MonitorStatus:
     """watermark: up to here the readings have been analysed; trouble: why it stands still, "" if not."""
@@ -88,16 +98,19 @@ class Monitor:
         clock: Clock,
         network: Network | None = None,
         repairs: Repairs | None = None,
+        works: Works | None = None,
         lateness_s: float = 900.0,
         options: Options | None = None,
     ) -> None:
         self._site, self._store, self._alerts, self._clock = site, store, alerts, clock
-        self._repairs = repairs
+        self._repairs, self._works = repairs, works
         self._lateness_s = lateness_s
         self._engine = Engine(site, store, network, options or Options(), KEEP_DAYS)
         trusted = TrustedStore(store, self._engine.distrusted)
         self._locator = Locator(site, trusted, network)
-        self._watch = PressureWatch(site, trusted, has_model=network is not None, keep=KEEP_DAYS)
+        # A fall that passes it tells from one that stays, if it sees all of it.
+        steady = TrustedStore(store, partial(self._engine.distrusted, moved=False))
+        self._watch = PressureWatch(site, steady, has_model=network is not None, keep=KEEP_DAYS)
         # With a model of all meters the first days of a drift, not yet seen for what it is, go a long way.
         doubtful = TrustedStore(store, partial(self._engine.distrusted, doubt_before=True))
         self._model = network_watch(site, doubtful, network, KEEP_DAYS)
@@ -161,6 +174,8 @@ class Monitor:
         now = self._clock.now()
         latest = self._store.latest([s.id for s in self._watched])
         self._take_back(spans)
+        if self._works is not None:
+            self._take_works(self._works.calendar())
         self._silences.changed(spans, latest)
         before, mark = self._reached, self._mark(latest, final)
         hurried = not final and progress is None
@@ -215,6 +230,21 @@ class Monitor:
             if watch is not None and mine:
                 watch.touched(mine, second_of(min(spans[n][0] for n in mine)))
 
+    def _take_works(self, calendar: Calendar) -> None:
+        """Go on with what people have entered by now. Rows that were looked at before stay as they are: but
+        for clocks that were set back, nothing has to be looked at again."""
+        before = self._engine.works
+        if calendar is before:
+            return
+        self._engine.works = calendar
+        since = calendar.changed_since(before)
+        if since is not None:
+            second = int(since)
+            self._engine.touched(instant_of(second))
+            for watch in (self._watch, self._model):
+                if watch is not None:
+                    watch.touched(list(watch.ids), second)
+
     def _doubt_places(self) -> None:
         """Forget places that pressures were asked for which the gate trusts no more, or again."""
         origin = self._engine.origin
@@ -268,11 +298,11 @@ class Monitor:
         if self._changed >= rows == self._published:
             return
         local = self._local()
-        self._found = found = self._nights.update(engine.detector.inflow, local, self._changed)
+        self._found = found = self._nights.update(engine.usual(0, rows), local, self._changed)
         self._stretches = night_stretches(self._site, found)
         begins = np.array([midnight(int(n), self._site.timezone) for n in found.night], "datetime64[us]")
         measured = found
-        if engine.watch.gate.faults or engine.watch.gate.dry:
+        if engine.watch.gate.faults or engine.watch.gate.dry or engine.watch.worked(0, rows) is not None:
             every = engine.watch.measured(0, rows)
             measured = self._measured.update(every, local, self._changed if self._doubted else 0)
         self._doubted = measured is not found
@@ -290,7 +320,10 @@ class Monitor:
             findings = [flow_finding(self._site, e, origin, engine.detector, self._place(e)) for e in events]
         tracked = [] if self._model is None else self._model.tracked()
         findings = with_tracked(findings, tracked, self._site.timezone, self._site.monitor)
-        findings = joined(findings, self._watch.findings())
+        drops = self._excused(self._watch.findings())
+        # What a work did to the pressures is no part of a leak that began meanwhile.
+        findings = joined(findings, [d for d in drops if not d.planned_work])
+        findings += [d for d in drops if d.planned_work]
         if until is not None:
             leaks = list(findings)
             sensors = engine.gate.ids
@@ -301,6 +334,7 @@ class Monitor:
             if self._found is not None:
                 findings += night_findings(self._site, self._found, self._stretches, leaks, moment(until))
         findings += self._silences.findings(latest, now)
+        findings = self._excused(findings)
         findings.sort(key=lambda f: (f.onset, f.kind.value, f.subject))
         if findings != self._said:
             self._alerts.apply(findings)
@@ -313,6 +347,11 @@ class Monitor:
         if self._repairs is not None and mark is not None:
             look_at_repairs(self._site, self._repairs, Seen(mark, self._found, findings, tracked))
         self._status = MonitorStatus(mark, len(findings))
+
+    def _excused(self, findings: list[Finding]) -> list[Finding]:
+        """With the works that explain them, as far as people have entered any."""
+        works = self._engine.works
+        return [excused(f, works, self._site) for f in findings] if works else findings
 
     def _place(self, event: Event) -> Place:
         """Where a leak is, as of the event time at which that was last due."""

@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 
 from analytics.drops import Drop, PairOptions
-from analytics.pairs import PairWatch
+from analytics.pairs import BRIEF_DAYS, PairWatch
 from analytics.resample import to_rows
 from twuin.alerts.model import Finding, Kind
 from twuin.monitor.extent import first_day_of_use
@@ -131,15 +131,28 @@ class PressureWatch:
         return moved
 
     def findings(self) -> list[Finding]:
-        """All leaks that pressures have shown in the DMAs watched, past and present."""
-        return [
-            self._finding(g, drop)
-            for g in self._groups
-            for drop in g.watch.drops
-            if g.sensors[drop.sensor].dma in self.dmas
-        ]
+        """All leaks that pressures have shown in the DMAs watched, past and present.
 
-    def _finding(self, g: _Group, drop: Drop) -> Finding:
+        What is seen in a DMA soon after another fall there may be that one once more, as many sensors share
+        it: it is told of when it has lasted longer than a fall that passes.
+        """
+        out = []
+        for g in self._groups:
+            seen: dict[str, int] = {}
+            for drop in sorted(g.watch.drops, key=lambda d: (d.detected, d.sensor)):
+                dma, brief = g.sensors[drop.sensor].dma, BRIEF_DAYS * PairWatch.PARTS
+                if dma not in self.dmas:
+                    continue
+                again = dma in seen and drop.detected - seen[dma] <= brief
+                told = drop.detected + brief if again else drop.detected
+                until = g.watch.parts if drop.closed is None else drop.closed
+                if again and (drop.passed is not None or until <= told):
+                    continue
+                seen[dma] = drop.detected
+                out.append(self._finding(g, drop, told))
+        return out
+
+    def _finding(self, g: _Group, drop: Drop, told: int) -> Finding:
         origin = g.origin or 0
 
         def at(part: int) -> datetime:
@@ -155,7 +168,7 @@ class PressureWatch:
             subject=dma,
             dma=dma,
             onset=at(drop.start),
-            detected=at(drop.detected + 1),
+            detected=at(told + 1),
             as_of=at(g.watch.parts if drop.closed is None else drop.closed + 1),
             ended=None if drop.end is None else at(max(drop.end, drop.start + 1)),
             # One alarm in ten at the limit is none, as years with known leaks have it; beyond it the noise

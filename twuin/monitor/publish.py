@@ -29,8 +29,9 @@ DOUBTFUL = int(Quality.SUSPECT)
 class Publisher:
     """Writes what has changed since it last wrote. Writing the same again changes nothing in the store.
 
-    Inflow that the gate has taken out is written as it was measured, marked doubtful, and so are nights
-    that lack it: what had been written before it was known to be wrong must not stand there as good.
+    Inflow that the gate has taken out, or that works moved that people have entered, is written as it was
+    measured, marked doubtful, and so are nights that lack it: what had been written before it was known to
+    be wrong must not stand there as good.
     """
 
     def __init__(self, site: Site, store: ReadingStore, clock: Clock) -> None:
@@ -59,7 +60,7 @@ class Publisher:
             block_times = instant_of(engine.origin + blocks.start * detector.block_s) + np.arange(
                 blocks.stop - blocks.start
             ) * np.timedelta64(detector.block_s * 1_000_000, "us")
-            trusted, all_of_it = detector.inflow[a:b], engine.watch.measured(a, b)
+            trusted, all_of_it = engine.usual(a, b), engine.watch.measured(a, b)
             self._append([(Derived.INFLOW, times, np.where(np.isnan(trusted), all_of_it, np.nan))], DOUBTFUL)
             self._append(
                 [

@@ -18,7 +18,7 @@ from apprise.plugins.email.base import NotifyEmail
 
 from twuin.notify.mail import Mail, MailServer
 from twuin.notify.model import Form, Message, Outcome, Result
-from twuin.notify.ports import Notifier
+from twuin.notify.ports import Files, Notifier
 
 SMS_LENGTH = 160
 """A channel whose messages may not be longer is one of the mobile network [characters]."""
@@ -105,13 +105,14 @@ def _form(plugin: Any, schema: str) -> Form:
     return Form.SMS if 0 < longest <= SMS_LENGTH else Form.TEXT
 
 
-def open_channel(url: str) -> Notifier:
-    """The channel at an address whose secrets are in place. ValueError: Apprise cannot use it."""
+def open_channel(url: str, files: Files = lambda name: None) -> Notifier:
+    """The channel at an address whose secrets are in place. files: that mails may name. ValueError: Apprise
+    cannot use it."""
     plugin = Apprise.instantiate(url, asset=_asset())
     if plugin is None:
         raise ValueError(f"Apprise cannot use this {url.partition('://')[0][:20]}:// address")
     if isinstance(plugin, NotifyEmail):
-        return Mail(_server(plugin))
+        return Mail(_server(plugin), files=files)
     return AppriseChannel(plugin)
 
 
@@ -135,6 +136,7 @@ class AppriseChannel:
     """One Apprise plugin. Its services cannot tell a repeat."""
 
     repeats_are_known = False
+    attaches = False
 
     def __init__(self, plugin: Any) -> None:
         plugin.overflow_mode = "truncate"  # one message is one message

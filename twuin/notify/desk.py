@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
+from twuin.alerts.escalation import promised
 from twuin.alerts.model import Alert, Kind, State
 from twuin.alerts.priority import rank
+from twuin.alerts.promises import Clock as Promised
+from twuin.alerts.promises import Standing as Kept
 from twuin.alerts.service import AlertService
 from twuin.notify.compose import group
 from twuin.notify.links import Links, Taken
@@ -55,12 +58,43 @@ def wall_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True)
+LATE = (Kept.NEAR, Kept.BROKEN)
+"""Promises that a message is about while they are so; else those that were broken."""
+
+
+class RulesSource(Protocol):
+    """Rules that may change while they are in use."""
+
+    trouble: str
+    """Why they could not be read again; "" where they could, or did not change."""
+
+    def newer(self) -> tuple[NotifyConfig, Mapping[Address, Notifier]] | None:
+        """The rules with their channels if they have changed since the last call and are right, else None."""
+        ...
+
+
+class _Live(Mapping[str, Any]):
+    """What a look-up gives now, not what it gave as the program started."""
+
+    def __init__(self, look: Callable[[], Mapping[str, Any]]) -> None:
+        self._look = look
+
+    def __getitem__(self, key: str) -> Any:
+        return self._look()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._look())
+
+    def __len__(self) -> int:
+        return len(self._look())
+
+
+@dataclass
 class Desk:
     """Everything that tells people of one site's alerts.
 
-    channels: of every address of ``config``. clock: the site's, ``speed`` seconds to one of the wall's; wall:
-    the machine's.
+    channels: of every address of ``config``; both are changed together when ``source`` has newer rules.
+    clock: the site's, ``speed`` seconds to one of the wall's; wall: the machine's.
     """
 
     site: Site
@@ -74,6 +108,7 @@ class Desk:
     holder: str
     wall: Callable[[], datetime] = wall_now
     speed: float = 1.0
+    source: RulesSource | None = None
 
     def planner(self) -> Planner:
         """The rules, for this site."""
@@ -85,9 +120,28 @@ class Desk:
         )
 
     @property
-    def languages(self) -> dict[str, str]:
-        """Of each receiver."""
-        return {r.name: r.language for r in self.config.receivers}
+    def languages(self) -> Mapping[str, str]:
+        """Of each receiver, by the rules as they are when asked."""
+        return _Live(lambda: {r.name: r.language for r in self.config.receivers})
+
+    @property
+    def crews(self) -> Mapping[str, str]:
+        """Of each receiver, "" for those of none; likewise."""
+        return _Live(lambda: {r.name: r.crew for r in self.config.receivers})
+
+    def renew(self, sender: Sender | None = None) -> bool:
+        """Take up the rules if they have changed; whether they had."""
+        found = None if self.source is None else self.source.newer()
+        if found is None:
+            return False
+        self.config, self.channels = found
+        if sender is not None:
+            sender.use(self.channels)
+        return True
+
+    def made_at(self) -> datetime:
+        """The site's time, which messages that are made now bear."""
+        return self._now()
 
     def counts(self) -> dict[str, int]:
         """How many messages are in each state, also in those that none is in."""
@@ -101,6 +155,7 @@ class Desk:
         try:
             while not stop.is_set():
                 try:
+                    self.renew(sender)
                     if sender.may_send():
                         self.look()
                         self.write()
@@ -131,8 +186,20 @@ class Desk:
                 return made
             known = self.outbox.known(self.site.id, [a.id for a in changed])
             plan = planner.plan(changed, known, lambda id: self.outbox.told(self.site.id, id), self._now())
-            self.outbox.record(self.site.id, place, cursor, plan.known, plan.notices)
-            place, made = Place(cursor), made + len(plan.notices)
+            notices = (*plan.notices, *self._of_lines(planner, place.cursor, cursor, changed))
+            self.outbox.record(self.site.id, place, cursor, plan.known, notices)
+            place, made = Place(cursor), made + len(notices)
+
+    def _of_lines(
+        self, planner: Planner, since: int, until: int, changed: Sequence[Alert]
+    ) -> tuple[Notice, ...]:
+        """News in the lines after ``since`` up to ``until``. Each is looked at once, as the place moves."""
+        lines = self.alerts.lines(since, until)
+        known = {a.id: a for a in changed}
+        for _, entry in lines:  # one that changed again since comes later, but its lines come now
+            if entry.alert not in known:
+                known[entry.alert] = self.alerts.get(entry.alert)
+        return planner.plan_lines(lines, known, self._now())
 
     def _first_look(self) -> None:
         """Begin here: what was there before anybody was to be told is remembered, and told to nobody."""
@@ -238,12 +305,24 @@ class Desk:
         what = notices[-1].what
         if what is Event.WORSE and any(n.what is Event.NEW for n in notices):
             what = Event.NEW  # it grew before anybody had heard of it
-        return Told(alert, what, max(n.priority for n in notices))
+        return Told(alert, what, max(n.priority for n in notices), self._promises(alert, what))
+
+    def _promises(self, alert: Alert, what: Event) -> tuple[Promised, ...]:
+        """What was promised of an alert, where a message is about that: what is late, or yet to be done."""
+        if what not in (Event.LATE, Event.ASSIGNED):
+            return ()
+        found = promised(alert, self.alerts.history(alert.id), self.site, self._now())
+        undone = [c for c in found if c.done is None and c.standing is not Kept.STOPPED]
+        if what is Event.ASSIGNED:
+            return tuple(undone)
+        late = [c for c in undone if c.standing in LATE]
+        return tuple(late or (c for c in found if c.standing is Kept.BROKEN))
 
     def _links(self, told: Told, receiver: str) -> LinkSet:
         alert = told.alert
         take = ""
-        if alert.state is State.OPEN and told.what is not Event.OVER:
+        mine = told.what is Event.ASSIGNED and alert.state is State.ASSIGNED
+        if (alert.state is State.OPEN and told.what is not Event.OVER) or mine:
             take = self.links.take(Taken(alert.id, receiver, self.wall() + self.config.link_life))
         place = next(
             ((s.lat, s.lon) for s in alert.finding.suspects if s.lat is not None and s.lon is not None), None

@@ -80,6 +80,10 @@ class Links:
         """The list of alerts."""
         return f"{self.public_url}/alerts" if self.public_url else ""
 
+    def reports(self) -> str:
+        """The page of reports."""
+        return f"{self.public_url}/reports" if self.public_url else ""
+
     def take(self, taken: Taken) -> str:
         """The link with which a receiver acknowledges an alert."""
         return f"{self.public_url}/a/{self.token(taken)}" if self.public_url else ""

@@ -6,6 +6,7 @@ import contextlib
 import smtplib
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -14,6 +15,10 @@ from email.policy import SMTP as POLICY
 from email.utils import format_datetime
 
 from twuin.notify.model import Message, Outcome, Result
+from twuin.notify.ports import Attachment, Files
+
+MOST_BYTES = 8_000_000
+"""Files of one mail together: many servers take ten million bytes, and base64 adds a third to these."""
 
 TIMEOUT_S = 15.0
 """For each step of the conversation with the server [s]."""
@@ -40,14 +45,18 @@ class Mail:
     """One recipient's mail. Raises nothing; what a try came to is in its outcome."""
 
     repeats_are_known = True
+    attaches = True
 
-    def __init__(self, server: MailServer, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, server: MailServer, timeout_s: float = TIMEOUT_S, files: Files = lambda name: None
+    ) -> None:
         self._server = server
         self._timeout_s = timeout_s
+        self._files = files
 
     def send(self, message: Message) -> Outcome:
         try:
-            mail = compose(self._server, message)
+            mail = compose(self._server, message, self._attached(message))
         except (ValueError, IndexError, UnicodeError) as e:
             return Outcome(Result.REFUSED, f"no mail can be made of it ({type(e).__name__})")
         handed_over = False
@@ -75,6 +84,16 @@ class Mail:
         except (smtplib.SMTPException, OSError, ValueError) as e:
             # Once the text is on its way, only the server knows whether it has it.
             return Outcome(Result.DOUBTFUL if handed_over else Result.REFUSED, _words(e))
+
+    def _attached(self, message: Message) -> list[Attachment]:
+        """The files that its payload names, those that are still there and together not too large."""
+        found, size = [], 0
+        for name in (message.payload or {}).get("files", ()):
+            file = self._files(str(name))
+            if file is not None and size + len(file.body) <= MOST_BYTES:
+                found.append(file)
+                size += len(file.body)
+        return found
 
     def _connect(self) -> smtplib.SMTP:
         server = self._server
@@ -107,7 +126,7 @@ class _Refused(Exception):
     """The server said no before it had the text."""
 
 
-def compose(server: MailServer, message: Message) -> EmailMessage:
+def compose(server: MailServer, message: Message, attached: Sequence[Attachment] = ()) -> EmailMessage:
     """The mail for a message. Text that no header can hold raises ValueError."""
     mail = EmailMessage(policy=POLICY)
     domain = server.sender[1].rpartition("@")[2] or "localhost"
@@ -126,6 +145,9 @@ def compose(server: MailServer, message: Message) -> EmailMessage:
     mail.set_content(message.text.body)
     if message.text.html:
         mail.add_alternative(message.text.html, subtype="html")
+    for file in attached:
+        kind, _, subtype = file.media.partition("/")
+        mail.add_attachment(file.body, maintype=kind, subtype=subtype, filename=file.name)
     return mail
 
 

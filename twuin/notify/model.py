@@ -9,6 +9,7 @@ from typing import Any
 
 from twuin.alerts.model import Kind
 from twuin.alerts.priority import Priority as Priority
+from twuin.alerts.steps import same_name
 
 PRIORITIES = {p.word: p for p in Priority}
 
@@ -20,6 +21,8 @@ class Event(StrEnum):
     WORSE = "worse"  # its priority rose
     AGAIN = "again"  # it was over and is not
     OVER = "over"  # it ended, or was closed
+    LATE = "late"  # a service promise is near its end, or broken
+    ASSIGNED = "assigned"  # it was assigned to the receiver's crew
 
 
 EVENTS = tuple(Event)
@@ -75,12 +78,17 @@ class Receiver:
     quiet: Window | None = None
     flood: Flood = Flood()
 
+    def answers_to(self, assignee: str) -> bool:
+        """Whether an alert assigned to this person or crew is the receiver's, in whatever letters."""
+        return bool(assignee.strip()) and any(same_name(assignee, n) for n in (self.crew, self.name))
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Which events go to whom. Empty: no condition. digest: collected until that local time of day.
 
     weekdays: Monday is 0; None: any. working: only working days (True), only other days (False).
+    through_quiet: what is late and urgent comes in the receiver's quiet hours too.
     """
 
     to: tuple[str, ...]
@@ -93,6 +101,17 @@ class Rule:
     weekdays: frozenset[int] | None = None
     working: bool | None = None
     digest: time | None = None
+    through_quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRule:
+    """Who gets the reports that are made by the calendar. formats: pdf, xlsx. attach: as files where the
+    channel takes them (e-mail); else as a link."""
+
+    to: tuple[str, ...]
+    formats: frozenset[str] = frozenset({"pdf", "xlsx"})
+    attach: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +136,7 @@ class NotifyConfig:
     map_link: str = MAP_LINK
     give_up: timedelta = timedelta(hours=24)
     link_life: timedelta = timedelta(hours=72)
+    reports: tuple[ReportRule, ...] = ()
 
     @property
     def addresses(self) -> dict[Address, tuple[Receiver, Channel]]:

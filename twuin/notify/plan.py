@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from twuin.alerts.model import UNREPAIRED, Alert
+from twuin.alerts.escalation import ESCALATED
+from twuin.alerts.model import UNREPAIRED, Alert, Entry
 from twuin.notify.hours import holds, next_time, quiet_until
 from twuin.notify.model import (
     Address,
@@ -42,6 +43,10 @@ def event_of(before: Known | None, now: Standing, priority: Priority) -> Event |
     if before.standing is Standing.OVER:
         return Event.AGAIN if before.events else Event.NEW
     return Event.WORSE if priority > before.priority else None
+
+
+_NEWS_OF = {ESCALATED: Event.LATE, "assigned": Event.ASSIGNED}
+"""Lines of a history that are news by themselves."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +100,46 @@ class Planner:
                 notices.append(self._notice(f"{alert.id}.{count}", address, alert, what, high, rule, now))
         return Plan(tuple(remember), tuple(notices))
 
+    def plan_lines(
+        self, lines: Iterable[tuple[int, Entry]], alerts: Mapping[str, Alert], now: datetime
+    ) -> tuple[Notice, ...]:
+        """News that stand in new lines of histories: what is late, and to whom an alert was assigned.
+
+        lines: each with its number, which names the event: the same line is the same news whoever looks at
+        it. alerts: those that they are of, as they stand now; of one that is over nothing is told, nor of an
+        assignment that is another's by now.
+        """
+        notices = []
+        for number, entry in lines:
+            what = _NEWS_OF.get(entry.action)
+            alert = alerts.get(entry.alert)
+            if what is None or alert is None or standing(alert) is Standing.OVER:
+                continue
+            if what is Event.ASSIGNED and entry.details.get("assignee") != alert.work.assignee:
+                continue
+            for address, rule in self._matching(alert, what, now).items():
+                event = f"{alert.id}.l{number}"
+                priority = self.priority(alert)
+                notices.append(self._notice(event, address, alert, what, priority, rule, now))
+        return tuple(notices)
+
     def _matching(self, alert: Alert, what: Event, now: datetime) -> dict[Address, Rule]:
-        """Who is told, and by which rule: of several that name an address one without digest."""
+        """Who is told, and by which rule: of several that name an address the one that tells soonest."""
         found: dict[Address, Rule] = {}
         for rule in self.config.rules:
             if not self._fits(rule, alert, what, now):
                 continue
             for address in self._addresses(rule):
-                if address not in found or (found[address].digest is not None and rule.digest is None):
+                if what is Event.ASSIGNED and not self._concerns(address, alert):
+                    continue
+                if address not in found or _haste(rule) > _haste(found[address]):
                     found[address] = rule
         return found
+
+    def _concerns(self, address: Address, alert: Alert) -> bool:
+        """Whether an assignment is this receiver's; systems are told of every one."""
+        receiver, channel = self.config.addresses[address]
+        return channel.webhook or receiver.answers_to(alert.work.assignee)
 
     def _over(self, told: Collection[Address]) -> dict[Address, Rule]:
         """Those who were told of it and want to know its end, by the rule that says so."""
@@ -167,5 +202,10 @@ class Planner:
         if rule.digest is not None:
             return Lane.DAILY, next_time(rule.digest, now, self.zone)
         if priority is Priority.HIGH and what is not Event.OVER:
-            return Lane.HIGH, now
+            wakes = what is not Event.LATE or rule.through_quiet
+            return Lane.HIGH, now if wakes else quiet_until(receiver.quiet, now, self.zone)
         return Lane.NORMAL, quiet_until(receiver.quiet, now, self.zone)
+
+
+def _haste(rule: Rule) -> tuple[bool, bool]:
+    return rule.digest is None, rule.through_quiet

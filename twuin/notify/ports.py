@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from twuin.alerts.model import Alert
+from twuin.alerts.promises import Clock
 from twuin.notify.model import (
     Address,
     Event,
@@ -73,6 +74,10 @@ class Outbox(Protocol):
         """
         ...
 
+    def post(self, site: str, message: Message) -> bool:
+        """Keep a message that carries no notice; False where there is one of its id already."""
+        ...
+
     def lease(self, site: str, holder: str, now: datetime, span: timedelta) -> bool:
         """Whether ``holder`` may send now, and nobody else before ``now + span`` (wall time)."""
         ...
@@ -135,11 +140,26 @@ class Outbox(Protocol):
         ...
 
 
+class Attachment(NamedTuple):
+    """A file that goes with a message. media: its type, as "application/pdf"."""
+
+    name: str
+    media: str
+    body: bytes
+
+
+Files = Callable[[str], Attachment | None]
+"""A file by its name, None where it is not there any more."""
+
+
 class Notifier(Protocol):
     """One channel to one receiver."""
 
     repeats_are_known: bool
     """Whether the receiver's side can tell a repeat by the message's id."""
+
+    attaches: bool
+    """Whether files can go with a message."""
 
     def send(self, message: Message) -> Outcome:
         """Try once. Does not raise; takes some tens of seconds at most, where the other side lets it."""
@@ -147,11 +167,15 @@ class Notifier(Protocol):
 
 
 class Told(NamedTuple):
-    """An alert in a message: what happened to it, how urgent it is, and as it is now."""
+    """An alert in a message: what happened to it, how urgent it is, and as it is now.
+
+    clocks: what was promised of it, where that is what the message is about.
+    """
 
     alert: Alert
     what: Event
     priority: Priority
+    clocks: tuple[Clock, ...] = ()
 
 
 class LinkSet(NamedTuple):
@@ -173,6 +197,11 @@ class Wording(Protocol):
         self, told: Sequence[Told], form: Form, language: str, links: Mapping[str, str], page: str
     ) -> Text:
         """A message about several. links: the page of each alert; page: of all of them."""
+        ...
+
+    def report(self, period: str, form: Form, language: str, attached: Sequence[str], page: str) -> Text:
+        """A message that a report was made. period: 2026-10. attached: names of files that go with it. page:
+        where reports are, "" where no address is known."""
         ...
 
     def test(self, receiver: str, form: Form, language: str) -> Text:

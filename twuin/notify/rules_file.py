@@ -20,6 +20,7 @@ from twuin.notify.model import (
     Form,
     NotifyConfig,
     Receiver,
+    ReportRule,
     Rule,
     Secret,
 )
@@ -35,12 +36,15 @@ LANGUAGES = ("id", "en")
 FORMS = tuple(f.value for f in Form if f is not Form.JSON)
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-KEYS = ("secrets", "receiver", "rule", "map_link", "give_up_hours", "link_hours")
+KEYS = ("secrets", "receiver", "rule", "report", "map_link", "give_up_hours", "link_hours")
 SECRET_KEYS = ("file", "env")
 RECEIVER_KEYS = ("name", "language", "crew", "channels", "quiet", "flood")
 CHANNEL_KEYS = ("url", "form", "webhook", "secret")
 FLOOD_KEYS = ("more_than", "minutes")
-RULE_KEYS = ("to", "crew", "at_least", "kinds", "dmas", "events", "hours", "days", "digest")
+RULE_KEYS = ("to", "crew", "at_least", "kinds", "dmas", "events", "hours", "days", "digest", "through_quiet")
+
+REPORT_KEYS = ("to", "formats", "attach")
+REPORT_FORMATS = ("pdf", "xlsx")
 
 PLACE = re.compile(r"\$\{([^{}]*)\}")
 """Where a secret goes into an address."""
@@ -83,9 +87,10 @@ class _Reader(TomlReader):
         if not receivers:
             self._error((), "names no [[receiver]]: nobody would be told anything")
         rules = tuple(self._rule(k, table, receivers) for k, table in enumerate(self._tables("rule")))
-        if receivers and not rules:
+        reports = tuple(self._report(k, t, receivers) for k, t in enumerate(self._tables("report")))
+        if receivers and not rules and not reports:
             self._error((), "holds no [[rule]]: nobody would be told anything")
-        self._unreached(receivers, rules)
+        self._unreached(receivers, rules, reports)
         return NotifyConfig(
             receivers,
             rules,
@@ -93,6 +98,7 @@ class _Reader(TomlReader):
             self._map_link(),
             self._hours("give_up_hours", 24.0, 0.1, 24 * 30),
             self._hours("link_hours", 72.0, 0.1, 24 * 90),
+            reports,
         )
 
     # the parts
@@ -291,7 +297,33 @@ class _Reader(TomlReader):
             weekdays,
             working,
             digest,
+            self._flag(table, "through_quiet", *at),
         )
+
+    def _report(self, k: int, table: dict[str, Any], receivers: tuple[Receiver, ...]) -> ReportRule:
+        at = ("report", k)
+        self._unknown(table, REPORT_KEYS, *at)
+        to = self._texts(table, "to", *at)
+        if not to:
+            self._error(at, 'a report goes to nobody: write to = ["direksi"]')
+        by_name = {r.name: r.channels for r in receivers}
+        by_name |= {f"{r.name}/{c.name}": (c,) for r in receivers for c in r.channels}
+        for name in to:
+            if name not in by_name:
+                near = suggestion(name, list(by_name))
+                self._error((*at, "to"), f"receiver {name!r} is not in this file{near}")
+            elif all(c.webhook for c in by_name[name]):
+                self._error((*at, "to"), f"receiver {name!r} is a webhook: reports go to people")
+        formats = self._texts(table, "formats", *at) or REPORT_FORMATS
+        good = frozenset(f for f in formats if self._one_of(f, REPORT_FORMATS, "formats", *at))
+        return ReportRule(to, good, self._flag(table, "attach", *at, default=True))
+
+    def _flag(self, table: dict[str, Any], key: str, *at: str | int, default: bool = False) -> bool:
+        value = table.get(key, default)
+        if not isinstance(value, bool):
+            self._error((*at, key), f"{key} {value!r} is neither true nor false")
+            return default
+        return value
 
     def _days(self, table: dict[str, Any], *at: str | int) -> tuple[frozenset[int] | None, bool | None]:
         if "days" not in table:
@@ -319,8 +351,11 @@ class _Reader(TomlReader):
             return MAP_LINK
         return link
 
-    def _unreached(self, receivers: tuple[Receiver, ...], rules: tuple[Rule, ...]) -> None:
-        named = {name.partition("/")[0] for rule in rules for name in rule.to}
+    def _unreached(
+        self, receivers: tuple[Receiver, ...], rules: tuple[Rule, ...], reports: tuple[ReportRule, ...]
+    ) -> None:
+        named = {name.partition("/")[0] for to in (r.to for r in rules) for name in to}
+        named |= {name.partition("/")[0] for to in (r.to for r in reports) for name in to}
         crews = {crew for rule in rules for crew in rule.crews}
         for k, r in enumerate(receivers):
             if rules and r.name and r.name not in named and r.crew not in crews:

@@ -58,6 +58,10 @@ class Sender:
         self._rest: dict[Address, datetime] = {}
         self._leased: float | None = None
 
+    def use(self, channels: Mapping[Address, Notifier]) -> None:
+        """From now on these are the channels; what is under way ends by the one it began with."""
+        self._channels = channels
+
     def may_send(self) -> bool:
         """Whether this process is the one that sends; asks for the lease where it is time to."""
         if self._leased is not None and time.monotonic() - self._leased < LEASE.total_seconds() / 3:

@@ -48,6 +48,7 @@ class Webhook:
     """One address of another system, which tells repeats by ``webhook-id``."""
 
     repeats_are_known = True
+    attaches = False
 
     def __init__(
         self,

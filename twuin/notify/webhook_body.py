@@ -40,7 +40,9 @@ class WebhookBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    type: str = Field(description="alert.new, alert.worse, alert.again, alert.over; alert.test: only a test")
+    type: str = Field(
+        description="alert. and new, worse, again, over, late or assigned; alert.test: only a test"
+    )
     timestamp: datetime = Field(description="When it happened, on the site's clock")
     data: WebhookData | None = Field(description="null in a test")
 

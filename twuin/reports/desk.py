@@ -7,17 +7,19 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import date
 
+from twuin.reports.bill_desk import SiteBills
 from twuin.reports.render import render
 from twuin.reports.schedule import due
 from twuin.reports.shelf import Shelf
+from twuin.views.bill_desk import BillDesk
 from twuin.views.report_desk import ReportFile, StoredReport
 from twuin.views.report_models import ReportOut
 from twuin.views.reports import Period, make_report
 from twuin.views.views import Views
-from waterworks.errors import StoreUnavailable
+from waterworks.errors import NotFound, StoreUnavailable
 from waterworks.ports import ReadingStore
 from waterworks.reading import as_datetime
-from waterworks.site import Role, Site
+from waterworks.site import Role, Site, part_of
 
 log = logging.getLogger("twuin.reports")
 
@@ -31,16 +33,30 @@ LOOK_S = 60.0
 class Reporter:
     """See ``twuin.views.report_desk.ReportDesk``."""
 
-    def __init__(self, site: Site, store: ReadingStore, views: Views, shelf: Shelf) -> None:
+    def __init__(self, site: Site, store: ReadingStore, views: Views, shelf: Shelf | None) -> None:
         self._site, self._store, self._views, self._shelf = site, store, views, shelf
+        self._bills = None if shelf is None else SiteBills(site, shelf.folder.parent / "bills", views.now)
         self._one = (
             threading.Lock()
         )  # a report takes seconds of work: ten people wait rather than all at once
 
+    def limited_to(self, views: Views) -> Reporter:
+        limited = Reporter(part_of(self._site, views.limit or ()), self._store, views, None)
+        limited._one = self._one
+        return limited
+
+    @property
+    def bills(self) -> BillDesk:
+        if self._bills is None:
+            raise NotFound("bills are put in for the whole site")
+        return self._bills
+
     def stored(self) -> list[StoredReport]:
-        return self._shelf.stored()
+        return [] if self._shelf is None else self._shelf.stored()
 
     def file(self, name: str) -> ReportFile:
+        if self._shelf is None:
+            raise NotFound(f"no report {name[:80]!r} is kept of these DMAs: reports that are kept are of all")
         return self._shelf.read(name)
 
     def periods(self) -> list[str]:
@@ -75,7 +91,7 @@ class Calendar:
     """Makes what is due by the calendar: on day ``day`` of each month at ``at`` [minutes after local
     midnight], in each of ``languages`` and ``formats``, and keeps ``keep`` months.
 
-    on_made: told of each report with its files once they are kept. That is the place for sending them.
+    on_kept: told at each look what is kept, also what was made before this program began: for sending it.
     """
 
     def __init__(
@@ -90,12 +106,12 @@ class Calendar:
         languages: Sequence[str],
         formats: Sequence[str],
         keep: int,
-        on_made: Callable[[ReportOut, list[ReportFile]], None] = lambda report, files: None,
+        on_kept: Callable[[list[StoredReport]], None] = lambda stored: None,
     ) -> None:
         self._desk, self._shelf, self._views, self._site = desk, shelf, views, site
         self._day, self._at, self._keep = day, at, keep
         self._kinds = [(code, kind) for code in languages for kind in formats]
-        self._on_made = on_made
+        self._on_kept = on_kept
 
     def run(self, stop: threading.Event) -> None:
         """Until ``stop``: look, make what is due, wait."""
@@ -124,7 +140,7 @@ class Calendar:
                 self._shelf.write(file)
             log.info("report of %s written: %s", period, ", ".join(f.name for f in files))
             made.append(str(period))
-            self._on_made(report, files)
         if made:
             self._shelf.prune(self._keep)
+        self._on_kept(self._shelf.stored())
         return made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from twuin.views.report_desk import ReportFile
 from twuin.views.report_models import ReportOut
 from twuin.web.report_words import document
@@ -11,6 +13,10 @@ MEDIA = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 """Media type by kind of file."""
+
+
+_ODD = re.compile(r"[^A-Za-z0-9._-]")
+"""What stands in no file name and no header, whatever a DMA is called."""
 
 
 def render(report: ReportOut, language: str, kind: str) -> ReportFile:
@@ -25,9 +31,10 @@ def render(report: ReportOut, language: str, kind: str) -> ReportFile:
         from twuin.reports.pdf import paper
 
         body = paper(words)
-    return ReportFile(file_name(report.site, report.period, language, kind), MEDIA[kind], body)
+    of = "-".join([report.site, *(report.dmas or ())])
+    return ReportFile(file_name(of, report.period, language, kind), MEDIA[kind], body)
 
 
-def file_name(site: str, period: str, language: str, kind: str) -> str:
-    """Such as mytown-2026-10.id.pdf."""
-    return f"{site}-{period}.{language}.{kind}"
+def file_name(of: str, period: str, language: str, kind: str) -> str:
+    """Such as mytown-2026-10.id.pdf. of: the site, and the DMAs that the report is limited to."""
+    return f"{_ODD.sub('_', of)[:80]}-{period}.{language}.{kind}"

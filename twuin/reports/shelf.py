@@ -22,7 +22,7 @@ class Shelf:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = self.folder = folder
 
     def stored(self) -> list[StoredReport]:
         """All reports, the newest period first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from twuin.alerts.model import Alert, Entry, Kind
 from twuin.alerts.priority import rank
 from twuin.alerts.steps import allowed
 from twuin.alerts.work import Place, check_json
-from twuin.views.models import AlertOut, CheckOut, ClockOut, EntryOut, PlaceOut, SuspectOut
+from twuin.views.models import AlertOut, CheckOut, ClockOut, EntryOut, PlaceOut, ReportedOut, SuspectOut
 from waterworks.reading import Times
 from waterworks.site import Site
 from waterworks.units import SI_UNIT, Quantity, conversion
@@ -94,7 +95,8 @@ def alert_fields(alert: Alert, site: Site) -> dict[str, Any]:
         "flow_high_m3h": _finite(f.flow_high) * M3H,
         "lost_m3": _finite(f.volume),
         "cost": _finite(f.volume) * site.monitor.water_cost if costs else None,
-        "confidence": _finite(f.confidence),
+        "confidence": _finite(alert.confidence),
+        "reported": None if alert.work.reported is None else ReportedOut(**asdict(alert.work.reported)),
         "suspects": [
             SuspectOut(pipe=s.pipe, probability=_finite(s.probability), lon=s.lon, lat=s.lat)
             for s in f.suspects

@@ -33,14 +33,17 @@ def dma_states(
     analysed: bool,
     clock_speed: float,
     ndf: Mapping[str, float] | None = None,
+    works: Mapping[str, list[str]] | None = None,
 ) -> list[DmaState]:
     """``dmas`` as they stand, in their order, from three reads of the store however many there are.
 
     alerts: those that are not closed. now: the site's clock, by which silence is judged. mark: up to
     where readings were analysed; flows, nights and the last 24 hours are those before it. What the gate
     does not trust is not there, and a DMA whose inflow is made of it is ``nodata``: it is not watched.
-    analysed: whether any were: nothing is normal that nobody has looked at.
+    analysed: whether any were: nothing is normal that nobody has looked at. works: kinds of those that go on
+    in a DMA; its inflow is shown as measured then, though it is no ground to seek leaks by.
     """
+    works = works or {}
     factors = ndf or {}
     if not dmas:
         return []
@@ -72,6 +75,8 @@ def dma_states(
         inlets = inlets_of(site, dma.id)
         # A person may close a meter's alert; its inflow is left out, and stored as doubtful, all the same.
         left_out = not np.isfinite(inflow) and bool(np.isfinite(recent.values[:, 2 * i]).any())
+        if left_out and dma.id in works:
+            inflow, left_out = _last(recent.values[:, 2 * i]), False
         trusted = not left_out and not any(s.id in faulty for s in inlets)
         excess = _excess_m3h(dma, night)
         states.append(
@@ -88,6 +93,7 @@ def dma_states(
                 excess_m3day=None if excess is None else round(excess * factors.get(dma.id, 24.0), 6),
                 night_day_factor_h=number(factors[dma.id], 3) if dma.id in factors else None,
                 open_alerts=len(own),
+                works=works.get(dma.id, []),
                 spark_m3h=nulls(spark * M3H, 3),
             )
         )

@@ -8,7 +8,7 @@ Evaluasi Kinerja PDAM, revision 2018). Scores and weights are the evaluator's: n
 from __future__ import annotations
 
 from twuin.views.loss_models import LossesOut
-from twuin.views.report_models import IndicatorOut
+from twuin.views.report_models import ComplaintsOut, IndicatorOut
 
 PRESSURE_M = 7.1
 """0.7 bar [m of water]: pressure at or above which the scheme counts a customer as served."""
@@ -33,11 +33,11 @@ AFTER = (
     ("training_cost", "staff"),
 )
 """Those of which Twuin knows nothing, before and after the three of operation that it measures, in the
-scheme's order. ``complaints`` is missing rather than foreign: reports of residents are to be taken."""
+scheme's order; but for ``complaints``, which residents' reports stand for."""
 
 
-def indicators(losses: LossesOut) -> list[IndicatorOut]:
-    """All eighteen, in the scheme's order."""
+def indicators(losses: LossesOut, complaints: ComplaintsOut | None = None) -> list[IndicatorOut]:
+    """All eighteen, in the scheme's order. complaints: None where residents cannot report."""
     site, service = losses.site, losses.service
     measured = [
         _known(
@@ -56,7 +56,10 @@ def indicators(losses: LossesOut) -> list[IndicatorOut]:
         ),
     ]
     return [
-        *(_other(code, aspect) for code, aspect in OTHER),
+        *(
+            _complaints(complaints) if code == "complaints" else _other(code, aspect)
+            for code, aspect in OTHER
+        ),
         *measured,
         *(_other(code, aspect) for code, aspect in AFTER),
     ]
@@ -74,13 +77,19 @@ def _known(code: str, unit: str, value: float | None, why: str, near: str = "") 
     )
 
 
-def _other(code: str, aspect: str) -> IndicatorOut:
-    missing = code == "complaints"
+def _complaints(found: ComplaintsOut | None) -> IndicatorOut:
+    """Settled of received. It stands near: what is told by phone or at the counter is not in it."""
+    value = None if found is None or not found.received else found.settled / found.received * 100
+    why = "no_complaints" if found is None else "none_received"
     return IndicatorOut(
-        code=code,
-        aspect=aspect,
-        status="missing" if missing else "other",
-        value=None,
-        unit="%" if missing else "",
-        remark="no_complaints" if missing else "",
+        code="complaints",
+        aspect="service",
+        status="missing" if value is None else "near",
+        value=value,
+        unit="%",
+        remark=why if value is None else "residents",
     )
+
+
+def _other(code: str, aspect: str) -> IndicatorOut:
+    return IndicatorOut(code=code, aspect=aspect, status="other", value=None, unit="", remark="")

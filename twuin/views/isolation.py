@@ -11,6 +11,7 @@ from pydantic import Field
 
 from analytics.isolate import Segments
 from twuin.views.models import Model
+from twuin.views.served import connections_of
 from waterworks.errors import NotFound
 from waterworks.geo import Lines
 from waterworks.network import LinkKind, Network, NodeKind
@@ -129,17 +130,7 @@ class Isolations:
         return np.array(rows, np.int64).reshape(-1, 2), valves
 
     def _to_shut(self, network: Network, gate: NDArray[np.int64], valve: StopValve | None) -> ToShut:
-        link, end = gate.tolist()
-        node = int((network.start, network.end)[end][link])
-        lon, lat = self._lonlat[node].tolist() if self._site.crs else (np.nan, np.nan)
-        return ToShut(
-            id=network.link_ids[link] if valve is None else valve.id,
-            pipe=network.link_ids[link],
-            node=network.node_ids[node],
-            name="" if valve is None else valve.name,
-            lon=round(lon, 7) if np.isfinite(lon) else None,
-            lat=round(lat, 7) if np.isfinite(lat) else None,
-        )
+        return to_shut(network, gate, valve, self._lonlat if self._site.crs else None)
 
     @cached_property
     def _lonlat(self) -> NDArray[np.float64]:
@@ -148,18 +139,26 @@ class Isolations:
 
     @cached_property
     def _connections(self) -> NDArray[np.float64]:
-        """(N,) service connections: those of a DMA shared out by mean demand, evenly where it has none."""
         assert self._network is not None
-        names = self._network.node_ids
-        out = np.zeros(len(names))
-        of = np.array([self._site.node_dma.get(n, "") for n in names])
-        for dma in self._site.dmas:
-            inside = (of == dma.id) & (self._network.node_kind == NodeKind.JUNCTION)
-            demand = np.where(inside, np.maximum(self._network.base_demand, 0), 0)
-            share = demand if demand.sum() > 0 else inside.astype(np.float64)
-            if share.sum() > 0:
-                out += dma.connections * share / share.sum()
-        return out
+        return connections_of(self._site, self._network)
 
 
-__all__ = ["DryDma", "IsolationOut", "Isolations", "ToShut"]
+def to_shut(
+    network: Network, gate: NDArray[np.int64], valve: StopValve | None, lonlat: NDArray[np.float64] | None
+) -> ToShut:
+    """A valve as it is shown. gate (2,): its link and end; valve: None where the site does not list it.
+    lonlat (N, 2): of the nodes, None where the network has no geographic frame."""
+    link, end = gate.tolist()
+    node = int((network.start, network.end)[end][link])
+    lon, lat = (np.nan, np.nan) if lonlat is None else lonlat[node].tolist()
+    return ToShut(
+        id=network.link_ids[link] if valve is None else valve.id,
+        pipe=network.link_ids[link],
+        node=network.node_ids[node],
+        name="" if valve is None else valve.name,
+        lon=round(lon, 7) if np.isfinite(lon) else None,
+        lat=round(lat, 7) if np.isfinite(lat) else None,
+    )
+
+
+__all__ = ["DryDma", "IsolationOut", "Isolations", "ToShut", "to_shut"]

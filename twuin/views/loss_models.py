@@ -6,15 +6,8 @@ from datetime import date
 
 from pydantic import Field
 
-from twuin.views.models import Model
-
-
-class Limited(Model):
-    """A value with its 95 % limits."""
-
-    value: float
-    low: float
-    high: float
+from twuin.views.base import Limited as Limited
+from twuin.views.base import Model
 
 
 class BalanceOut(Model):
@@ -39,10 +32,11 @@ class BalanceOut(Model):
 
 
 class LossOut(Model):
-    """Losses of a DMA, or of the whole site (`id` is then empty)."""
+    """Losses of a DMA, of a zone, or of the whole site (`id` is then empty)."""
 
     id: str
     name: str
+    zone: str = Field("", description="Of a DMA: the zone it is counted in; empty for none")
     connections: int
     measured_share: float = Field(description="Share of the time for which the inflow is known")
     supply_h_day: float | None = Field(description="Hours of supply a day")
@@ -139,6 +133,9 @@ class LossesOut(Model):
     economy: str = Field(description="developing, developed, or empty where the site does not say")
     site: LossOut
     dmas: list[LossOut]
+    zones: list[LossOut] = Field(
+        default_factory=list, description="DMAs of a zone together (`zone` of dmas.csv); `id` is its name"
+    )
     service: ServiceOut | None
     service_why: str = Field(description="Why compliance is not told")
     valves: list[ValveOut]

@@ -21,6 +21,7 @@ from twuin.views.loss_models import (
     ValveOut,
 )
 from twuin.views.models import AlertOut
+from twuin.works.calendar import Calendar
 from waterworks.network import Network
 from waterworks.ports import ReadingStore
 from waterworks.site import Site
@@ -83,14 +84,20 @@ class Factors:
             return self._known[2]
 
 
-def report_maker(site: Site, store: ReadingStore, network: Network | None) -> Kept:
-    """Reports of one site; the numerics are loaded with the first of them."""
+def report_maker(
+    site: Site,
+    store: ReadingStore,
+    network: Network | None,
+    works: Callable[[], Calendar] | None = None,
+) -> Kept:
+    """Reports of one site; the numerics are loaded with the first of them. works: those that stand."""
     current = CurrentBills(site)
 
     def make(start: date, end: date) -> LossReport:
         from twuin.losses.report import loss_report  # brings SciPy with it: pages need not wait for that
 
-        return loss_report(current.site(), store, network, start, end)
+        calendar = None if works is None else works()
+        return loss_report(current.site(), store, network, start, end, calendar)
 
     return Kept(make)
 
@@ -129,7 +136,8 @@ def losses_out(report: LossReport, site: Site, leaks: Sequence[AlertOut]) -> Los
         currency=site.monitor.currency,
         economy=site.losses.economy,
         site=loss_out(report.site),
-        dmas=[loss_out(x) for x in report.dmas],
+        dmas=[loss_out(x, d.zone if (d := site.dma.get(x.id)) else "") for x in report.dmas],
+        zones=[loss_out(x) for x in report.zones],
         service=None
         if service is None
         else ServiceOut(
@@ -168,8 +176,8 @@ def losses_out(report: LossReport, site: Site, leaks: Sequence[AlertOut]) -> Los
     )
 
 
-def loss_out(loss: Loss) -> LossOut:
-    """One DMA's losses, or the site's."""
+def loss_out(loss: Loss, zone: str = "") -> LossOut:
+    """Losses of a DMA (in ``zone``), of a zone or of the site."""
     from analytics.losses.indicators import BANDS, ili_band
 
     n1, rate = loss.exponent, loss.rise
@@ -177,6 +185,7 @@ def loss_out(loss: Loss) -> LossOut:
     return LossOut(
         id=loss.id,
         name=loss.name,
+        zone=zone,
         connections=loss.connections,
         measured_share=round(loss.measured, 6),
         supply_h_day=_known(loss.supply_h, 3),

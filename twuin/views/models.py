@@ -5,18 +5,17 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from twuin.alerts.model import Kind, Reason, State
 from twuin.alerts.priority import Why
 from twuin.alerts.promises import Stage, Standing
 from twuin.alerts.work import Cause, LeakType, Method, Outcome
+from twuin.views.base import Model as Model
+from twuin.views.run_models import RunOut
+from twuin.views.score_models import ScoreOut
 
 T = TypeVar("T")
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Page(Model, Generic[T]):
@@ -71,6 +70,7 @@ class DmaState(Model):
     )
     night_day_factor_h: float | None = Field(None, description="From pressure of the last week; null: none")
     open_alerts: int = 0
+    works: list[str] = Field(default_factory=list, description="Kinds of planned works that go on now")
     spark_m3h: list[float | None] = Field(default_factory=list, description="Inflow of 24 h, hourly means")
 
 
@@ -134,6 +134,19 @@ class PlaceOut(Model):
     lat: float | None = None
 
 
+class ReportedOut(Model):
+    """What residents reported of an alert's event (docs/public-reports.md)."""
+
+    count: int = Field(description="Reports that are evidence")
+    reporters: int = Field(description="Of those who sent them, how many are independent of each other")
+    category: str = Field(description="What most say: leak, no_water, low_pressure, dirty_water")
+    leaks: int = Field(description="How many saw a leak")
+    first: datetime
+    last: datetime
+    lon: float | None = None
+    lat: float | None = None
+
+
 class CheckOut(Model):
     """What Twuin says of a repair. fell: by how much the flow fell; leak: what it was estimated at before."""
 
@@ -166,7 +179,8 @@ class AlertOut(Model):
     flow_high_m3h: float
     lost_m3: float
     cost: float | None = Field(description="Water lost at the site's cost of water, in its currency")
-    confidence: float
+    confidence: float = Field(description="Of the readings, raised by what residents report")
+    reported: ReportedOut | None = None
     suspects: list[SuspectOut]
     near: list[str]
     evidence: dict[str, Any]
@@ -220,6 +234,8 @@ class AlertDetail(AlertOut):
     promises: list[ClockOut] = Field(default_factory=list, description="By priority, in the order of work")
     area: list[AreaPipe] = Field(default_factory=list, description="Pipes within the radii, nearest first")
     duplicates: list[str] = Field(default_factory=list, description="Ids of alerts that are duplicates of it")
+    score: ScoreOut | None = Field(None, description="How well Twuin had located it, once it is found")
+    run: RunOut | None = Field(None, description="What was lost when, and saved since its repair; of leaks")
 
 
 class CauseOut(Model):

@@ -7,8 +7,10 @@ from typing import NamedTuple, Protocol
 
 from pydantic import Field
 
+from twuin.views.bill_desk import BillDesk
 from twuin.views.models import Model
 from twuin.views.report_models import ReportOut
+from twuin.views.views import Views
 
 
 class ReportFile(NamedTuple):
@@ -33,6 +35,11 @@ class StoredReport(Model):
 class ReportDesk(Protocol):
     """Makes reports and keeps those that were made by the calendar. Safe to use from several threads."""
 
+    @property
+    def bills(self) -> BillDesk:
+        """Where billed volumes are put in."""
+        ...
+
     def stored(self) -> list[StoredReport]:
         """Those that are kept, the newest period first."""
         ...
@@ -51,4 +58,9 @@ class ReportDesk(Protocol):
 
     def make(self, period: str, language: str, format: str) -> ReportFile:
         """The same as a file."""
+        ...
+
+    def limited_to(self, views: Views) -> ReportDesk:
+        """Reports for who sees ``views``, which are limited to some DMAs. None are kept for them: those that
+        the calendar makes are of the whole site."""
         ...

@@ -9,9 +9,12 @@ from pydantic import Field
 
 from twuin.alerts.model import Kind
 from twuin.alerts.promises import Stage
+from twuin.views.base import Limited
 from twuin.views.ledger_models import LedgerCounts
 from twuin.views.loss_models import LossesOut
 from twuin.views.models import Model
+from twuin.views.run_models import ResponsesOut
+from twuin.views.score_models import LocatorOut
 
 
 class Outcome(StrEnum):
@@ -46,8 +49,18 @@ class LeakOut(Model):
     lost_m3: float = Field(description="Since its onset, also before these days")
     cost: float | None
     awareness_h: float = Field(description="From onset to detection")
-    location_h: float | None = Field(description="From detection until it was located")
+    location_h: float | None = Field(description="From detection until it was found")
+    mending_h: float | None = Field(description="From when it was found until it was repaired")
     repair_h: float | None = Field(description="From detection until it was repaired or had ended")
+    awareness_m3: float = Field(description="Of what was lost, before it was known")
+    location_m3: float = Field(description="Of it, until it was found (or as long as it was not)")
+    mending_m3: float = Field(description="Of it, from then on")
+    saved_m3: Limited | None = Field(
+        description="Not lost in these days since the repair; null where that is not verified"
+    )
+    saved_why: str = Field(
+        description="Why nothing is saved: no_repair, waiting, undecided, runs_on, no_flow; or empty"
+    )
     found_in: bool = Field(description="Whether it was detected in these days")
     over_in: bool = Field(description="Whether it was repaired, or ended, in these days")
 
@@ -71,6 +84,22 @@ class PromiseCount(Model):
     stage: Stage
     kept: int
     broken: int
+
+
+class ComplaintsOut(Model):
+    """Residents' reports that came in these days (docs/public-reports.md), spam and withdrawn ones left out.
+
+    settled: of those received, up to the end of these days. Promises count in the days in which their time is
+    over; null: nothing is promised.
+    """
+
+    received: int
+    settled: int
+    open: int
+    answers_kept: int | None
+    answers_broken: int | None
+    settled_in_time: int | None
+    settled_late: int | None = Field(description="Late, or not settled yet though it was due")
 
 
 class SensorAvailability(LedgerCounts):
@@ -118,6 +147,9 @@ class ReportOut(Model):
     kind: str = Field(description="month or year")
     site: str
     site_name: str
+    dmas: list[str] | None = Field(
+        None, description="Ids of the DMAs that it is of, for who is limited to some; null: the whole site"
+    )
     timezone: str
     start: date
     end: date
@@ -128,8 +160,15 @@ class ReportOut(Model):
     leaks: list[LeakOut]
     leak_totals: LeakTotals
     promises: list[PromiseCount] = Field(description="Of all alerts; empty where the site promises nothing")
+    response: ResponsesOut = Field(description="Promises, times and water by priority")
+    locator: LocatorOut = Field(
+        description="How well leaks were located in the year up to `end`; `finds`: those of these days"
+    )
+    complaints: ComplaintsOut | None = Field(
+        None, description="Reports of residents; null where they cannot report, or of some DMAs only"
+    )
     availability: LedgerCounts
     availability_share: float | None
     availability_dmas: list[DmaAvailability]
     availability_sensors: list[SensorAvailability] = Field(description="The poorest first")
-    indicators: list[IndicatorOut]
+    indicators: list[IndicatorOut] = Field(description="Of the whole utility: none where `dmas` limits it")

@@ -11,15 +11,18 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
-from twuin.alerts.model import Kind, Reason
+from analytics.losses.uncertain import Uncertain
+from twuin.alerts.model import Kind
 from twuin.alerts.promises import Stage, Standing
+from twuin.residents.charter import Complaints
 from twuin.views.indicators import indicators
 from twuin.views.ledger_models import LedgerCounts, LedgerLine
+from twuin.views.locator import found_in, locator_out
 from twuin.views.loss_models import LossesOut
 from twuin.views.models import AlertDetail, SiteOut
 from twuin.views.report_models import (
+    ComplaintsOut,
     DmaAvailability,
     LeakOut,
     LeakTotals,
@@ -28,6 +31,9 @@ from twuin.views.report_models import (
     ReportOut,
     SensorAvailability,
 )
+from twuin.views.response import responses_out
+from twuin.views.results import YEAR, alerts_about, midnight
+from twuin.views.run import LONGEST, NO_LEAK, Factors, course, hours, limited, parts_of, saving_of
 from twuin.views.views import Views
 from waterworks.errors import SettingsError
 from waterworks.site import Site
@@ -35,11 +41,8 @@ from waterworks.site import Site
 LOOK_BACK = timedelta(days=92)
 """How long before a report's days an event may have ended whose repair was entered only in them."""
 
-NO_LEAK = frozenset({"false_alarm", "planned", "withdrawn", "duplicate"})
-"""Reasons for closing an alert that say that there was no leak of its own."""
-
 LEAKS = (Kind.LEAK, Kind.NIGHT_FLOW)
-WATER = (*LEAKS, Kind.LOW_INFLOW, Kind.SUPPLY)
+WATER = (*LEAKS, Kind.LOW_INFLOW, Kind.SUPPLY, Kind.REPORTED)
 """Alerts about water, to which service promises belong."""
 
 YEARS = (1990, 2200)
@@ -108,11 +111,20 @@ def make_report(views: Views, site: Site, period: Period) -> ReportOut:
     end = min(period.last, newest)
     shown = views.site()
     zone = site.timezone
-    begin, over = _midnight(period.first, zone), _midnight(end + timedelta(days=1), zone)
-    alerts = [views.alert(id) for id in _alert_ids(views, begin - LOOK_BACK, over)]
+    begin, over = midnight(period.first, zone), midnight(end + timedelta(days=1), zone)
+    alerts = alerts_about(views, WATER, begin - LOOK_BACK, over, worked_on=begin - max(LONGEST, YEAR))
     ledger = views.ledger.report(end, days=(end - period.first).days + 1)
     return report(
-        shown, site, period, views.losses(period.first, end), alerts, ledger.items, begin=begin, over=over
+        shown,
+        site,
+        period,
+        views.losses(period.first, end),
+        alerts,
+        ledger.items,
+        begin=begin,
+        over=over,
+        limit=views.limit,
+        complaints=views.complaints(begin, over),
     )
 
 
@@ -126,17 +138,23 @@ def report(
     *,
     begin: datetime,
     over: datetime,
+    limit: list[str] | None = None,
+    complaints: Complaints | None = None,
 ) -> ReportOut:
     """All of it from its parts. alerts: those that may have to do with the days; begin, over: instants at
-    which the report's days begin and are over."""
+    which the report's days begin and are over. limit: ids of the DMAs whose parts these are, None: all.
+    complaints: what residents reported in these days."""
     alerts = list(alerts)
-    found, set_aside = leaks(alerts, begin, over)
+    factors = _factors(losses)
+    found, set_aside = leaks(alerts, begin, over, factors)
     sensors, dmas, every = availability(site, ledger)
+    told = None if complaints is None else complaints_out(complaints)
     return ReportOut(
         period=str(period),
         kind=period.kind,
         site=site.id,
         site_name=site.name,
+        dmas=limit,
         timezone=site.timezone.key,
         start=losses.start,
         end=losses.end,
@@ -147,11 +165,30 @@ def report(
         leaks=found,
         leak_totals=_totals(found, set_aside),
         promises=promises(alerts, begin, over),
+        response=responses_out(alerts, site, factors, (losses.start, losses.end), begin, over),
+        locator=locator_out(
+            found_in(alerts, over - YEAR, over), (over - YEAR).date(), losses.end, listed_from=begin
+        ),
+        complaints=told,
         availability=every,
         availability_share=share_of(every),
         availability_dmas=dmas,
         availability_sensors=sensors,
-        indicators=indicators(losses),
+        indicators=[] if limit is not None else indicators(losses, told),
+    )
+
+
+def complaints_out(found: Complaints) -> ComplaintsOut:
+    """Residents' reports as a report of the utility has them."""
+    answer, settle = found.answer, found.settle
+    return ComplaintsOut(
+        received=found.received,
+        settled=found.settled,
+        open=found.open,
+        answers_kept=None if answer is None else answer.kept,
+        answers_broken=None if answer is None else answer.broken,
+        settled_in_time=None if settle is None else settle.kept,
+        settled_late=None if settle is None else settle.broken,
     )
 
 
@@ -164,7 +201,18 @@ def ranked_nights(losses: LossesOut) -> list[str]:
     return [d.id for d in (*known, *(d for d in losses.dmas if d.leakage_m3h is None))]
 
 
-def leaks(alerts: Iterable[AlertDetail], begin: datetime, over: datetime) -> tuple[list[LeakOut], int]:
+def _factors(losses: LossesOut) -> Factors:
+    """Night-day factors with their limits, where they are known."""
+    return {
+        d.id: Uncertain(d.ndf_h_day.value, {f"ndf {d.id}": (d.ndf_h_day.high - d.ndf_h_day.low) / 2})
+        for d in losses.dmas
+        if d.ndf_h_day is not None
+    }
+
+
+def leaks(
+    alerts: Iterable[AlertDetail], begin: datetime, over: datetime, factors: Factors | None = None
+) -> tuple[list[LeakOut], int]:
     """Leaks that ran, were found or were over from ``begin`` to ``over``, oldest first; and how many alerts
     of these days were no leak."""
     found, set_aside = [], 0
@@ -174,7 +222,7 @@ def leaks(alerts: Iterable[AlertDetail], begin: datetime, over: datetime) -> tup
         if alert.reason is not None and alert.reason.value in NO_LEAK:
             set_aside += begin <= alert.detected
             continue
-        line = _leak(alert, begin, over)
+        line = _leak(alert, begin, over, factors or {})
         ran = line.repaired or alert.ended
         if line.found_in or line.over_in or ran is None or ran >= begin:
             found.append(line)
@@ -182,18 +230,16 @@ def leaks(alerts: Iterable[AlertDetail], begin: datetime, over: datetime) -> tup
     return found, set_aside
 
 
-def _leak(alert: AlertDetail, begin: datetime, over: datetime) -> LeakOut:
-    located, said = _last(alert, "located"), _last(alert, "repaired")
-    if said is None and alert.reason is Reason.REPAIRED:
-        said = _last(alert, "closed")
-    repaired = said
-    if said is not None and alert.ended is not None:
-        repaired = min(said, alert.ended)  # the flow fell before somebody came to enter it
-    end = repaired or alert.ended
+def _leak(alert: AlertDetail, begin: datetime, over: datetime, factors: Factors) -> LeakOut:
+    at = course(alert)
+    _, location, mending = at.times(alert)
+    parts = parts_of(alert, at)
+    saving, _days, why = saving_of(alert, factors, begin, over)
+    end = at.repaired or alert.ended
     if end is None or end >= over:
         outcome = Outcome.RUNNING
     else:
-        outcome = Outcome.ENDED if repaired is None else Outcome.REPAIRED
+        outcome = Outcome.ENDED if at.repaired is None else Outcome.REPAIRED
     return LeakOut(
         alert=alert.id,
         kind=alert.kind,
@@ -204,30 +250,25 @@ def _leak(alert: AlertDetail, begin: datetime, over: datetime) -> LeakOut:
         place=(alert.place.pipe if alert.place is not None else "") or alert.search_from,
         onset=alert.onset,
         detected=alert.detected,
-        located=located,
-        repaired=repaired,
+        located=at.located,
+        repaired=at.repaired,
         ended=alert.ended,
         flow_m3h=alert.flow_m3h,
         fell_m3h=None if alert.check is None else alert.check.fell_m3h,
         lost_m3=alert.lost_m3,
         cost=alert.cost,
-        awareness_h=max(_hours(alert.onset, alert.detected), 0.0),
-        location_h=None if located is None else max(_hours(alert.detected, located), 0.0),
-        repair_h=None if end is None else max(_hours(alert.detected, end), 0.0),
+        awareness_h=hours(alert.onset, alert.detected),
+        location_h=location,
+        mending_h=mending,
+        repair_h=None if end is None else hours(alert.detected, end),
+        awareness_m3=parts[0].value,
+        location_m3=parts[1].value,
+        mending_m3=parts[2].value,
+        saved_m3=None if saving is None else limited(saving),
+        saved_why=why,
         found_in=begin <= alert.detected < over,
         over_in=end is not None and begin <= end < over,
     )
-
-
-def _last(alert: AlertDetail, action: str) -> datetime | None:
-    """When a step was last taken that nobody took back by reopening the alert."""
-    when = None
-    for entry in alert.history:
-        if entry.action == action:
-            when = entry.happened or entry.at
-        elif entry.action == "reopened" and action != "located":
-            when = None
-    return when
 
 
 def promises(alerts: Iterable[AlertDetail], begin: datetime, over: datetime) -> list[PromiseCount]:
@@ -308,22 +349,3 @@ def _none() -> dict[str, int]:
 def _add(sums: dict[str, int], counts: LedgerCounts) -> None:
     for name in sums:
         sums[name] += getattr(counts, name)
-
-
-def _alert_ids(views: Views, since: datetime, over: datetime) -> list[str]:
-    ids: list[str] = []
-    cursor: str | None = None
-    while True:
-        page = views.alerts(kind=WATER, since=since, limit=200, cursor=cursor)
-        ids += [a.id for a in page.items if a.detected < over]
-        cursor = page.next
-        if cursor is None:
-            return ids
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=zone)
-
-
-def _hours(start: datetime, end: datetime) -> float:
-    return (end - start).total_seconds() / 3600.0

@@ -9,14 +9,19 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from analytics.losses.uncertain import Uncertain
 from ingest.clocks.quarantine import Quarantine
 from ingest.devices import DeviceLog
 from ingest.ledger.book import Ledger
 from ingest.stats import Stats
 from twuin import __version__
 from twuin.alerts.model import PENDING, Alert, Kind, State
+from twuin.alerts.score import score_of
 from twuin.alerts.service import AlertService
 from twuin.alerts.sight import Sight
+from twuin.alerts.work import Outcome
+from twuin.photos.service import PhotoService
+from twuin.residents.charter import Complaints
 from twuin.views.area import area_pipes
 from twuin.views.believed import believed
 from twuin.views.clocks import ClockViews
@@ -33,6 +38,7 @@ from twuin.views.convert import (
 )
 from twuin.views.curves import DAY, curve
 from twuin.views.dmas import dma_states, inlets_of, night_flows
+from twuin.views.field import FieldViews
 from twuin.views.isolation import Isolations
 from twuin.views.ledger import LedgerViews
 from twuin.views.loss_models import LossesOut
@@ -41,6 +47,7 @@ from twuin.views.models import (
     AlertDetail,
     AlertOut,
     CauseOut,
+    ClockOut,
     DeviceOut,
     DmaState,
     Health,
@@ -55,7 +62,17 @@ from twuin.views.models import (
     UnknownNameOut,
 )
 from twuin.views.pace import Progress, clock_kind, stale_after_s
+from twuin.views.photos import PhotoViews
+from twuin.views.results import ResultsOut, results
+from twuin.views.run import Factors as RunFactors
+from twuin.views.run import run_out
+from twuin.views.score_models import score_out
 from twuin.views.sensors import sensor_out
+from twuin.views.step_test import StepTests
+from twuin.views.trimmed import Trimmer
+from twuin.views.what_if import Leakage, WhatIfs
+from twuin.views.works import now_by_dma
+from twuin.works.service import WorkService
 from waterworks import geo
 from waterworks.errors import NotFound, TwuinError
 from waterworks.network import Network
@@ -98,7 +115,8 @@ class Views:
     "status" (ok, degraded, down) and "detail". ingest: counters of the consumer, None where none runs
     here. rejected: log of rejected messages. devices: log of their status. ledger: what came of what was
     to come; late_s: what comes later after its time is late [s]. quarantine: readings with times that cannot
-    be right.
+    be right. photos: of alerts, None where none are kept. works: what people have entered beforehand; None:
+    nothing can be. complaints: what residents reported between two instants, None where they cannot.
     """
 
     def __init__(
@@ -119,12 +137,16 @@ class Views:
         clock_is: str | None = None,
         parts: Callable[[], dict[str, dict[str, Any]]] = dict,
         ingest: Callable[[], Stats | None] = lambda: None,
+        photos: PhotoService | None = None,
+        works: WorkService | None = None,
+        complaints: Callable[[datetime, datetime], Complaints] | None = None,
     ) -> None:
         self._site = site
         self._store = store
         self._alerts = alerts
         self._clock = clock
         self._limit: frozenset[str] | None = None
+        self._trimmer: Trimmer | None = None
         self._more = {
             "clock": clock,
             "network": network,
@@ -135,7 +157,10 @@ class Views:
             "clock_speed": clock_speed,
             "clock_is": clock_is,
             "parts": parts,
+            "photos": photos,
+            "works": works,
         }
+        self.works = works
         self._network = network
         self._rejected = rejected
         self._devices = devices
@@ -147,10 +172,14 @@ class Views:
         self._progress = Progress(clock_speed)
         self._parts = parts
         self._ingest = ingest
+        self._complaints = complaints
         trusted = believed(store, alerts)
-        self._losses = report_maker(site, trusted, network)
+        self._losses = report_maker(site, trusted, network, None if works is None else works.calendar)
         self._factors = Factors(site, trusted, network)
         self.isolations = Isolations(site, network)
+        self.step_tests = self._step_tests(site)
+        self.photos = PhotoViews(alerts, photos)
+        self.what_ifs = WhatIfs(site, network, self._leakage)
 
     def limited_to(self, dmas: frozenset[str]) -> Views:
         """What somebody sees who is limited to ``dmas``: the same site with no others in it.
@@ -162,13 +191,66 @@ class Views:
         alerts = self._alerts.limited_to(self.sight(dmas))
         limited = Views(site, self._store, alerts, **self._more)  # type: ignore[arg-type]
         limited._limit = dmas
+        limited._trimmer = Trimmer(self._site, site)
         limited._progress = self._progress
+        limited.works = None if self.works is None else self.works.limited_to(dmas)
         limited.isolations = self.isolations.limited_to(dmas)
+        # Of the whole site: what feeds these DMAs, and who is without water, may lie beyond them.
+        limited.step_tests = limited._step_tests(self._site, dmas, self.step_tests)
+        limited.what_ifs = self.what_ifs.limited_to(dmas, limited._leakage)
         return limited
+
+    @property
+    def limit(self) -> list[str] | None:
+        """Ids of the DMAs that these views are limited to, in the site's order; None: not limited."""
+        return None if self._limit is None else [d.id for d in self._site.dmas]
+
+    def _step_tests(
+        self, site: Site, only: frozenset[str] | None = None, shared: StepTests | None = None
+    ) -> StepTests:
+        return StepTests(
+            site,
+            self._network,
+            self._store,
+            night_pressure=self._night_pressure,
+            alert=self.alert,
+            now=self.now,
+            only=only,
+            shared=shared,
+        )
+
+    def _night_pressure(self, dma: str) -> float | None:
+        """Zone pressure at night [m] as it was measured in the last four weeks."""
+        found = next((d for d in self.losses().dmas if d.id == dma), None)
+        if found is None or found.pressure_source != "measured":
+            return None
+        return found.night_pressure_m
+
+    def _leakage(self, dma: str) -> Leakage | None:
+        """Leakage, pressure and N1 of a DMA as the last four weeks have them."""
+        found = next((d for d in self.losses().dmas if d.id == dma), None)
+        if found is None:
+            return None
+        flow, n1 = found.leakage_m3h, found.n1
+        background = found.background_m3h
+        return Leakage(
+            None if flow is None else (flow.value / M3H, flow.low / M3H, flow.high / M3H),
+            None if background is None else background / M3H,
+            found.night_pressure_m,
+            found.pressure_source == "measured",
+            None if n1 is None else (n1.value, n1.low, n1.high),
+            found.n1_source,
+            found.why.get("night_flow") or found.why.get("leakage") or "",
+        )
 
     def sight(self, dmas: frozenset[str]) -> Sight:
         """``dmas`` and the sensors that belong to them."""
         return Sight(dmas, frozenset(part_of(self._site, dmas).sensor))
+
+    @cached_property
+    def field(self) -> FieldViews:
+        """What a crew takes along."""
+        return FieldViews(self, self._site, self._network)
 
     # The site
 
@@ -253,6 +335,7 @@ class Views:
             analysed=mark is not None,
             clock_speed=self._clock_speed,
             ndf=None if mark is None else self._factors.get(mark.astimezone(self._site.timezone).date()),
+            works={} if self.works is None else now_by_dma(self.works.calendar(), self.now()),
         )
 
     def dma_series(
@@ -317,6 +400,10 @@ class Views:
             extent = self._store.extent([s.id for s in self._site.sensors])
             mark = self.now() if extent is None else as_datetime(extent[1])
         return mark.astimezone(self._site.timezone).date() - timedelta(days=1)
+
+    def complaints(self, begin: datetime, over: datetime) -> Complaints | None:
+        """What residents reported from ``begin`` to ``over``; None where they cannot, or of some DMAs."""
+        return None if self._complaints is None else self._complaints(begin, over)
 
     # Sensors
 
@@ -391,19 +478,39 @@ class Views:
         page = self._alerts.list(
             states=states, kinds=kinds, dma=dma, assignee=assignee, since=since, limit=limit, cursor=cursor
         )
-        return Page[AlertOut](items=[alert_out(a, self._site) for a in page.items], next=page.next)
+        return Page[AlertOut](items=[self.alert_out(a) for a in page.items], next=page.next)
 
     def alert(self, id: str) -> AlertDetail:
         """An alert with its history, oldest first. Raises NotFound."""
         alert = self._alerts.get(id)
         history = self._alerts.history(id)
-        return AlertDetail(
-            **alert_fields(alert, self._site),
+        found = AlertDetail(
+            **alert_fields(self._trimmed(alert), self._site),
             history=[entry_out(e) for e in history],
             promises=clocks_out(alert, history, self._site, self.now()),
             area=area_pipes(self._network, alert.finding),
             duplicates=self._alerts.copies(id),
+            score=score_out(score_of(history)),
         )
+        fell = found.check is not None and found.check.outcome is Outcome.FELL
+        run = run_out(found, self.night_day_factors() if fell else {}, self.now())
+        return found.model_copy(update={"run": run})
+
+    def night_day_factors(self) -> RunFactors:
+        """Hours of the night's flow that make up a day's, of each DMA where that is known."""
+        mark = self.watermark()
+        today = None if mark is None else mark.astimezone(self._site.timezone).date()
+        known = {} if today is None else self._factors.get(today)
+        return {dma: Uncertain(hours) for dma, hours in known.items()}
+
+    def results(self, start: date | None = None, end: date | None = None) -> ResultsOut:
+        """How leaks were dealt with in the local days from ``start`` up to and with ``end`` (without: the 28
+        up to today), and how well they were located in the year up to their end."""
+        return results(self, self._site, start, end)
+
+    def promises(self, id: str) -> list[ClockOut]:
+        """What was promised of an alert, and how that stands. Raises NotFound."""
+        return clocks_out(self._alerts.get(id), self._alerts.history(id), self._site, self.now())
 
     def causes(self) -> list[CauseOut]:
         """False alarms by DMA, kind and cause, most frequent first."""
@@ -421,7 +528,16 @@ class Views:
 
     def alert_out(self, alert: Alert) -> AlertOut:
         """An alert that is at hand, as the API shows it."""
-        return alert_out(alert, self._site)
+        return alert_out(self._trimmed(alert), self._site)
+
+    def shown_to(self, dmas: frozenset[str]) -> Callable[[Alert], AlertOut]:
+        """``alert_out`` for who is limited to ``dmas``, of alerts that they see."""
+        part = part_of(self._site, dmas)
+        trimmer = Trimmer(self._site, part)
+        return lambda alert: alert_out(trimmer.alert(alert), part)
+
+    def _trimmed(self, alert: Alert) -> Alert:
+        return alert if self._trimmer is None else self._trimmer.alert(alert)
 
     # Ingest and health
 

@@ -35,9 +35,12 @@ class AccountWords:
             Right.WORK: _("Work on alerts: on site, found, repaired; notes"),
             Right.ACT: _("Acknowledge alerts, send people"),
             Right.CLOSE: _("Close and reopen alerts"),
+            Right.PLAN: _("Enter, change and cancel planned works"),
+            Right.BILLS: _("Put in what was billed"),
             Right.INTAKE: _("See what came in and what was rejected"),
             Right.METRICS: _("Read the figures for Prometheus"),
             Right.TOKENS: _("Make tokens for programs"),
+            Right.PERSONAL: _("See who sent residents' reports"),
             Right.ACCOUNTS: _("Manage accounts, read the security log"),
         }[Right(right)]
 
@@ -45,8 +48,8 @@ class AccountWords:
         """What somebody is limited to."""
         return self.formats.gettext("whole site") if dmas is None else ", ".join(sorted(dmas))
 
-    def problem(self, word: str, wait_min: int = 1) -> str:
-        """What went wrong with a form, and what would be right."""
+    def problem(self, word: str, wait_min: int = 1, provider: str = "") -> str:
+        """What went wrong with a form, and what would be right. provider: what the provider is called."""
         _, ngettext = self.formats.gettext, self.formats.ngettext
         if word == "slow":
             return ngettext(
@@ -73,7 +76,25 @@ class AccountWords:
             "token_rights": _("Choose at least one right; some are only for the whole site."),
             "token_days": _("Choose for how many days the token is good."),
             "token_many": _("There are too many tokens: revoke one first."),
-        }
+            "provider_away": _("%(name)s does not answer at the moment. Try again in some minutes. "
+                               "Administrators can sign in with a password."),
+            "provider_refused": _("%(name)s did not say clearly who you are, so you are not signed in. Try "
+                                  "again; if it stays like this, tell an administrator: the security log "
+                                  "says why."),
+            "cancelled": _("You are not signed in: signing in at %(name)s was called off."),
+            "stale": _("This sign-in was begun in another browser, took too long, or was used already. Begin "
+                       "again."),
+            "account_disabled": _("Your account is disabled here. Ask an administrator of Twuin."),
+            "no_account": _("You are signed in at %(name)s, but there is no account for you here yet. Ask an "
+                            "administrator of Twuin for one, by the e-mail address that you have there."),
+            "no_email": _("%(name)s does not confirm an e-mail address of yours, so no account can be made "
+                          "for you."),
+            "no_group": _("You are in none of the groups at %(name)s that may use Twuin."),
+            "linked": _("This account at %(name)s belongs to another account here, or yours to another "
+                        "there."),
+        }  # fmt: skip
+        if word in said and "%(name)s" in said[word]:
+            return said[word] % {"name": provider}
         return said.get(word, _("That did not work"))
 
     def event(self, what: str) -> str:
@@ -84,6 +105,8 @@ class AccountWords:
             What.SLOWED: _("tries slowed down"),
             What.SIGNED_OUT: _("signed out"),
             What.SESSIONS_ENDED: _("signed out everywhere"),
+            What.LINKED: _("linked to the provider"),
+            What.UNLINKED: _("parted from the provider"),
             What.PASSWORD_CHANGED: _("password changed"),
             What.CODE_MADE: _("one-time code made"),
             What.ACCOUNT_MADE: _("account made"),
@@ -94,6 +117,7 @@ class AccountWords:
             What.TOKEN_REVOKED: _("token revoked"),
             What.TOKEN_REFUSED: _("token refused"),
             What.REFUSED: _("access refused"),
+            What.PERSONAL_SEEN: _("who reported was looked at"),
         }[What(what)]
 
     def event_state(self, what: str) -> str:

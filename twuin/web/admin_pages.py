@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -12,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from twuin.access import GuardedRoute, guarded_router, needs
 from twuin.access.current import current
 from twuin.access.door import source_of
-from twuin.accounts.model import AccountRefused
+from twuin.accounts.model import AccountRefused, SecurityEvent
 from twuin.accounts.rights import RIGHTS, Right, Role
 from twuin.accounts.service import AccountService, by_asker
 from twuin.views.views import Views
@@ -24,8 +28,10 @@ EVENTS = 100
 """Events on a page of the security log."""
 
 
-def admin_routes(templates: Templates, views: Views, accounts: AccountService) -> APIRouter:
-    """/accounts, /accounts/{id}, /security."""
+def admin_routes(
+    templates: Templates, views: Views, accounts: AccountService, provider: str = ""
+) -> APIRouter:
+    """/accounts, /accounts/{id}, /security. provider: what the provider is called, "" for none."""
     routes = guarded_router(GuardedRoute)
 
     @routes.get("/accounts")
@@ -47,6 +53,7 @@ def admin_routes(templates: Templates, views: Views, accounts: AccountService) -
             problem=problem,
             given=given,
             given_dmas=given.all("dmas"),
+            provider=provider,
         )
 
     @routes.post("/accounts")
@@ -63,6 +70,7 @@ def admin_routes(templates: Templates, views: Views, accounts: AccountService) -
                 by_asker(current(), source_of(request)),
                 full_name=form.get("full_name", ""),
                 dmas=_dmas(form),
+                provider=bool(provider) and form.get("by") == "provider",
             )
         except AccountRefused as e:
             return listed(request, problem=e.word, form=form)
@@ -88,6 +96,9 @@ def admin_routes(templates: Templates, views: Views, accounts: AccountService) -
             dmas=views.dmas(),
             code=code,
             code_hours=accounts.code_hours,
+            provider=provider,
+            identities=accounts.identities(id),
+            by_password=accounts.sign_in.by_password(account),
             done=done,
             problem=problem,
         )
@@ -117,6 +128,8 @@ def admin_routes(templates: Templates, views: Views, accounts: AccountService) -
                 return shown(request, id, code=accounts.reset(id, by), done="reset")
             elif action == "sessions":
                 accounts.end_sessions(id, by)
+            elif action == "unlink":
+                accounts.unlink(id, by)
             elif action == "revoke":
                 accounts.revoke(form.get("token", ""), by, owner=id)
             else:
@@ -134,11 +147,29 @@ def admin_routes(templates: Templates, views: Views, accounts: AccountService) -
         return p.response(
             "security.html",
             aw=AccountWords(p.formats),
-            events=events[:EVENTS],
+            events=folded(events[:EVENTS]),
             next=events[EVENTS - 1].seq if len(events) > EVENTS else None,
         )
 
     return routes
+
+
+@dataclass(frozen=True)
+class Told:
+    """Events of the log that are alike but for their time, as one line. times: how many; since: the first."""
+
+    event: SecurityEvent
+    times: int
+    since: datetime
+
+
+def folded(events: Sequence[SecurityEvent]) -> list[Told]:
+    """``events``, newest first, with those that follow one another and are alike folded into one line."""
+    lines = []
+    for _, alike in groupby(events, key=lambda e: (e.what, e.actor, e.about, e.source, e.detail)):
+        found = list(alike)
+        lines.append(Told(found[0], len(found), found[-1].at))
+    return lines
 
 
 def _role(form: Form) -> Role:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from gettext import GNUTranslations
 from pathlib import Path
@@ -28,6 +28,8 @@ class Language:
     code: str
     messages: GNUTranslations
     script_messages: dict[str, str]
+    field_messages: dict[str, str] = field(default_factory=dict)
+    """Those of the crew's phone, which takes them along."""
 
 
 def read_catalogue(code: str) -> Catalog:
@@ -43,15 +45,19 @@ def language(code: str) -> Language:
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)
-    scripts = {
-        message.id: message.string
+    spoken = [
+        (message.id, message.string, [place for place, _ in message.locations])
         for message in catalogue
-        if isinstance(message.id, str)
-        and message.id
-        and isinstance(message.string, str)
-        and any(place.endswith(".js") for place, _ in message.locations)
-    }
-    return Language(code, GNUTranslations(compiled), scripts)
+        if isinstance(message.id, str) and message.id and isinstance(message.string, str)
+    ]
+    pages = {id: text for id, text, places in spoken if any(_is_script(p, field=False) for p in places)}
+    crews = {id: text for id, text, places in spoken if any(_is_script(p, field=True) for p in places)}
+    return Language(code, GNUTranslations(compiled), pages, crews)
+
+
+def _is_script(place: str, *, field: bool) -> bool:
+    name = place.rsplit("/", 1)[-1]
+    return name.endswith(".js") and name.startswith("field") is field
 
 
 def choose(cookie: str | None, accept_language: str | None) -> str:

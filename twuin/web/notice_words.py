@@ -5,16 +5,18 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
+from babel.dates import format_date
 from markupsafe import Markup
 
 from twuin.alerts.model import Alert, Kind, State
+from twuin.alerts.promises import Standing
 from twuin.notify.model import Event, Form, Priority, Text
 from twuin.notify.ports import LinkSet, Told
 from twuin.notify.sms import fit
 from twuin.views.convert import alert_out
-from twuin.views.models import AlertOut
+from twuin.views.models import AlertOut, ClockOut
 from twuin.web.formats import Formats
 from twuin.web.locales import language
 from twuin.web.words import Words
@@ -59,6 +61,8 @@ class NoticeWords:
         if form is Form.SMS:
             size = words.flow(alert) if self._size(words, alert) else ""
             parts = (size, self._when(words, alert), links.take or links.page)
+            if told.clocks:  # of what is late that counts, not since when it runs
+                parts = (self._clocks(words, told)[0], size, links.take or links.page)
             return Text("", fit(title, (*parts, words.lead(alert), links.map)))
         lines = self._facts(words, alert)
         if told.what is Event.OVER:
@@ -67,12 +71,15 @@ class NoticeWords:
             elif words.why_closed(alert):
                 lines.append(_("Closed: %(reason)s") % {"reason": words.why_closed(alert)})
         else:
+            if told.what is Event.ASSIGNED:
+                lines.append(_("Assigned to: %(who)s") % {"who": alert.assignee})
+            lines += self._clocks(words, told)
             lines += [line for line in (words.lead(alert), words.search.short(alert)) if line]
             lines.append(self._priority(words, told.priority))
         addresses = [
             (_("Map"), links.map),
             (_("Details"), links.page),
-            (_("I take this on"), links.take),
+            (_("We go") if told.what is Event.ASSIGNED else _("I take this on"), links.take),
         ]
         return _text(title, lines, [(name, url) for name, url in addresses if url], form)
 
@@ -101,6 +108,31 @@ class NoticeWords:
             )
         addresses = [(formats.gettext("All alerts"), page)] if page else []
         return _text(title, [f"- {line}" for line in lines], addresses, form)
+
+    def report(self, period: str, form: Form, language: str, attached: Sequence[str], page: str) -> Text:
+        """A message that the report of a month was made; ``attached``: files that go with it."""
+        formats = self._words(language).formats
+        _, ngettext = formats.gettext, formats.ngettext
+        year, month = (int(part) for part in period.split("-"))
+        named = str(format_date(date(year, month, 1), "MMMM y", language))
+        site = clean(self.site.name)
+        title = _("Report of %(month)s: %(site)s") % {"month": named, "site": site}
+        if form is Form.SMS:
+            return Text("", fit(title, (page,)))
+        if attached:
+            n = len(attached)
+            line = ngettext(
+                "The month's report is in %(n)s file attached.",
+                "The month's report is in %(n)s files attached.",
+                n,
+            ) % {"n": formats.number(n, 0)}
+        else:
+            line = _("The month's report was made. It is on the page of reports.")
+        lines = [
+            line,
+            _("A report that is made stays as it is: make it anew on the page where bills came late."),
+        ]
+        return _text(title, lines, [(_("Reports"), page)] if page else [], form)
 
     def test(self, receiver: str, form: Form, language: str) -> Text:
         """A message that says only that messages come through."""
@@ -143,6 +175,7 @@ class NoticeWords:
                 "dma": name(shown.dma),
                 "dma_name": name(shown.dma_name),
                 "subject": name(shown.subject),
+                "assignee": name(shown.assignee),
                 "suspects": [s.model_copy(update={"pipe": name(s.pipe)}) for s in shown.suspects],
                 "near": [name(n) for n in shown.near],
                 "search_from": name(shown.search_from),
@@ -160,6 +193,14 @@ class NoticeWords:
                 return _("Has grown: %(title)s") % values
             case Event.AGAIN:
                 return _("Again: %(title)s") % values
+            case Event.ASSIGNED:
+                return _("For you: %(title)s") % values
+            case Event.LATE:
+                if any(c.done is None and c.standing is Standing.BROKEN for c in told.clocks):
+                    return _("Overdue: %(title)s") % values
+                if any(c.done is None for c in told.clocks):
+                    return _("Due soon: %(title)s") % values
+                return _("Was late: %(title)s") % values
         return _("Urgent: %(title)s") % values if told.priority is Priority.HIGH else values["title"]
 
     def _size(self, words: Words, alert: AlertOut) -> str:
@@ -193,6 +234,17 @@ class NoticeWords:
         if alert.kind is not Kind.LOW_INFLOW and alert.lost_m3 > 0:
             lost = _("Lost so far") if alert.ended is None else _("Lost")
             lines.append(f"{lost}: {words.formats.quantity(alert.lost_m3, 'm3')}")
+        return lines
+
+    def _clocks(self, words: Words, told: Told) -> list[str]:
+        """How what was promised stands, a line each."""
+        lines = []
+        for clock in told.clocks:
+            out = ClockOut(
+                stage=clock.stage, begun=clock.begun, due=clock.due, done=clock.done, standing=clock.standing
+            )
+            standing, by = words.service.clock(out, self.now())
+            lines.append(f"{words.service.stage(clock.stage)}: {standing} ({by})")
         return lines
 
     def _priority(self, words: Words, priority: Priority) -> str:

@@ -28,6 +28,10 @@ TOKEN_DAYS = (30, 90, 365, 730)
 """For how long a token may be good, as the page offers it [d]."""
 
 
+DONE = ("password", "revoked", "linked", "provider_away")
+"""What the page's address may say was done."""
+
+
 @dataclass(frozen=True)
 class Said:
     """What the page says of what was just done. token: its text, shown once."""
@@ -39,8 +43,8 @@ class Said:
     status: int = 200
 
 
-def own_routes(templates: Templates, views: Views, accounts: AccountService) -> APIRouter:
-    """/me and its forms."""
+def own_routes(templates: Templates, views: Views, accounts: AccountService, provider: str = "") -> APIRouter:
+    """/me and its forms. provider: what it is called that an account may be linked to, "" for none."""
     routes = guarded_router(GuardedRoute)
 
     def shown(request: Request, said: Said) -> Response:
@@ -63,12 +67,15 @@ def own_routes(templates: Templates, views: Views, accounts: AccountService) -> 
             whole_site=WHOLE_SITE,
             token_days=TOKEN_DAYS,
             dmas=views.dmas(),
+            provider=provider,
+            by_password=accounts.sign_in.by_password(account),
+            identities=accounts.identities(account.id) if provider else [],
         )
 
     @routes.get("/me")
     @needs(Anyone.IN_PERSON)
     def me(request: Request, done: str = "") -> Response:
-        return shown(request, Said(done=done if done in ("password", "revoked") else ""))
+        return shown(request, Said(done=done if done in DONE else ""))
 
     @routes.post("/me/password")
     @needs(Anyone.IN_PERSON)

@@ -18,13 +18,13 @@ from twuin.access import GuardedRoute, guarded_router, needs
 from twuin.access.current import current, permit
 from twuin.accounts.model import Via
 from twuin.accounts.rights import RIGHT_OF_ACTION, Anyone, Right
-from twuin.alerts.model import PENDING, UNREPAIRED, Kind, State
+from twuin.alerts.model import PENDING, Kind, State
 from twuin.alerts.service import AlertService, StaleAlert
-from twuin.alerts.steps import TransitionRefused
+from twuin.alerts.steps import STEPS, TransitionRefused
 from twuin.alerts.work import Cause, LeakType, Method
-from twuin.views.isolation import IsolationOut
+from twuin.residents.parts import Residents
 from twuin.views.ledger_models import LedgerCounts
-from twuin.views.models import AlertDetail, AlertOut, NightFlow
+from twuin.views.models import AlertOut, NightFlow
 from twuin.views.views import Views
 from twuin.web.alert_form import NEXT, asked_by, closing
 from twuin.web.figures import dma_marks, map_data
@@ -33,7 +33,6 @@ from twuin.web.locales import LANGUAGES
 from twuin.web.loss_words import LossWords
 from twuin.web.render import ACTOR_COOKIE, LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Page, Templates
 from twuin.web.security import local_path
-from waterworks.errors import NotFound
 
 RANGES = {"1d": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
 """Days of history that a chart shows, by the name in its address."""
@@ -44,15 +43,17 @@ NIGHT_RANGES = {"28d": 28, "90d": 90, "1y": 365, "all": 36_500}
 LOSS_RANGES = {"7d": 7, "28d": 28, "90d": 90, "1y": 365}
 """Days that losses are reported over, by the name in their address."""
 
-LOUD = (Kind.LEAK, Kind.LOW_INFLOW, Kind.SUPPLY, Kind.NIGHT_FLOW, Kind.SENSOR)
+LOUD = (Kind.LEAK, Kind.REPORTED, Kind.LOW_INFLOW, Kind.SUPPLY, Kind.NIGHT_FLOW, Kind.SENSOR)
 """Alerts about water and what measures it. Silences of sensors may be dozens: they stand behind these."""
 
 _URGENCY = (*LOUD, Kind.SILENT)
 _YEAR = 31_536_000  # seconds that a choice of language or theme is kept
 
 
-def page_routes(templates: Templates, views: Views, alerts: AlertService) -> APIRouter:
-    """All pages, over one site's read models and alerts."""
+def page_routes(
+    templates: Templates, views: Views, alerts: AlertService, residents: Residents | None = None
+) -> APIRouter:
+    """All pages, over one site's read models and alerts, and residents' reports where there are any."""
     routes = guarded_router(GuardedRoute)
 
     def page(request: Request) -> Page:
@@ -119,11 +120,18 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
                 v[:40] for v, kept in ((state, chosen["state"]), (kind, chosen["kind"])) if v and not kept
             ],
             next=f"?{more}&cursor={quote(found.next)}" if found.next else None,
+            waiting=waiting_reports(),
             chosen=chosen,
             states=list(State),
             kinds=list(Kind),
             dmas=views.dmas(),
         )
+
+    def waiting_reports() -> int:
+        """How many reports of residents wait for a person, for who may act on them."""
+        if residents is None or not current().may(Right.ACT):
+            return 0
+        return sum(residents.desk.counts(current().dmas).values())
 
     def alert_response(p: Page, id: str, *, done: str = "", problem: str = "", status: int = 200) -> Response:
         alert = views.alert(id)
@@ -155,20 +163,12 @@ def page_routes(templates: Templates, views: Views, alerts: AlertService) -> API
             done=done,
             problem=problem,
             facts=_facts(alert),
-            isolation=isolation_of(alert),
+            run_shown=alert.run is not None and alert.run.location_h is not None,
+            photos=views.photos.of(id),
+            photo_step={s.action: s.done for s in STEPS},
+            isolation=views.field.isolation_of(alert),
             present=p.present,
         )
-
-    def isolation_of(alert: AlertDetail) -> IsolationOut | None:
-        """How to shut off the pipe where the leak was found, else the likeliest, while it leaks."""
-        found = alert.place.pipe if alert.place else ""
-        pipe = found or (alert.suspects[0].pipe if alert.suspects else "")
-        if not pipe or alert.state not in UNREPAIRED:
-            return None
-        try:
-            return views.isolations.of(pipe)
-        except NotFound:  # a pipe of a network that has been changed since
-            return None
 
     def nights_of(p: Page, alert: AlertOut) -> list[NightFlow]:
         """The nights around an alert: some weeks before it began, up to some after it ended."""

@@ -24,6 +24,7 @@ from twuin.views.models import SiteOut
 from twuin.web import figures
 from twuin.web.formats import Formats, currency_sign, zone_names
 from twuin.web.locales import LANGUAGES, choose, language
+from twuin.web.menu import menu
 from twuin.web.words import LEAST_LEAD, Words
 
 HERE = Path(__file__).parent
@@ -190,6 +191,7 @@ class Page:
                 "site_name": site.name if site else self.templates.site_name,
                 "who": self.who,
                 "rights": self.who.rights,
+                "menu": menu(self.formats, self.who.rights, url.path.removeprefix(self.base)),
                 "form": form_token(self.form_secret) if self.form_secret else "",
                 "fmt": self.formats,
                 "words": self.words,

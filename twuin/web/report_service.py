@@ -120,9 +120,9 @@ def indicator_section(report: ReportOut, words: LossWords) -> Section:
           "every year (scheme of BPPSPAM and the ministry of public works; BPKP, Petunjuk Teknis Evaluasi "
           "Kinerja PDAM). Scores and weights are given by the evaluator."),
     )  # fmt: skip
-    return Section(
-        _("Indicators of the yearly performance evaluation"), _("Indicators"), Table(columns, rows), lead
-    )
+    none = _("They are of the whole utility, and this report is of some of its DMAs only.")
+    table = Table(columns, rows, none)
+    return Section(_("Indicators of the yearly performance evaluation"), _("Indicators"), table, lead)
 
 
 def indicator_name(code: str, words: LossWords) -> str:
@@ -156,8 +156,12 @@ def _remark(indicator: IndicatorOut, report: ReportOut, words: LossWords) -> str
         return _("Not from Twuin: from the utility's books.")
     if indicator.status == "missing":
         if indicator.remark == "no_complaints":
-            return _("Complaints are not registered in Twuin.")
+            return _("Residents cannot report to Twuin here (residents.open): complaints are not registered.")
+        if indicator.remark == "none_received":
+            return _("No resident reported anything in these days.")
         return words.why(indicator.remark)
+    if indicator.code == "complaints":
+        return _complaints(report, words)
     if indicator.code == "water_losses":
         return _("Water distributed less water billed, of water distributed; what went in is measured at the "
                  "DMA inlets, so losses before them are not in it.")  # fmt: skip
@@ -171,3 +175,23 @@ def _remark(indicator: IndicatorOut, report: ReportOut, words: LossWords) -> str
             "minimum": minimum}  # fmt: skip
     return _("Share of hours of the pressure sensors at or above %(minimum)s m; the scheme counts customers "
              "above 0.7 bar (7.1 m).") % {"minimum": minimum}  # fmt: skip
+
+
+def _complaints(report: ReportOut, words: LossWords) -> str:
+    """What the share of complaints settled rests on."""
+    _, number = words.formats.gettext, words.formats.number
+    found = report.complaints
+    if found is None:
+        return ""
+    said = [
+        _("%(settled)s of %(received)s reports that residents sent by the public page were settled; what was "
+          "told by phone or at the counter is not in it.")
+        % {"settled": number(found.settled, 0), "received": number(found.received, 0)}
+    ]  # fmt: skip
+    for text, kept, broken in (
+        (_("Answered in time: %(kept)s of %(total)s."), found.answers_kept, found.answers_broken),
+        (_("Settled in time: %(kept)s of %(total)s."), found.settled_in_time, found.settled_late),
+    ):
+        if kept is not None and broken is not None and kept + broken:
+            said.append(text % {"kept": number(kept, 0), "total": number(kept + broken, 0)})
+    return " ".join(said)

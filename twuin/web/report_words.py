@@ -13,6 +13,12 @@ from twuin.views.report_models import Outcome, ReportOut
 from twuin.web.formats import Formats, currency_sign, zone_names
 from twuin.web.locales import language
 from twuin.web.loss_words import LossWords
+from twuin.web.report_results import (
+    find_section,
+    locator_section,
+    promise_section,
+    response_section,
+)
 from twuin.web.report_service import indicator_section, sensor_section, service_section
 from twuin.web.report_tables import As, Bars, Cell, Column, Document, Num, Row, Section, Table
 
@@ -40,6 +46,9 @@ def document(report: ReportOut, code: str) -> Document:
     ]
     if not report.complete:
         about.insert(1, _("PRELIMINARY: the period is not over, or not all of it was analysed."))
+    if report.dmas is not None:
+        names = ", ".join(d.name for d in report.losses.dmas)
+        about.insert(0, _("ONLY OF THESE DMAs, not of the whole network: %(dmas)s.") % {"dmas": names})
     return Document(
         formats=formats,
         site=report.site_name,
@@ -54,6 +63,10 @@ def document(report: ReportOut, code: str) -> Document:
             _indices(report, words),
             _nights(report, words),
             _leaks(report, words),
+            response_section(report, words),
+            *promise_section(report, words),
+            find_section(report, words),
+            locator_section(report, words),
             service_section(report, words),
             sensor_section(report, words),
             indicator_section(report, words),
@@ -117,6 +130,7 @@ def _summary(report: ReportOut, words: LossWords) -> Section:
     add(_("Leaks repaired"), leaks.repaired, "", 0)
     add(_("Leaks running at the end"), leaks.running, "", 0)
     add(_("Water lost by these leaks"), leaks.lost_m3, "m³", 0)
+    add(_("Water saved by repairs"), report.response.all.saved_m3, "m³", 0, _("No repair is verified."))
     add(_("Readings that came"), report.availability_share, "%", 1, _("No readings were to come."))
     columns = (
         Column(_("Figure"), how=As.TEXT),
@@ -172,10 +186,20 @@ def _balance(report: ReportOut, words: LossWords) -> Section:
     )
 
 
-def _per_dma(report: ReportOut, cells: Callable[[LossOut], tuple[Cell, ...]]) -> tuple[Row, ...]:
+def _per_dma(
+    report: ReportOut, cells: Callable[[LossOut], tuple[Cell, ...]], gettext: Callable[[str], str]
+) -> tuple[Row, ...]:
+    """A line for each DMA, then for each zone, then for the whole site."""
+    _ = gettext
     whole = report.losses.site
     rows = [Row((d.name, *cells(d))) for d in report.losses.dmas]
-    return (*rows, Row((whole.name, *cells(whole)), strong=True))
+    zones = [Row((_zone_name(z, _), *cells(z)), strong=True) for z in report.losses.zones]
+    return (*rows, *zones, Row((whole.name, *cells(whole)), strong=True))
+
+
+def _zone_name(zone: LossOut, gettext: Callable[[str], str]) -> str:
+    _ = gettext
+    return _("Zone %(name)s") % {"name": zone.name}
 
 
 def _balances(report: ReportOut, words: LossWords) -> Section:
@@ -210,7 +234,7 @@ def _balances(report: ReportOut, words: LossWords) -> Section:
     return Section(
         _("Water balance of each DMA"),
         _("Balance by DMA"),
-        Table(columns, _per_dma(report, cells), notes=notes),
+        Table(columns, _per_dma(report, cells, _), notes=notes),
     )
 
 
@@ -258,7 +282,7 @@ def _indices(report: ReportOut, words: LossWords) -> Section:
         )  # fmt: skip
     return Section(
         _("Real losses and ILI"), _("Real losses and ILI"),
-        Table(columns, _per_dma(report, cells), notes=tuple(notes)),
+        Table(columns, _per_dma(report, cells, _), notes=tuple(notes)),
     )  # fmt: skip
 
 
@@ -321,12 +345,14 @@ def _leaks(report: ReportOut, words: LossWords) -> Section:
         Outcome.REPAIRED: _("repaired"),
     }
     fell = any(x.fell_m3h is not None for x in report.leaks)
+    saved = any(x.saved_m3 is not None for x in report.leaks)
     rows = [
         Row(
             (
                 x.alert, x.dma_name if x.kind == "leak" else f"{x.dma_name} ¹", x.place or None, x.onset,
                 x.detected, x.located, x.repaired or x.ended, x.flow_m3h,
-                *((x.fell_m3h,) if fell else ()), x.lost_m3, x.cost, x.awareness_h, x.repair_h,
+                *((x.fell_m3h,) if fell else ()), x.lost_m3,
+                *((_value(x.saved_m3),) if saved else ()), x.cost, x.awareness_h, x.repair_h,
                 outcomes[x.outcome],
             )
         )
@@ -343,6 +369,7 @@ def _leaks(report: ReportOut, words: LossWords) -> Section:
         Column(_("Flow"), unit("m3/h"), digits=1),
         *((Column(_("Fell by"), unit("m3/h"), digits=1),) if fell else ()),
         Column(_("Lost"), "m³"),
+        *((Column(_("Saved"), "m³"),) if saved else ()),
         Column(_("Cost"), money),
         Column(_("Awareness"), "h", digits=1),
         Column(_("Repair"), "h", digits=1),

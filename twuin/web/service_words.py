@@ -35,6 +35,7 @@ class ServiceWords:
                 Why.CRITICAL: _("because of %(names)s") % {"names": ", ".join(alert.critical)},
                 Why.WATCHED: _("a visit costs more than it saves now"),
                 Why.INSTRUMENT: _("about an instrument, not about water"),
+                Why.SEEN: _("residents see the water run"),
             }[w]
             for w in alert.priority_why
         )

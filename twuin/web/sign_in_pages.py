@@ -11,23 +11,31 @@ from starlette.responses import RedirectResponse, Response
 
 from twuin.access import GuardedRoute, guarded_router, needs
 from twuin.access.cookies import SESSION, begin_session, forget, read
-from twuin.access.current import current
+from twuin.access.current import asking, current
 from twuin.access.door import source_of, visitor_of
-from twuin.accounts.model import AccountRefused, Via
+from twuin.accounts.model import NOBODY, AccountRefused, Via
 from twuin.accounts.passwords import MIN_LENGTH, Busy
 from twuin.accounts.rights import Anyone
 from twuin.accounts.service import AccountService
 from twuin.accounts.sign_in import SignedIn
 from twuin.accounts.tries import TooMany
+from twuin.oidc.signing_in import ProviderSignIn
 from twuin.web.account_words import AccountWords
 from twuin.web.forms import Form, read_form
+from twuin.web.provider_pages import provider_routes
 from twuin.web.render import Page, Templates
 from twuin.web.security import local_path
 
 
-def sign_in_routes(templates: Templates, accounts: AccountService | None) -> APIRouter:
-    """/signin, /welcome, /signout. accounts: None in a demo, where these lead to the first page."""
+def sign_in_routes(
+    templates: Templates, accounts: AccountService | None, provider: ProviderSignIn | None = None
+) -> APIRouter:
+    """/signin, /welcome, /signout, and where there is a provider the way to it.
+
+    accounts: None in a demo, where these lead to the first page.
+    """
     routes = guarded_router(GuardedRoute)
+    called = "" if provider is None else provider.name
 
     def page(request: Request) -> Page:
         return Page(templates, request, None)
@@ -61,6 +69,8 @@ def sign_in_routes(templates: Templates, accounts: AccountService | None) -> API
             problem=problem,
             wait_min=max(1, math.ceil(wait_s / 60)),
             empty=accounts.empty,
+            provider=called,
+            for_all=accounts.sign_in.passwords_for_all,
         )
 
     @routes.post("/signin")
@@ -138,12 +148,22 @@ def sign_in_routes(templates: Templates, accounts: AccountService | None) -> API
 
     def _sign_out(request: Request) -> Response:
         base = str(request.scope.get("root_path", "")).rstrip("/")
-        answer = RedirectResponse(f"{base}/signin", 303)
+        answer: Response = RedirectResponse(f"{base}/signin", 303)
         if accounts is not None and read(request, SESSION) and current().via is Via.SESSION:
-            accounts.sign_in.sign_out(current(), source_of(request))
+            hint = accounts.sign_in.sign_out(current(), source_of(request))
+            end = "" if provider is None else provider.end_address(hint)
+            if end:
+                with asking(NOBODY):
+                    answer = page(request).response("signed_out.html", end=end, provider=called)
         forget(request, answer, SESSION)
         return answer
 
+    if accounts is not None and provider is not None:
+
+        def told(request: Request, next: str, problem: str, wait_s: float) -> Response:
+            return _retry(sign_in_page(request, next, problem=problem, wait_s=wait_s), wait_s)
+
+        routes.include_router(provider_routes(templates, accounts, provider, told))
     return routes
 
 
@@ -157,7 +177,14 @@ def _problem(error: Exception) -> tuple[str, float]:
 
 
 def _status(problem: str) -> int:
-    return {"": 200, "slow": 429, "busy": 503, "wrong": 401, "code": 401}.get(problem, 422)
+    return _STATUS.get(problem, 422)
+
+
+_STATUS = {
+    "": 200, "slow": 429, "busy": 503, "wrong": 401, "code": 401,
+    "provider_away": 503, "provider_refused": 400, "cancelled": 400, "stale": 400,
+    "account_disabled": 403, "no_account": 403, "no_email": 403, "no_group": 403, "linked": 403,
+}  # fmt: skip
 
 
 def _retry(answer: Response, wait_s: float) -> Response:

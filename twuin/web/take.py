@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -23,6 +24,7 @@ from twuin.alerts.model import State
 from twuin.alerts.service import AlertService
 from twuin.alerts.steps import TransitionRefused
 from twuin.notify.links import Links, Taken
+from twuin.notify.model import Receiver
 from twuin.views.models import AlertDetail
 from twuin.views.views import Views
 from twuin.web.render import Page, Templates
@@ -42,11 +44,19 @@ BY_LINK = " (link)"
 
 @dataclass(frozen=True)
 class Takes:
-    """What links in messages let their holders do. languages: of the receivers. wall: the machine's time."""
+    """What links in messages let their holders do.
+
+    languages, crews: of the receivers, by name. wall: the machine's time.
+    """
 
     links: Links
     languages: Mapping[str, str] = field(default_factory=dict)
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
+    crews: Mapping[str, str] = field(default_factory=dict)
+
+    def is_theirs(self, receiver: str, assignee: str) -> bool:
+        """Whether an alert with this assignee is for the receiver, or the crew it belongs to."""
+        return Receiver(receiver, (), crew=self.crews.get(receiver, "")).answers_to(assignee)
 
 
 def take_routes(templates: Templates, views: Views, alerts: AlertService, takes: Takes) -> APIRouter:
@@ -67,6 +77,8 @@ def take_routes(templates: Templates, views: Views, alerts: AlertService, takes:
         alert = _alert(taken)
         if alert is None:
             return _say(page, "foreign", 404)
+        if alert.state is State.ASSIGNED and takes.is_theirs(taken.receiver, alert.assignee):
+            return go(page, token, taken, alert, tapped=tapped)
         if alert.state is not State.OPEN:
             return _say(page, "settled", 200, taken=taken, alert=alert, who=_who(page, alert))
         if not tapped:
@@ -85,6 +97,24 @@ def take_routes(templates: Templates, views: Views, alerts: AlertService, takes:
             alert = _alert(taken) or alert
             return _say(page, "settled", 200, taken=taken, alert=alert, who=_who(page, alert))
         return _say(page, "done", 200, taken=taken, alert=_alert(taken) or alert)
+
+    def go(page: Page, token: str, taken: Taken, alert: AlertDetail, *, tapped: bool) -> Response:
+        """Say that whom the alert was assigned to has heard of it and goes, once an assignment."""
+        sent = max((i for i, e in enumerate(alert.history) if e.action == "assigned"), default=0)
+        heard = any(e.action == "accepted" for e in alert.history[sent:])
+        if not tapped and not heard:
+            return _say(page, "go", 200, taken=taken, alert=alert)
+        if not heard:
+            with suppress(TransitionRefused):  # it went on meanwhile: the page says how it stands
+                alerts.act(
+                    taken.alert,
+                    "accept",
+                    version=None,
+                    key=f"link-{_digest(token)}-go-{sent}",
+                    assignee=alert.assignee,
+                    actor=taken.receiver + BY_LINK,
+                )
+        return _say(page, "going", 200, taken=taken, alert=_alert(taken) or alert)
 
     def _alert(taken: Taken) -> AlertDetail | None:
         try:
@@ -116,7 +146,9 @@ def _say(page: Page, what: str, status: int, **facts: object) -> Response:
 
 def _who(page: Page, alert: AlertDetail) -> str:
     """Who took the alert on, by its history; "" where nobody did."""
-    actors = [e.actor for e in alert.history if e.action in ("acknowledged", "assigned", "arrived")]
+    actors = [
+        e.actor for e in alert.history if e.action in ("acknowledged", "assigned", "accepted", "arrived")
+    ]
     return page.words.actor(actors[-1]).removesuffix(BY_LINK) if actors else ""
 
 

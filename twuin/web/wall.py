@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from twuin.access import GuardedRoute, guarded_router, needs
+from twuin.access.current import current
 from twuin.accounts.rights import Right
 from twuin.views.models import SiteOut
 from twuin.views.views import Views
@@ -19,7 +20,7 @@ from twuin.web.render import Page, Templates
 from twuin.web.wall_file import WallFile
 from twuin.web.wall_panels import MOST_ALERTS, NrwFigure, WallData
 from waterworks.errors import TwuinError
-from waterworks.wall import Panel, PanelKind, Screen, WallPage, usual_wall
+from waterworks.wall import Panel, PanelKind, Screen, WallPage, part_of_wall, usual_wall
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +41,18 @@ def wall_routes(templates: Templates, views: Views, file: WallFile | None) -> AP
         has_map = site.bounds is not None
         read = None if file is None else file.read(has_map=has_map)
         shown = read.wall if read else usual_wall(has_map=has_map)
+        limited = current().dmas is not None
+        data = WallData(views, site, nrw)
+        try:
+            if limited:
+                own = [d.id for d in data.dmas], [s.id for s in data.sensors]
+                shown = part_of_wall(shown, *own, has_map=has_map)
+        except TwuinError as e:
+            return unreadable(request, lang, e, site)
         number = int(screen) if screen.isascii() and screen.isdigit() and len(screen) < 6 else 0
         there = 0 < number <= len(shown.screens)
         display = shown.screens[number - 1] if there else Screen(())
         page = Page(templates, request, site, lang if lang in LANGUAGES else None)
-        data = WallData(views, site, nrw)
         try:
             panels = {
                 (i, panel.name): _panel(data, page, panel)
@@ -61,7 +69,7 @@ def wall_routes(templates: Templates, views: Views, file: WallFile | None) -> AP
             asked=screen[:20],
             screens=len(shown.screens),
             digest=read.digest if read else "usual",
-            problems=read.problems if read else (),
+            problems=read.problems if read and not limited else (),  # they name DMAs and sensors
             panels=panels,
             map=places,
             build=templates.build,

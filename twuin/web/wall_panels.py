@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from twuin.access.current import KEPT, current
 from twuin.alerts.model import PENDING, UNREPAIRED, Kind, Reason, State
 from twuin.views.loss_models import Limited
 from twuin.views.models import AlertOut, DmaState, SensorOut, SiteOut
@@ -29,7 +30,15 @@ NRW_KEEP_S = 900.0
 MOST_ALERTS = 40
 """More than fit on any display; how many there are beyond is said by number."""
 
-URGENCY = (Kind.LEAK, Kind.LOW_INFLOW, Kind.SUPPLY, Kind.NIGHT_FLOW, Kind.SENSOR, Kind.SILENT)
+URGENCY = (
+    Kind.LEAK,
+    Kind.REPORTED,
+    Kind.LOW_INFLOW,
+    Kind.SUPPLY,
+    Kind.NIGHT_FLOW,
+    Kind.SENSOR,
+    Kind.SILENT,
+)
 _PRIORITY = ("high", "medium", "low")
 _WORST_DMA = ("leak", "watch", "nodata", "normal")
 _WORST_SENSOR = ("silent", "suspect", "nodata", "ok")
@@ -44,19 +53,23 @@ class Nrw:
 
 
 class NrwFigure:
-    """The NRW of a site's last four weeks, kept for a while. Safe from several threads."""
+    """The NRW of the last four weeks, of what whoever asks sees, kept a while. Safe from several threads."""
 
     def __init__(self, views: Views) -> None:
         self._views = views
         self._lock = threading.Lock()
-        self._kept: tuple[float, Nrw | None] | None = None
+        self._kept: dict[frozenset[str] | None, tuple[float, Nrw | None]] = {}
 
     def get(self) -> Nrw | None:
         """None where it cannot be worked out now."""
+        whose = current().dmas
         with self._lock:
-            if self._kept is None or time.monotonic() - self._kept[0] > NRW_KEEP_S:
-                self._kept = (time.monotonic(), self._made())
-            return self._kept[1]
+            kept = self._kept.get(whose)
+            if kept is None or time.monotonic() - kept[0] > NRW_KEEP_S:
+                if len(self._kept) >= KEPT:
+                    self._kept.clear()
+                kept = self._kept[whose] = (time.monotonic(), self._made())
+            return kept[1]
 
     def _made(self) -> Nrw | None:
         try:
@@ -188,10 +201,10 @@ def worth(alert: AlertOut) -> tuple[bool, bool, bool, int, int, float, float]:
 
 
 def lost_m3(leaks: Sequence[AlertOut], start: datetime, end: datetime) -> float:
-    """Water that leaks lost between two instants [m3], each at its flow. False alarms lost none."""
+    """Water that leaks lost between two instants [m3], each at its flow. What is no leak lost none."""
     lost = 0.0
     for a in leaks:
-        if a.reason in (Reason.FALSE_ALARM, Reason.WITHDRAWN, Reason.DUPLICATE):
+        if a.reason in (Reason.FALSE_ALARM, Reason.WITHDRAWN, Reason.DUPLICATE, Reason.PLANNED):
             continue
         if a.state not in UNREPAIRED and a.ended is None:
             continue  # mended by word of a person: since when it does not run, readings have yet to show

@@ -5,6 +5,7 @@ Sentences are whole messages with places for values, so that a translation may o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twuin.alerts.lifecycle import MONITOR
@@ -12,7 +13,10 @@ from twuin.alerts.model import Kind, Reason
 from twuin.views.models import AlertOut, EntryOut, SensorOut
 from twuin.web.fault_words import FaultWords
 from twuin.web.formats import NOTHING, Formats
+from twuin.web.planned_words import PlannedWords
 from twuin.web.rejects import explain_rejected
+from twuin.web.resident_words import ResidentWords
+from twuin.web.score_words import ScoreWords
 from twuin.web.search_words import SearchWords
 from twuin.web.service_words import ServiceWords
 from twuin.web.silence_words import SilenceWords
@@ -37,6 +41,11 @@ class Words:
         return SearchWords(self.formats)
 
     @property
+    def score(self) -> ScoreWords:
+        """How well a leak was located, what it lost and its repair saved."""
+        return ScoreWords(self.formats)
+
+    @property
     def service(self) -> ServiceWords:
         """How urgent an alert is, what was promised, which valves to shut."""
         return ServiceWords(self.formats)
@@ -45,6 +54,11 @@ class Words:
     def work(self) -> WorkWords:
         """Steps of the work, what was found, how it was mended."""
         return WorkWords(self.formats)
+
+    @property
+    def residents(self) -> ResidentWords:
+        """What residents report."""
+        return ResidentWords(self.formats)
 
     # alerts
 
@@ -57,6 +71,7 @@ class Words:
             Kind.SILENT: _("Silent sensor"),
             Kind.SENSOR: _("Sensor fault"),
             Kind.SUPPLY: _("No water"),
+            Kind.REPORTED: _("Reported by residents"),
         }[Kind(kind)]
 
     def title(self, alert: AlertOut) -> str:
@@ -82,12 +97,14 @@ class Words:
                 return _("%(dma)s was without water") % where
             case Kind.SUPPLY:
                 return _("%(dma)s is without water") % where
+            case Kind.REPORTED:
+                return self.residents.title(alert, where["dma"])
 
     def announcement(self, alert: AlertOut) -> str:
         """What is read out when an alert appears."""
         _ = self.formats.gettext
         values = {"title": self.title(alert), "flow": self.flow(alert)}
-        if alert.kind in (Kind.SILENT, Kind.SENSOR, Kind.SUPPLY):
+        if alert.kind in (Kind.SILENT, Kind.SENSOR, Kind.SUPPLY, Kind.REPORTED):
             return _("New alert: %(title)s") % values
         return _("New alert: %(title)s, %(flow)s") % values
 
@@ -118,6 +135,8 @@ class Words:
             return FaultWords(self.formats).sentence(alert, values)
         if alert.kind is Kind.SILENT:
             return SilenceWords(self.formats).sentence(alert, values)
+        if alert.kind is Kind.REPORTED:
+            return self.residents.sentence(alert)
         match alert.kind:
             case Kind.LEAK if self.search.by_pressure(alert) and over:
                 text = _(
@@ -279,6 +298,15 @@ class Words:
             Reason.WITHDRAWN: _("Withdrawn: later readings no longer support it"),
         }[Reason(reason)]
 
+    def planned(self, alert: AlertOut) -> str:
+        """Which kind of planned work explains an alert; "" where none does."""
+        kind = alert.evidence.get("planned_kind")
+        return PlannedWords(self.formats).kind(kind) if isinstance(kind, str) else ""
+
+    def planned_now(self, kinds: Sequence[str]) -> str:
+        """The works that go on in a DMA now; "" for none."""
+        return ", ".join(PlannedWords(self.formats).kind(k) for k in kinds)
+
     def why_closed(self, alert: AlertOut) -> str:
         """Why this alert was closed; "" while nothing is said of it."""
         if alert.reason is None:
@@ -303,6 +331,8 @@ class Words:
             "visit": _("whether a visit pays"),
             "unsupported": _("later readings no longer support it"),
             "supported": _("readings support it again"),
+            "planned": _("a planned work explains it"),
+            "unplanned": _("no planned work explains it any more"),
         }
         return ", ".join(parts.get(part, part) for part in entry.note.split(", ") if part)
 

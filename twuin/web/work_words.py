@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from twuin.alerts.crew import Why
 from twuin.alerts.model import State
 from twuin.alerts.promises import Stage, Standing
+from twuin.alerts.score import SAID, SCORED
 from twuin.alerts.work import Cause, LeakType, Method
 from twuin.views.models import AlertOut, CheckOut, EntryOut, PlaceOut
 from twuin.web.check_words import CheckWords
 from twuin.web.formats import Formats
+from twuin.web.resident_words import ResidentWords
+from twuin.web.score_words import ScoreWords
 
 WAY = (
     State.OPEN,
@@ -65,6 +69,7 @@ class WorkWords:
         return {
             "acknowledge": _("Acknowledge"),
             "assign": _("Assign"),
+            "accept": _("Accept the job"),
             "arrive": _("We are on site"),
             "locate": _("Found here"),
             "not_found": _("Not found"),
@@ -81,6 +86,7 @@ class WorkWords:
         return {
             "acknowledge": _("You took this alert on."),
             "assign": _("The alert is assigned."),
+            "accept": _("You accepted the job."),
             "arrive": _("You are on site."),
             "locate": _("The place is kept."),
             "not_found": _("The search goes on."),
@@ -99,6 +105,7 @@ class WorkWords:
             "updated": _("Updated"),
             "acknowledged": _("Acknowledged"),
             "assigned": _("Assigned"),
+            "accepted": _("Accepted"),
             "arrived": _("On site"),
             "located": _("Located"),
             "not_found": _("Not found"),
@@ -110,8 +117,12 @@ class WorkWords:
             "verified": _("Verified"),
             "undecided": _("Could not be verified"),
             "escalated": _("Promise"),
+            "said": _("Twuin's word"),
+            "scored": _("Twuin's word held against the place"),
             "joined": _("Joined"),
             "parted": _("Parted again"),
+            "reported": _("Told later"),
+            "heard": _("Residents report it"),
         }.get(action, action)
 
     def leak_type(self, what: str) -> str:
@@ -176,11 +187,23 @@ class WorkWords:
         }[Stage(told["stage"])][0 if near else 1]
         return text % {"due": self.formats.time(datetime.fromisoformat(told["due"]), "minute")}
 
+    def kept(self, asked: str, why: str) -> str:
+        """What a crew's phone told that came too late to count as a step, and why."""
+        _ = self.formats.gettext
+        text = {
+            Why.ANOTHERS: _("%(what)s: the job was another's by then, kept as a note"),
+            Why.NEWER: _("%(what)s: something newer had been told by then, kept as a note"),
+            Why.STATE: _("%(what)s: the alert had gone on by then, kept as a note"),
+        }[Why(why)]
+        return text % {"what": self.happened(asked)}
+
     def details(self, entry: EntryOut) -> list[str]:
         """What goes with a line of the history, one fact each."""
         _ = self.formats.gettext
         found: list[str] = []
         told: dict[str, Any] = entry.details
+        if asked := told.get("asked"):
+            found.append(self.kept(asked, told.get("why", "")))
         if who := told.get("assignee"):
             found.append(_("to %(who)s") % {"who": who})
         if where := told.get("place"):
@@ -191,10 +214,16 @@ class WorkWords:
             found.append(self.method(told["method"]))
         if told.get("cause"):
             found.append(self.cause(told["cause"]))
+        if told.get("reports"):
+            found.append(ResidentWords(self.formats).counted(told["reports"], told["reporters"]))
         if verdict := told.get("check"):
             found.append(self.check.sentence(CheckOut.model_validate(verdict)))
         if told.get("stage"):
             found.append(self.promise(told))
+        if entry.action == SAID:
+            found.append(ScoreWords(self.formats).said(told))
+        if entry.action == SCORED:
+            found.append(ScoreWords(self.formats).scored(told))
         if entry.happened is not None and abs((entry.at - entry.happened).total_seconds()) >= 60:
             found.append(_("done at %(time)s") % {"time": self.formats.time(entry.happened)})
         return found

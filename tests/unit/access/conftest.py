@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,10 +26,20 @@ from twuin.accounts.sign_in import SignIn, Visitor
 from twuin.api import api_router, install_errors, install_guards
 from twuin.db import open_account_store
 from twuin.notify.links import Links
+from twuin.oidc.provider import Client, Provider
+from twuin.oidc.signing_in import ProviderSignIn, Rules
+from twuin.photos.memory import MemoryPhotoStore
+from twuin.photos.service import PhotoService
 from twuin.reports.desk import Reporter
 from twuin.reports.shelf import Shelf
+from twuin.residents.desk import Asked
+from twuin.residents.model import Sent
+from twuin.residents.parts import Residents
+from twuin.residents.service import Taken
 from twuin.views.views import Views
-from twuin.web import Takes, mount_pages
+from twuin.web import Takes, WallFile, mount_pages
+from twuin.works.model import Plan, WorkKind
+from waterworks.reading import as_datetime
 
 PASSWORD = "lumbung-derita-sepeda-merah"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -44,6 +55,7 @@ class Office:
     accounts: AccountService
     stopping: threading.Event
     now: list[datetime]
+    residents: Residents
     people: dict[str, Account] = field(default_factory=dict)
 
     def client(self, **options: Any) -> TestClient:
@@ -81,16 +93,48 @@ class Office:
     def pass_time(self, **span: float) -> None:
         self.now[0] += timedelta(**span)
 
+    def work(self, dma: str) -> str:
+        """The id of a planned work in a DMA."""
+        works = self.town.works
+        start = datetime(2026, 3, 11, tzinfo=UTC)
+        plan = Plan(WorkKind.FLUSHING, start, start + timedelta(hours=4), (dma,), extra_flow=0.005)
+        return str(works.enter(plan, key=f"of {dma}").id)
+
+    def report(self) -> Taken:
+        """A resident's report in D1."""
+        moment = self.residents.public.moment()
+        self.town.wall += timedelta(minutes=1)
+        sent = Sent("no_water", moment, "0812 3456 7890", "Jl. Melati 3")
+        taken = self.residents.public.submit(sent, "198.51.100.9")
+        self.residents.desk.act(taken.report.id, Asked("place", dma="D1"), "test")
+        return taken
+
     def leak(self, dma: str) -> str:
         """The id of the leak's alert in a DMA."""
         return next(a.id for a in self.town.alerts.list().items if a.finding.dma == dma)
 
 
 @pytest.fixture
-def office(small_town: Any, tmp_path: Path) -> Iterator[Office]:
+def outside() -> tuple[str, Rules]:
+    """A provider that people may sign in through, and who comes in: here, nobody answers."""
+    return "http://127.0.0.1:9", Rules()
+
+
+@pytest.fixture
+def office(small_town: Any, tmp_path: Path, outside: tuple[str, Rules]) -> Iterator[Office]:
     t = small_town
     t.alerts.apply([t.leak("D1"), t.leak("D2")])
-    views = Views(t.site, t.store, t.alerts, clock=t.clock, network=t.network, rejected=t.rejected)
+    photos = PhotoService("town", MemoryPhotoStore(), lambda: as_datetime(t.clock.now()))
+    views = Views(
+        t.site,
+        t.store,
+        t.alerts,
+        clock=t.clock,
+        network=t.network,
+        rejected=t.rejected,
+        photos=photos,
+        works=t.works,
+    )
     store, now = (
         open_account_store(f"sqlite:///{tmp_path}/twuin.sqlite"),
         [datetime(2026, 11, 22, tzinfo=UTC)],
@@ -102,11 +146,30 @@ def office(small_town: Any, tmp_path: Path) -> Iterator[Office]:
     install_errors(app)
     install_access(app, AccountAccess(accounts))
     install_guards(app, allowed_hosts=("localhost",))
-    app.include_router(api_router(views, t.alerts, accounts, reports=reports, stopping=stopping))
+    streets = {"type": "LineString", "coordinates": [[112.60, -7.96], [112.64, -7.95]]}
+    (tmp_path / "streets.geojson").write_text(json.dumps({"features": [{"geometry": streets}]}))
+    residents = t.residents()
+    app.include_router(
+        api_router(
+            views,
+            t.alerts,
+            accounts,
+            reports=reports,
+            stopping=stopping,
+            photos=photos,
+            residents=residents,
+        )
+    )
     takes = Takes(Links("town", b"k" * 32, "http://localhost"), {}, lambda: now[0])
-    mount_pages(app, views, t.alerts, takes, reports, None, accounts)
+    wall = WallFile(tmp_path, t.site.dma, t.site.sensor)
+    issuer, rules = outside
+    provider = ProviderSignIn(
+        Provider(Client(issuer, "twuin", "secret")), accounts, store, rules, lambda: now[0],
+        site="town", name="Portal", back="http://localhost/signin/return", home="http://localhost/signin",
+    )  # fmt: skip
+    mount_pages(app, views, t.alerts, takes, reports, wall, accounts, provider, residents)
     check_routes(app)
-    made = Office(app, t, accounts, stopping, now)
+    made = Office(app, t, accounts, stopping, now, residents)
     for role in Role:
         account, code = accounts.add(role.value, role, By("test"))
         sign_in.use_code(role.value, code, PASSWORD, Visitor("192.0.2.7"))

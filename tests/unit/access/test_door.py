@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from twuin.accounts.model import What
 from twuin.accounts.rights import Right
+from twuin.accounts.sign_in import Visitor
 
 
 def form_of(page: Any) -> str:
@@ -273,3 +274,11 @@ def test_live_change_of_other_dmas_is_not_told(office: Any) -> None:
     assert {e["dma"] for e in limited if "dma" in e} == {"D1"}
     text = office.browser("viewer@D1").get("/api/v1/events", headers={"last-event-id": "0"}).text
     assert "Lowokwaru" not in text and "id: 2" in text
+
+
+def test_a_flood_in_the_security_log_is_one_line_that_counts(office: Any) -> None:
+    cookies, _ = office.session("admin")
+    for _ in range(7):
+        office.accounts.sign_in.failed("ani", Visitor("198.51.100.7"), "wrong again")
+    text = office.client(cookies=cookies, headers={"accept-language": "en"}).get("/security").text
+    assert text.count("wrong again") == 1 and "7×" in text

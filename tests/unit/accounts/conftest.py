@@ -44,7 +44,7 @@ class Office:
     by: By = field(default_factory=lambda: By("terminal"))
 
     def __post_init__(self) -> None:
-        self.tries = Tries(lambda: self.now.timestamp())
+        self.tries = Tries(self.store, "town", lambda: self.now)
         self.sign_in = SignIn(
             "town", self.store, lambda: self.now, passwords=self.passwords, tries=self.tries, words=("Kota",)
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
+from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from twuin.accounts.passwords import Passwords, check_password
 from twuin.accounts.rights import WHOLE_SITE, Right, Role
 from twuin.accounts.sign_in import CodeRefused, SignInFailed, Visitor
 from twuin.accounts.tries import DEVICE, PAIR, STRANGERS, TooMany
+from twuin.db import open_account_store
 
 HOME = Visitor("192.0.2.1")
 ELSEWHERE = Visitor("198.51.100.7")
@@ -108,7 +111,7 @@ def test_what_changes_of_an_account_holds_at_once(office: Any) -> None:
     signed = office.person("ani")
     office.service.change(signed.account.id, office.by, role=Role.VIEWER, dmas=["D2"])
     asker = office.sign_in.by_session(signed.secret)
-    assert asker is not None and asker.rights == {Right.SEE} and asker.dmas == {"D2"}
+    assert asker is not None and asker.rights == {Right.SEE, Right.SITE} and asker.dmas == {"D2"}
     office.service.change(signed.account.id, office.by, disabled=True)
     assert office.sign_in.by_session(signed.secret) is None
 
@@ -190,6 +193,57 @@ def test_tries_from_one_address_become_slow(office: Any) -> None:
     assert said == ["failed"] * int(PAIR.most) + ["slowed"] * 3
     office.pass_time(seconds=PAIR.every_s)
     assert [wrong(office, "ani", ELSEWHERE) for _ in range(2)] == ["failed", "slowed"]
+
+
+def test_a_restart_forgets_no_try(office: Any, good: str, tmp_path: Path) -> None:
+    office.person("ani")
+    flood = [Visitor(f"203.0.113.{i % 9}") for i in range(100)]
+    assert "slowed" in [wrong(office, "ani", v) for v in flood]
+    again = replace(office, store=open_account_store(f"sqlite:///{tmp_path}/twuin.sqlite"))
+    again.now = office.now
+    assert {wrong(again, "ani", v) for v in flood} == {"slowed"}
+    assert again.sign_in.sign_in("ani", good, HOME).account.name == "ani"  # and still locks nobody out
+    again.store.close()
+
+
+def test_processes_share_their_tries(office: Any) -> None:
+    office.person("ani")
+    other = replace(office)  # another process on the same database
+    other.now = office.now
+    said = [wrong(one, "ani", ELSEWHERE) for _ in range(int(PAIR.most)) for one in (office, other)]
+    assert said.count("failed") == PAIR.most
+
+
+def test_who_is_refused_costs_the_database_nothing(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.person("ani")
+    for _ in range(int(PAIR.most) + 1):
+        wrong(office, "ani", ELSEWHERE)
+    asked: list[int] = []
+    monkeypatch.setattr(office.store, "change_tries", lambda *_: asked.append(1))
+    assert [wrong(office, "ani", ELSEWHERE) for _ in range(100)] == ["slowed"] * 100
+    assert asked == []
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_out(office: Any) -> None:
+    office.person("ani")
+    for _ in range(int(PAIR.most) + 1):
+        wrong(office, "ani", ELSEWHERE)
+    office.pass_time(days=-400)
+    assert wrong(office, "ani", ELSEWHERE) == "slowed"  # as if they had all been taken just now
+    office.pass_time(seconds=PAIR.every_s)
+    assert wrong(office, "ani", ELSEWHERE) == "failed"
+
+
+def test_what_is_kept_of_tries_names_nobody_and_is_forgotten(office: Any, tmp_path: Path) -> None:
+    office.person("ani")
+    for i in range(30):
+        wrong(office, f"name{i}", ELSEWHERE)
+    with closing(sqlite3.connect(tmp_path / "twuin.sqlite")) as db:
+        kept = db.execute("SELECT * FROM account_try").fetchall()
+        assert kept and "name" not in str(kept) and ELSEWHERE.source not in str(kept)
+        office.pass_time(hours=2)
+        wrong(office, "ani", ELSEWHERE)
+        assert len(db.execute("SELECT * FROM account_try").fetchall()) == 3  # this one's alone
 
 
 def test_thousands_of_addresses_together_get_no_more_tries_than_strangers_may(office: Any) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from twuin.alerts.memory import MemoryAlertStore
-from twuin.alerts.model import Finding, Kind
+from twuin.alerts.model import Alert, Finding, Kind
 from twuin.alerts.service import AlertService
 
 DAY0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -31,7 +31,14 @@ def clock() -> SteppedClock:
 
 @pytest.fixture
 def service(clock: SteppedClock) -> AlertService:
-    return AlertService("town", MemoryAlertStore(), clock)
+    """Of a town with two pipes, which are so long [m]."""
+    return AlertService("town", MemoryAlertStore(), clock, {"p1": 80.0, "p2": 20.0})
+
+
+@pytest.fixture
+def alert(service: AlertService, finding: Callable[..., Finding]) -> Alert:
+    """A leak that is open."""
+    return service.apply([finding(0, 2, 5)])[0]
 
 
 @pytest.fixture

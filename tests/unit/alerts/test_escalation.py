@@ -110,3 +110,32 @@ def test_opened_again_it_is_noted_anew(alerts: AlertService, site: Site, clock: 
     clock.at = T + 7 * HOUR
     alerts.escalate(site)
     assert noted(alerts) == [("respond", "broken"), ("respond", "broken")]
+
+
+def test_a_history_is_read_anew_only_after_a_write_or_when_a_time_has_come(
+    site: Site, clock: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryAlertStore()
+    alerts = AlertService("kota", store, clock)
+    alerts.apply([Finding(Kind.LEAK, "D1", "D1", T - HOUR, T, T, flow=20 / 3600, volume=20.0)])
+    read: list[str] = []
+    history = store.history
+    monkeypatch.setattr(store, "history", lambda *of: (read.append(of[1]), history(*of))[1])
+
+    def reads(hours: float) -> int:
+        clock.at = T + hours * HOUR
+        read.clear()
+        alerts.escalate(site)
+        return len(read)
+
+    # Due 1 h, of which 0.8 h is near, and 10 h, of which 8 h is; what was noted is looked at once more.
+    asked = [0.1, 0.1, 0.7, 0.8, 0.81, 0.82, 1.0, 1.1, 1.1, 1.2, 7.9, 8.1, 8.1, 8.2]
+    assert [reads(h) for h in asked] == [1, 0, 0, 1, 1, 0, 1, 1, 1, 0, 0, 1, 1, 0]
+    (alert,) = alerts.list().items
+    elsewhere = AlertService("kota", store, clock)  # as another process
+    elsewhere.act(alert.id, "note", version=alert.version, actor="Rina", note="on the way")
+    assert [reads(8.3), reads(8.4)] == [1, 0]
+    assert [reads(h) for h in (10.1, 10.1, 50.0)] == [1, 1, 0]
+    assert [(e.details["stage"], e.details["standing"]) for e in history("kota", alert.id) if e.details] == [
+        ("respond", "near"), ("respond", "broken"), ("repair", "near"), ("repair", "broken"),
+    ]  # fmt: skip

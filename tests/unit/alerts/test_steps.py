@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from twuin.alerts import steps
-from twuin.alerts.memory import MemoryAlertStore
 from twuin.alerts.model import UNREPAIRED, Alert, Finding, Kind, Reason, State
 from twuin.alerts.service import AlertService, KeyReused, StaleAlert
 from twuin.alerts.steps import STEPS, RequestIncomplete, TransitionRefused, allowed
@@ -19,16 +18,6 @@ from twuin.alerts.work import Cause, LeakType, Method, Place, Work
 
 Make = Callable[..., Finding]
 HERE = Place("p1", 12.0)
-
-
-@pytest.fixture
-def service(clock: Any) -> AlertService:
-    return AlertService("town", MemoryAlertStore(), clock, {"p1": 80.0, "p2": 20.0})
-
-
-@pytest.fixture
-def alert(service: AlertService, finding: Make) -> Alert:
-    return service.apply([finding(0, 2, 5)])[0]
 
 
 def do(service: AlertService, alert: Alert, action: str, **what: Any) -> Alert:

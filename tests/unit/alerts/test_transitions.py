@@ -14,11 +14,6 @@ from waterworks.errors import NotFound
 Make = Callable[..., Finding]
 
 
-@pytest.fixture
-def alert(service: AlertService, finding: Make) -> Alert:
-    return service.apply([finding(0, 2, 5)])[0]
-
-
 def test_an_open_alert_is_acknowledged_then_closed_with_a_reason(service: AlertService, alert: Alert) -> None:
     taken = service.act(alert.id, "acknowledge", version=1, actor="Ani", note="on my way")
     assert taken.state is State.ACKNOWLEDGED
@@ -88,7 +83,7 @@ def test_an_open_alert_cannot_be_reopened(service: AlertService, alert: Alert) -
 
 
 def test_an_unknown_action_names_those_there_are(service: AlertService, alert: Alert) -> None:
-    with pytest.raises(RequestIncomplete, match="acknowledge, assign, arrive"):
+    with pytest.raises(RequestIncomplete, match="acknowledge, assign, accept, arrive"):
         service.act(alert.id, "explode", version=1)
 
 

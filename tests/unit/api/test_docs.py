@@ -25,7 +25,7 @@ def test_every_route_is_documented_and_every_documented_route_exists(client: Tes
         for path, operations in client.get("/api/v1/openapi.json").json()["paths"].items()
         for method in operations
     }
-    documented = set(re.findall(r"^\| `(GET|POST|PATCH|DELETE) (\S+)` \|", text, re.MULTILINE))
+    documented = set(re.findall(r"^\| `(GET|POST|PUT|PATCH|DELETE) (\S+)` \|", text, re.MULTILINE))
     assert documented == described
 
 

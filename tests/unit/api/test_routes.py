@@ -135,7 +135,7 @@ def test_a_crews_way_is_told_over_http_with_what_was_found(client: TestClient, s
     taken = client.post(f"{path}/transitions", json=asked).json()
     assert (taken["state"], taken["assignee"]) == ("assigned", "Crew Utara")
     assert taken["actions"] == [
-        *("assign", "arrive", "locate", "start_repair", "repaired", "close", "note"),
+        *("assign", "accept", "arrive", "locate", "start_repair", "repaired", "close", "note"),
     ]
     assert [a["id"] for a in client.get(f"{V1}/alerts?assignee=Crew Utara").json()["items"]] == [alert.id]
     assert client.get(f"{V1}/alerts?assignee=Crew Selatan").json()["items"] == []

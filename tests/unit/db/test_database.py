@@ -19,11 +19,12 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from twuin.alerts.model import Alert, Entry, Finding, Kind, State
-from twuin.alerts.ports import Change
+from twuin.alerts.ports import AlertQuery, Change
 from twuin.alerts.work import Work
-from twuin.db import open_alert_store
+from twuin.db import open_account_store, open_alert_store, open_database
 from twuin.db.engine import open_engine, transaction
 from twuin.db.migrate import migrate
+from twuin.db.outbox import open_outbox
 from twuin.db.tables import Base
 from waterworks.errors import SettingsError, StoreError, StoreUnavailable
 
@@ -96,6 +97,24 @@ def test_opening_again_changes_nothing(database_url: str) -> None:
     fill(database_url)
     again = open_alert_store(database_url)
     assert len(again.history("town", "a1")) == 1
+
+
+def test_stores_of_one_process_share_its_database_until_it_closes_it(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brought_up, upgrade = [], command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda *given: (brought_up.append(1), upgrade(*given)))
+    database = open_database(database_url)
+    alerts, accounts, outbox = open_alert_store(database), open_account_store(database), open_outbox(database)
+    accounts.close()
+    outbox.close()
+    closed: list[object] = []
+    sa.event.listen(database.engine, "engine_disposed", closed.append)
+    assert alerts.find("town", AlertQuery()) == []
+    alerts.close()
+    assert not closed and len(brought_up) == 1
+    database.close()
+    assert closed
 
 
 def test_processes_that_open_a_new_database_at_once_all_succeed(database_url: str) -> None:

@@ -15,7 +15,11 @@ from twuin.losses.bills import billed_of_dma, billed_of_site
 from twuin.losses.factors import night_day_factors
 from twuin.losses.model import Why
 from twuin.losses.report import loss_report
+from twuin.works.calendar import Calendar
+from twuin.works.model import Action, Line, Plan, PlannedWork, Weekly, WorkKind
 from waterworks.losses import Bill, LossOptions
+from waterworks.reading import as_datetime
+from waterworks.site import part_of
 
 Make = Callable[..., Any]
 Span = tuple[date, date]
@@ -81,6 +85,57 @@ def test_a_meter_between_dmas_widens_their_limits_and_not_the_sites(utility: Mak
     assert whole.value == pytest.approx(main)
     assert a.half == pytest.approx(0.02 * math.hypot(main, b.value))
     assert whole.half == pytest.approx(0.02 * main)
+
+
+def zoned(u: Any, a: str, b: str) -> Any:
+    return replace(u.site, dmas=tuple(replace(d, zone=z) for d, z in zip(u.site.dmas, (a, b), strict=True)))
+
+
+def test_a_zone_of_all_dmas_is_balanced_as_the_site_is(utility: Make, span: Span) -> None:
+    u = utility(ESTIMATES)
+    u.site = replace(zoned(u, "Utara", "Utara"), billing=bills(u))
+    u.fill()
+    report = loss_report(u.site, u.store, None, *span)
+    [zone] = report.zones
+    assert (zone.id, zone.name, zone.connections) == ("Utara", "Utara", 1400)
+    assert zone.balance == report.site.balance
+    for name in ("nrw_share", "real", "leakage", "excess", "cost_day", "real_l_connection_day"):
+        assert getattr(zone, name) == getattr(report.site, name)
+
+
+def test_zones_are_sums_of_their_dmas_with_the_errors_of_meters_between_them(
+    utility: Make, span: Span
+) -> None:
+    u = utility(ESTIMATES)
+    u.site = replace(zoned(u, "Utara", "Selatan"), billing=bills(u))
+    u.fill()
+    report = loss_report(u.site, u.store, None, *span)
+    assert [z.id for z in report.zones] == ["Utara", "Selatan"]
+    for zone, dma in zip(report.zones, report.dmas, strict=True):
+        assert zone.balance is not None and dma.balance is not None
+        assert zone.balance.nrw.value == pytest.approx(dma.balance.nrw.value)
+        assert zone.balance.system_input.half == pytest.approx(dma.balance.system_input.half)
+    assert sum(z.balance.nrw.value for z in report.zones) == pytest.approx(report.site.balance.nrw.value)
+
+
+def test_a_dma_without_bills_leaves_its_zone_unbalanced_and_others_not(utility: Make, span: Span) -> None:
+    u = utility(ESTIMATES)
+    u.site = replace(zoned(u, "Utara", ""), billing=tuple(b for b in bills(u) if b.dma == "A"))
+    u.fill()
+    [zone] = loss_report(u.site, u.store, None, *span).zones
+    assert zone.nrw_share.known
+    both = replace(zoned(u, "Utara", "Utara"), billing=u.site.billing)
+    [zone] = loss_report(both, u.store, None, *span).zones
+    assert not zone.nrw_share.known and zone.why["nrw"] is Why.NO_BILLS
+    whole = replace(both, billing=(Bill("", date(2026, 3, 1), 9e4), Bill("", date(2026, 4, 1), 9e4)))
+    [zone] = loss_report(whole, u.store, None, *span).zones
+    assert not zone.nrw_share.known and zone.why["nrw"] is Why.SITE_BILLS
+
+
+def test_part_of_a_zone_is_no_zone(utility: Make) -> None:
+    site = zoned(utility(), "Utara", "Utara")
+    assert part_of(site, {"A"}).zones == {}
+    assert list(part_of(site, {"A", "B"}).zones) == ["Utara"]
 
 
 def test_without_bills_real_losses_come_from_night_flow(utility: Make, span: Span) -> None:
@@ -260,3 +315,25 @@ def test_costs_say_what_is_missing_and_pay_back_is_the_bursts(utility: Make, spa
     b = loss_report(v.site, v.store, None, *span).dmas[0]
     assert b.payback_days == pytest.approx(1e6 / (b.burst * M3H * b.ndf.value * 5000))
     assert b.why["survey"] is Why.SHORT_HISTORY  # 42 nights
+
+
+def test_nights_under_works_do_not_count_and_their_water_does(utility: Make, span: Span) -> None:
+    """Hydrants run for most of the month's nights: that is no leakage, and where only such nights are left
+    nothing is told of them."""
+    u = utility()
+    u.fill()
+    local = u.times.astype("datetime64[s]").astype(np.int64) + 7 * 3600
+    day, hour = local // 86400, local % 86400 / 3600
+    flushed = (day % 7 >= 2) & (hour < 6)
+    through = u.demand["B"] + u.leakage["B"]
+    u.put("A-IN", u.demand["A"] + u.leakage["A"] + through + np.where(flushed, 30 / M3H, 0.0))
+    first, last = as_datetime(u.times[0]), as_datetime(u.times[-1])
+    nights = Weekly(tuple(d for d in range(7) if (d + 4) % 7 not in (0, 1)), 0, 360)
+    plan = Plan(WorkKind.FLUSHING, first, last, ("A",), weekly=nights, extra_flow=40 / M3H)
+    line = Line("u", "w", 1, last, "Sari", Action.ENTERED, plan)
+    calendar = Calendar(u.site, [PlannedWork("w", (line,))], {})
+    plain, known = (loss_report(u.site, u.store, None, *span, works).dmas for works in (None, calendar))
+    assert plain[0].night_flow.value * M3H > 9  # 8 m3/h and what is left of the hydrants
+    assert not known[0].night_flow.known and known[0].why["night_flow"] is Why.FEW_NIGHTS
+    assert known[1].night_flow.value == pytest.approx(plain[1].night_flow.value)
+    assert known[0].balance.system_input.value == plain[0].balance.system_input.value

@@ -159,4 +159,6 @@ def test_a_leak_that_inflow_and_pressure_show_is_one_finding_seen_by_whichever_w
     assert both[0].evidence == {"pressure": {"statistic": 9.0}}
     low = replace(flow, kind=Kind.LOW_INFLOW)
     assert joined([low], [near]) == [low, near]
+    old = replace(near, onset=flow.onset - timedelta(days=22), detected=flow.onset - timedelta(days=20))
+    assert joined([flow], [old]) == [flow, old], "what began weeks before is another matter"
     assert joined([replace(flow, dma="D2")], [near])[1:] == [near]

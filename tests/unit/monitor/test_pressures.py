@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,48 @@ def test_pieces_and_late_readings_end_in_the_same_findings(
     late = (hour >= 31 * 24) & (hour < 33 * 24) & (whole.sensor == 2)
     shuffled = [part(whole, ~late), part(whole, late)]
     assert watched(unmetered, tmp_path, shuffled, recorder, clock)[0] == once
+
+
+def lowered(batch: ReadingBatch, sensors: tuple[int, ...], metres: float, hours: int) -> ReadingBatch:
+    """The readings with the pressure of some sensors lower for a while."""
+    hour = (batch.time - START) // np.timedelta64(3600, "s")
+    during = (hour >= BEGAN) & (hour < BEGAN + hours) & np.isin(batch.sensor, sensors)
+    return replace(batch, value=np.where(during, batch.value - metres, batch.value))
+
+
+@pytest.mark.parametrize("metres", [0.5, 15.0], ids=["half-a-metre", "nearly-all"])
+@pytest.mark.parametrize("hours", [7, 13, 20], ids=["7h", "13h", "20h"])
+def test_a_fall_of_a_whole_district_is_one_finding_that_ends(
+    unmetered: Site, tmp_path: Path, recorder: Any, clock: Any, metres: float, hours: int
+) -> None:
+    batch = lowered(pressures(days=44, leak_m=0.0), (0, 1), metres, hours)
+    findings, _ = watched(unmetered, tmp_path, [batch], recorder, clock)
+    (fall,) = findings
+    assert (fall.kind, fall.dma) == (Kind.LEAK, "D1")
+    over = datetime(2026, 3, 31, 10, tzinfo=UTC) + timedelta(hours=hours)
+    assert fall.ended is not None and abs(fall.ended - over) <= timedelta(hours=12)
+    assert fall.as_of <= over + timedelta(days=1)
+
+
+def test_a_fall_of_the_whole_town_is_at_most_one_finding_a_district_and_ends(
+    unmetered: Site, tmp_path: Path, recorder: Any, clock: Any
+) -> None:
+    batch = lowered(pressures(days=44, leak_m=0.0), (0, 1, 2, 3), 0.1, 18)
+    findings, _ = watched(unmetered, tmp_path, [batch], recorder, clock)
+    assert 1 <= len(findings) <= 2 and len({f.dma for f in findings}) == len(findings)
+    assert all(f.ended is not None for f in findings)
+
+
+def test_a_leak_that_follows_a_fall_that_passed_is_found_as_without_it(
+    unmetered: Site, tmp_path: Path, recorder: Any, clock: Any
+) -> None:
+    """Half a day of low pressure two days before the leak began hides nothing of it."""
+    quiet = pressures(days=40)
+    hour = (quiet.time - START) // np.timedelta64(3600, "s")
+    before = (hour >= BEGAN - 60) & (hour < BEGAN - 48) & (quiet.sensor < 2)
+    batch = replace(quiet, value=np.where(before, quiet.value - 15.0, quiet.value))
+    findings, _ = watched(unmetered, tmp_path, [batch], recorder, clock)
+    leak = next(f for f in findings if f.dma == "D2")
+    assert leak.near[0] == "P2" and leak.ended is None
+    assert leak.detected <= datetime(2026, 3, 31, 10, tzinfo=UTC) + timedelta(hours=60)
+    assert all(f.ended is not None for f in findings if f.dma == "D1")

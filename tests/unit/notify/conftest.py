@@ -60,6 +60,7 @@ class FakeChannel:
     """Keeps what it is given; answers as told, then delivers."""
 
     repeats_are_known: bool = False
+    attaches: bool = False
     answers: list[Outcome] = field(default_factory=list)
     tried: list[Message] = field(default_factory=list)
     got: list[Message] = field(default_factory=list)

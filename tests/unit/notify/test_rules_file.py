@@ -192,6 +192,16 @@ def test_every_mistake_is_named_with_its_line_and_no_secret_is_repeated(
         ("", "notify.toml: names no [[receiver]]: nobody would be told anything"),
         ("receiver = 5\n", "notify.toml:1: receiver is not a list of tables: write [[receiver]]"),
         ("[[receiver]\n", "notify.toml:1: is not TOML"),
+        ("report = 1\n", "notify.toml:1: report is not a list of tables: write [[report]]"),
+        (
+            '[[receiver]]\nname = "a"\nchannels.m = "mailto://u:p@example.com"\n[[report]]\nto = ["b"]\n',
+            "notify.toml:5: receiver 'b' is not in this file",
+        ),
+        (
+            '[[receiver]]\nname = "a"\nchannels.m = "mailto://u:p@example.com"\n'
+            '[[report]]\nto = ["a"]\nformats = ["docx"]\nattach = "no"\n',
+            "notify.toml:6: formats 'docx' is none of pdf, xlsx",
+        ),
         ("rule = [1]\n", "notify.toml:1: rule is not a list of tables: write [[rule]]"),
         ("secrets = 1\n", "notify.toml:1: secrets is not a table: write [secrets]"),
     ],
@@ -219,3 +229,14 @@ def test_a_password_in_the_file_and_plain_http_are_warned_of(tmp_path: Path, kit
 def test_a_webhook_secret_that_is_none_says_how_to_make_one(secret: str) -> None:
     with pytest.raises(SettingsError, match="head -c 32 /dev/urandom"):
         key_of(secret)
+
+
+def test_a_rule_says_whether_what_is_late_comes_in_quiet_hours(tmp_path: Path, kit: SimpleNamespace) -> None:
+    text = WHOLE + '[[rule]]\nto = ["dispatch"]\nevents = ["late", "assigned"]\nthrough_quiet = {}\n'
+    config, problems = check(tmp_path, kit, text.replace("{}", "true"))
+    assert problems == []
+    assert config.rules[-1].events == {Event.LATE, Event.ASSIGNED} and config.rules[-1].through_quiet
+    assert not config.rules[0].through_quiet
+    _, problems = check(tmp_path, kit, text.replace("{}", '"yes"'))
+    (problem,) = problems
+    assert "through_quiet 'yes' is neither true nor false" in problem

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -93,6 +94,7 @@ def leak_of(
     id: str, site: Site, detected: datetime, *, kind: Kind = Kind.LEAK, dma: int = 0,
     ended: datetime | None = None, state: State = State.OPEN, reason: Reason | None = None,
     history: tuple[tuple[str, datetime], ...] = (), m3h: float = 12.4, onset: datetime | None = None,
+    **more: Any,
 ) -> AlertDetail:  # fmt: skip
     onset = onset or detected - timedelta(hours=6)
     hours = ((ended or OVER) - onset) / timedelta(hours=1)
@@ -101,8 +103,8 @@ def leak_of(
         id=id, kind=kind, state=state, reason=reason, dma=d.id, dma_name=d.name, subject=d.id, onset=onset,
         detected=detected, ended=ended, as_of=ended or OVER, flow_m3h=m3h, flow_low_m3h=0.9 * m3h,
         flow_high_m3h=1.1 * m3h, lost_m3=m3h * hours, cost=4500.0 * m3h * hours, confidence=0.97,
-        suspects=[], near=[], evidence={}, search_from="P-0117", version=3,
-        history=[EntryOut(at=at, actor="Rina", action=action, note="") for action, at in history],
+        suspects=[], near=[], evidence={}, search_from="P-0117", version=3, priority="high",
+        history=[EntryOut(at=at, actor="Rina", action=action, note="") for action, at in history], **more,
     )  # fmt: skip
 
 

@@ -114,11 +114,13 @@ def names(folder: Path) -> list[str]:
 
 def test_what_is_due_is_made_once(calendar: Callable[..., Calendar], town: Town, tmp_path: Path) -> None:
     told: list[list[str]] = []
-    own = calendar(on_made=lambda report, files: told.append([report.period, *(f.name for f in files)]))
+    own = calendar(on_kept=lambda stored: told.append([s.name for s in stored]))
     assert own.step() == ["2026-09", "2026-10"]
     assert names(tmp_path) == ["kota-2026-09.id.xlsx", "kota-2026-10.id.xlsx"]
-    assert told == [["2026-09", "kota-2026-09.id.xlsx"], ["2026-10", "kota-2026-10.id.xlsx"]]
+    kept = ["kota-2026-10.id.xlsx", "kota-2026-09.id.xlsx"]
+    assert told == [kept]
     assert own.step() == [] and calendar().step() == [], "not again, nor by a program begun anew"
+    assert told == [kept, kept], "what is kept is told again, for who was away"
     assert town.asked == ["2026-09", "2026-10"]
 
 
@@ -164,7 +166,7 @@ def test_a_store_that_is_away_is_waited_for(
     monkeypatch.setattr("twuin.reports.desk.LOOK_S", 0.01)
     town.away = True
     stop, asked = threading.Event(), threading.Event()
-    own = calendar(on_made=lambda report, files: stop.set())
+    own = calendar(on_kept=lambda stored: stop.set())
     real = town.begun
 
     def begun() -> date | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,10 @@ from twuin.alerts.work import Outcome as Seen
 from twuin.views.indicators import indicators
 from twuin.views.ledger_models import LedgerLine
 from twuin.views.models import AlertDetail, CheckOut, ClockOut
-from twuin.views.report_models import Outcome, ReportOut
+from twuin.views.report_models import ComplaintsOut, Outcome, ReportOut
 from twuin.views.reports import Period, availability, leaks, promises, ranked_nights
+from twuin.web.report_tables import Num
+from twuin.web.report_words import document
 from waterworks.errors import SettingsError
 from waterworks.site import Site
 
@@ -184,6 +187,39 @@ def test_indicators_are_the_losses_own_figures_or_none(site: Site) -> None:
     nothing = losses.model_copy(update={"service": None, "service_why": "no_minimum"})
     assert indicators(nothing)[12].model_dump() == indicators(losses)[12].model_dump()
     assert {x.code: x.remark for x in indicators(nothing)}["pressure"] == "no_minimum"
+
+
+def test_complaints_settled_stand_for_what_residents_reported(site: Site) -> None:
+    losses = samples.all_losses(site)
+
+    def complaints(**counts: int) -> Any:
+        given = {"received": 8, "settled": 6, "open": 2, "answers_kept": 7, "answers_broken": 1}
+        return ComplaintsOut(**{**given, "settled_in_time": 5, "settled_late": 3, **counts})
+
+    def found(told: Any) -> Any:
+        return next(x for x in indicators(losses, told) if x.code == "complaints")
+
+    assert (found(complaints()).value, found(complaints()).status) == (75.0, "near")
+    none = found(complaints(received=0, settled=0))
+    assert (none.value, none.status, none.remark) == (None, "missing", "none_received")
+    assert found(None).remark == "no_complaints"
+    assert len(indicators(losses, complaints())) == 18
+
+
+@pytest.mark.parametrize("code", ["id", "en"])
+def test_what_complaints_settled_rests_on_is_said(made: Maker, code: str) -> None:
+    told = ComplaintsOut(
+        received=8, settled=6, open=2, answers_kept=7, answers_broken=1, settled_in_time=5, settled_late=0
+    )
+    report = made().model_copy(update={"complaints": told})
+    report.indicators[:] = indicators(report.losses, told)
+    (row,) = [
+        r.cells
+        for s in document(report, code).sections
+        for r in s.table.rows
+        if len(r.cells) == 5 and isinstance(r.cells[2], Num) and r.cells[2].value == 75.0
+    ]
+    assert all(n in str(row[4]) for n in ("6", "8", "7", "5")) and "%(" not in str(row[4])
 
 
 def test_a_report_says_whether_its_month_is_complete(made: Maker) -> None:

@@ -65,10 +65,10 @@ def test_the_same_report_gives_the_same_bytes(made: Maker, code: str, kind: str)
 def test_every_word_of_a_report_is_in_its_language(made: Maker, code: str) -> None:
     words = document(made(unknown="D2", leaks=6), code)
     said = [s.title for s in words.sections]
-    assert len(said) == 10
+    assert len(said) == 13
     other = {s.title for s in document(made(), "en" if code == "id" else "id").sections}
     assert not set(said) & other
-    assert len({s.sheet for s in words.sections}) == 10
+    assert len({s.sheet for s in words.sections}) == 13
     assert all(len(s.sheet) <= 31 and not re.search(r"[\[\]:*?/\\]", s.sheet) for s in words.sections)
 
 
@@ -123,6 +123,19 @@ def test_numbers_are_numbers_with_units_in_the_headings(made: Maker) -> None:
     assert row[3].number_format == "#,##0"
     share = row[headings.index("NRW [%]")]
     assert (share.value, share.number_format) == (0.331, "0.0%")
+
+
+def test_zones_stand_between_their_dmas_and_the_whole_site(made: Maker) -> None:
+    report = made()
+    zone = report.losses.dmas[1].model_copy(update={"id": "Utara", "name": "Utara"})
+    losses = report.losses.model_copy(update={"zones": [zone]})
+    for name in ("Balance by DMA", "Real losses and ILI"):
+        sheet = book_of(report.model_copy(update={"losses": losses}))[name]
+        at = heading_of(sheet)
+        first = [sheet[row][0].value for row in range(at + 1, at + 7)]
+        assert first == ["DMA 1", "DMA 2", "DMA 3", "DMA 4", "Zone Utara", "Perumda Tirta Kota"]
+        assert sheet[at + 5][3].value == sheet[at + 2][3].value
+        assert sheet[at + 5][0].font.bold and not sheet[at + 4][0].font.bold
 
 
 def test_what_is_not_known_is_an_empty_cell_and_no_zero(made: Maker) -> None:
@@ -229,7 +242,7 @@ def test_fonts_are_within_and_charts_are_no_pictures(made: Maker) -> None:
     pdf = pypdfium2.PdfDocument(body)
     assert pdf.get_metadata_dict()["Title"].endswith("Oktober 2026")
     assert pdf.get_metadata_dict()["CreationDate"] == "D:20261102230500Z"
-    assert len(list(pdf.get_toc())) == 10
+    assert len(list(pdf.get_toc())) == 13
 
 
 @pytest.mark.parametrize(("count", "name"), [(4, "DMA %(n)s"), (40, LONG)])

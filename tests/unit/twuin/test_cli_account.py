@@ -18,6 +18,7 @@ from twuin.accounts.rights import Role
 from twuin.accounts.sign_in import Visitor
 from twuin.app import first_start, open_accounts, read_settings_site, run_serve
 from twuin.cli import main
+from twuin.db.migrate import migrate
 from twuin.demo import run_demo
 from twuin.process import listen
 from twuin.settings import Settings, load
@@ -158,6 +159,24 @@ def test_a_server_that_others_can_reach_says_that_passwords_are_not_encrypted(se
         assert "TLS" in start(settings, sock, terminal=True)[0]
         behind = settings.model_copy(update={"web": settings.web.model_copy(update={"https": True})})
         assert start(behind, sock, terminal=True) == ("", "")
+
+
+def test_a_server_opens_its_database_once_for_alerts_accounts_and_messages(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = tmp_path / "notify.toml"
+    rules.write_text(
+        '[[receiver]]\nname = "budi"\nchannels.chat = "json://127.0.0.1:1/"\n[[rule]]\nto = ["budi"]\n'
+    )
+    given = {"notify": settings.notify.model_copy(update={"file": rules})}
+    brought_up: list[object] = []
+    monkeypatch.setattr(
+        "twuin.db.migrate.migrate", lambda engine: (brought_up.append(engine), migrate(engine))
+    )
+    served: list[object] = []
+    monkeypatch.setattr("twuin.app.serve_web", lambda app, *_, **__: served.append(app))
+    run_serve(settings.model_copy(update=given), ingest=False, say=lambda line: None, show=lambda line: None)
+    assert served and len(brought_up) == 1
 
 
 def test_the_demo_is_for_this_machine_only(settings: Settings) -> None:

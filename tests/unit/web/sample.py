@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,21 +21,31 @@ from ingest.stats import Stats
 from ingest.store.duck import DuckStore
 from ingest.unknown import Heard
 from twuin.access import Access, OpenAccess, install_access
+from twuin.alerts.measure import PipeMeasure
 from twuin.alerts.memory import MemoryAlertStore
 from twuin.alerts.model import Finding, Kind, Suspect
 from twuin.alerts.service import AlertService
+from twuin.alerts.work import Check, Method, Outcome, Place
 from twuin.api import api_router, install_errors, install_guards
+from twuin.db import open_report_store
+from twuin.photos.memory import MemoryPhotoStore
+from twuin.photos.service import PhotoService
 from twuin.reports.desk import Reporter
 from twuin.reports.shelf import Shelf
+from twuin.residents.parts import Residents, make_residents
 from twuin.views.views import Views
 from twuin.web import WallFile, mount_pages
+from twuin.works.memory import MemoryWorkStore
+from twuin.works.model import Plan, Weekly, WorkKind
+from twuin.works.service import WorkService
 from waterworks.clocks import ScaledClock
 from waterworks.network import LinkKind, Network, NodeKind
 from waterworks.promises import Promise, Promises, WorkingHours
-from waterworks.reading import Quality, ReadingBatch, instant
+from waterworks.reading import Quality, ReadingBatch, as_datetime, instant
 from waterworks.series import Derived, derived
 from waterworks.site import Dma, MonitorOptions, Role, Sensor, Site, StopValve
 from waterworks.units import Quantity
+from waterworks.zones import link_dma
 
 NOW = datetime(2026, 11, 21, 3, 10, tzinfo=UTC)  # Saturday, 10.10 WIB
 DAYS = 35
@@ -51,14 +62,31 @@ class Sample:
     alerts: AlertService
     views: Views
     app: FastAPI
+    photos: PhotoService
     findings: list[Finding] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
+    residents: Residents | None = None
 
     def new_leak(self) -> str:
         """A leak in the first DMA is found now; returns the alert's id."""
         self.findings.append(leak(self.site.dmas[0].id, NOW - timedelta(hours=2), NOW, 9.4, []))
         changed = self.alerts.apply(self.findings)
         return changed[0].id
+
+    def mend(self) -> str:
+        """The leak in the second DMA is found by a crew near where Twuin says, and mended: by the nights
+        after that it has fallen. Returns the alert's id."""
+        dma = self.site.dmas[1].id
+        alert = next(a for a in self.alerts.list(dma=dma).items if a.finding.kind is Kind.LEAK)
+        found = Place(alert.finding.suspects[2].pipe, 60.0)
+        when = {h: NOW - timedelta(hours=h) for h in (22, 20, 18)}
+        act = partial(self.alerts.act, alert.id, version=None)
+        act("assign", assignee="Regu Utara", actor="Rina", happened=when[22], key="mend-1")
+        act("locate", place=found, actor="Regu Utara", happened=when[20], key="mend-2")
+        act("repaired", method=Method.CLAMP, actor="Regu Utara", happened=when[18], key="mend-3")
+        fell = Check(Outcome.FELL, "night_flow", 11.6 * M3H, 10.1 * M3H, 13.1 * M3H, 12.4 * M3H, 7, 3, NOW)
+        self.alerts.judge(alert.id, when[18], fell)
+        return alert.id
 
 
 def leak(
@@ -169,7 +197,10 @@ def town(folder: Path) -> Sample:
 def _promises(zone: ZoneInfo) -> Promises:
     hour = timedelta(hours=1)
     office = Promise(4 * hour, 16 * hour, 40 * hour, working=True)
-    return Promises(WorkingHours(zone), {"high": Promise(hour, 8 * hour, 36 * hour), "medium": office})
+    residents = Promise(24 * hour, None, 72 * hour)
+    return Promises(
+        WorkingHours(zone), {"high": Promise(hour, 8 * hour, 36 * hour), "medium": office}, residents
+    )
 
 
 def _valves(network: Network) -> tuple[StopValve, ...]:
@@ -218,7 +249,8 @@ def _assemble(
 ) -> Sample:
     clock = ScaledClock(instant(NOW + ahead), speed)
     store = DuckStore(folder / "readings.duckdb")
-    alerts = AlertService(site.id, MemoryAlertStore(), clock)
+    measure = None if network is None else PipeMeasure(site, network)
+    alerts = AlertService(site.id, MemoryAlertStore(), clock, measure=measure)
     devices = DeviceLog(folder / "devices.sqlite")
     devices.update(
         [
@@ -272,12 +304,21 @@ def _assemble(
                 )
             ]
         )
+    photos = PhotoService(site.id, MemoryPhotoStore(), lambda: as_datetime(clock.now()))
+    pipe_dma = {}
+    if network is not None:
+        pipe_dma = dict(zip(network.link_ids, link_dma(network, site.node_dma), strict=True))
+    works = WorkService(site, MemoryWorkStore(), clock, pipe_dma)
+    if findings:
+        _enter_works(works)
     views = Views(
         site,
         store,
         alerts,
+        photos=photos,
         clock=clock,
         network=network,
+        works=works,
         rejected=rejected,
         watermark=lambda: watermark,
         clock_speed=speed,
@@ -291,9 +332,42 @@ def _assemble(
         },
     )
     alerts.apply(findings)
-    sample = Sample(site, store, alerts, views, FastAPI(), findings)
+    sample = Sample(site, store, alerts, views, FastAPI(), photos, findings)
     sample.app = application(sample)
     return sample
+
+
+def _enter_works(works: WorkService) -> None:
+    """One that goes on, one to come, hours of every week, one that was cancelled."""
+    morning = NOW.replace(hour=1, minute=0)  # 08.00 WIB
+    flushing = Plan(
+        WorkKind.FLUSHING,
+        morning,
+        morning + timedelta(hours=4),
+        ("D3",),
+        extra_flow=20 * M3H,
+        note="Hydrants along the river, with the crew of the north",
+    )
+    works.enter(flushing, actor="Sari", key="now")
+    next_week = flushing.start + timedelta(days=3)
+    repair = Plan(
+        WorkKind.REPAIR,
+        next_week,
+        next_week + timedelta(hours=6),
+        ("D2",),
+        no_supply=True,
+        refill_s=3 * 3600.0,
+    )
+    works.enter(repair, actor="Budi", key="repair")
+    hours = Weekly((0, 1, 2, 3, 4, 5, 6), 22 * 60, 4 * 60)
+    dry = Plan(
+        WorkKind.INTERMITTENT, morning - timedelta(days=9), None, ("D4",), weekly=hours, no_supply=True,
+        refill_s=7200.0,
+    )  # fmt: skip
+    works.enter(dry, actor="Sari", key="dry")
+    meter = Plan(WorkKind.METER, morning + timedelta(days=1), next_week, sensors=("D1-P1", "D1-P2"))
+    cancelled = works.enter(meter, actor="Budi", key="meter")
+    works.cancel(cancelled.id, version=1, actor="Budi", note="Spare parts have not come")
 
 
 def application(sample: Sample, access: Access | None = None) -> FastAPI:
@@ -305,11 +379,37 @@ def application(sample: Sample, access: Access | None = None) -> FastAPI:
     install_guards(app, allowed_hosts=("localhost", "testserver"))
     site = sample.site
     reports = Reporter(site, sample.store, sample.views, Shelf(site.folder / "reports"))
-    api = api_router(sample.views, sample.alerts, access.accounts, reports=reports, stopping=sample.stopping)
+    residents = residents_of(sample)
+    api = api_router(
+        sample.views,
+        sample.alerts,
+        access.accounts,
+        reports=reports,
+        stopping=sample.stopping,
+        photos=sample.photos,
+        residents=residents,
+    )
     app.include_router(api)
     wall = WallFile(site.folder, site.dma, site.sensor)
-    mount_pages(app, sample.views, sample.alerts, None, reports, wall, access.accounts)
+    mount_pages(app, sample.views, sample.alerts, None, reports, wall, access.accounts, residents=residents)
     return app
+
+
+def residents_of(sample: Sample) -> Residents:
+    """What looks after residents' reports of a sample, by its own clock on the wall too."""
+    if sample.residents is None:
+        store = open_report_store(f"sqlite:///{sample.site.folder}/residents.sqlite")
+        sample.residents = make_residents(
+            sample.site,
+            store,
+            sample.alerts,
+            sample.views._clock,
+            sample.views._network,
+            b"s" * 32,
+            lambda: datetime.now(UTC),
+            call="0341-123456",
+        )
+    return sample.residents
 
 
 def _times(step: timedelta = STEP) -> np.ndarray:

@@ -73,6 +73,23 @@ def test_text_on_a_wall_reaches_the_contrast_of_level_aaa_and_states_nearly_so()
     assert all(contrast(ground, ink or "#101418") > 7 for ground, ink in banners)
 
 
+FIELD_PAIRS = [
+    *[(ink, ground) for ink in ("ink", "ink-2") for ground in ("bg", "surface")],
+    *[("ink", ground) for ground in ("good-bg", "warn-bg", "bad-bg")],
+    *[("on-state", state) for state in ("high", "medium", "low")],
+    ("accent", "bg"), ("high", "bg"), ("on-accent", "accent"), ("top-ink", "top"),
+]  # fmt: skip
+
+
+def test_text_on_the_crews_phone_is_readable_in_the_sun() -> None:
+    blocks = re.findall(r":root \{([^}]*)\}", (STATIC / "css" / "field.css").read_text("utf-8"))
+    palette: dict[str, str] = {}
+    for block, least in zip(blocks, (7.0, 4.5), strict=True):  # light, dark
+        palette |= dict(re.findall(r"--([\w-]+): (#\w{6});", block))
+        poor = {p: contrast(palette[p[0]], palette[p[1]]) for p in FIELD_PAIRS}
+        assert {p: round(c, 2) for p, c in poor.items() if c < least} == {}
+
+
 @pytest.mark.parametrize("name", ["light", "dark"])
 def test_text_reaches_the_contrast_of_level_aa(name: str) -> None:
     palette = palettes()[name]

@@ -60,6 +60,8 @@ def test_indonesian_differs_from_english_but_for_words_that_both_share() -> None
         "Broker",
         "Firmware",
         "Normal",
+        "Radius 50 %",
+        "Radius 90 %",
         "Sensor",
         "Simulator",
         "Volume",

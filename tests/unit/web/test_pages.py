@@ -30,7 +30,9 @@ def addresses(sample: Any) -> list[str]:
     dmas = [f"/dmas/{d.id}" for d in sample.site.dmas]
     lists = ["/", "/alerts", "/alerts?state=open&kind=leak", "/sensors", "/sensors?state=silent&q=d4"]
     others = ["/ingest", "/ingest?reason=unknown_sensor", "/about", "/dmas/nowhere"]
+    others += ["/works", "/works/new", *(f"/works/{w.id}" for w in sample.views.works.works())]
     others += ["/losses", "/losses?range=90d", "/losses?range=forever"]
+    others += ["/results", "/results?range=1y", "/results?range=forever"]
     return [*lists, *others, *alerts, *sensors, *dmas]
 
 
@@ -88,12 +90,27 @@ def test_no_word_of_an_indonesian_page_bypasses_translation(
     kind: str, samples: Any, tmp_path: Any, browse: Browse, marked: None
 ) -> None:
     sample = samples.BUILDERS[kind](tmp_path)
+    if kind == "town":
+        sample.mend()
     client = browse(sample)
-    names = {sample.site.name, "Twuin", "Rina", "Tank Lowokwaru", "Bahasa Indonesia", "English", "DMA"}
+    names = {
+        sample.site.name,
+        "Twuin",
+        "Rina",
+        "Regu Utara",
+        "Tank Lowokwaru",
+        "Bahasa Indonesia",
+        "English",
+        "DMA",
+    }
     names |= {f"Inlet {d.name.removeprefix('DMA ')}" for d in sample.site.dmas}
     names |= {n for d in sample.site.dmas for n in (d.name, d.id)} | set(sample.site.sensor)
     names |= {
         "Clamp fitted, night flow down.",
+        "Hydrants along the river, with the crew of the north",
+        "Spare parts have not come",
+        "Sari",
+        "Budi",
         "dBm",
         "MapLibre GL JS",
         "MapLibre contributors",
@@ -104,6 +121,7 @@ def test_no_word_of_an_indonesian_page_bypasses_translation(
     dates = Locale("id")
     calendar = [
         *dates.days["format"]["abbreviated"].values(),
+        *dates.days["format"]["wide"].values(),
         *dates.months["format"]["abbreviated"].values(),
     ]
     for address in addresses(sample):
@@ -335,6 +353,29 @@ def test_a_page_tells_what_became_of_a_repair(
             "before": 7,
             "after": 3,
         }
+
+
+def test_a_leak_that_was_found_and_mended_tells_how_it_went(fresh: Any, browse: Browse) -> None:
+    id = fresh.mend()
+    pipe = fresh.alerts.get(id).work.place.pipe
+    page = browse(fresh, "en").get(f"/alerts/{id}").text
+    for told in (
+        "How it went", "Until Twuin knew of it", "6&nbsp;hours", "How near Twuin was", "number 3 of 6",
+        "The right pipe was number 3 of 6 that Twuin had named", "Saved since the repair",
+        "as the crew was sent", "Twuin&#39;s word",
+    ):  # fmt: skip
+        assert told.replace("&nbsp;", " ") in page.replace("\u00a0", " "), told
+    results = browse(fresh, "en").get("/results").text
+    assert pipe in results and "1 leak was found" in results and "too few leaks to tell" in results
+    assert "1 repair verified" in results
+    api = browse(fresh).get("/api/v1/results").json()
+    (find,) = api["locator"]["finds"]
+    assert (find["alert"], find["score"]["pipe"], find["score"]["hit"]["rank"]) == (id, pipe, 3)
+    assert api["response"]["all"]["repairs"] == 1
+    detail = browse(fresh).get(f"/api/v1/alerts/{id}").json()
+    assert detail["score"]["sent_hit"] == detail["score"]["hit"]
+    assert detail["run"]["location_h"] == pytest.approx(5.0)
+    assert detail["run"]["saved_m3"]["low"] < detail["run"]["saved_m3"]["value"]
 
 
 def test_a_silence_of_many_sensors_names_them(fresh: Any, browse: Browse) -> None:

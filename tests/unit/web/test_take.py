@@ -26,7 +26,7 @@ def client(fresh: Any) -> TestClient:
     install_guards(app, allowed_hosts=("testserver",))
     app.include_router(api_router(fresh.views, fresh.alerts))
     languages = {"crew-en": "en", "regu-utara": "id"}
-    mount_pages(app, fresh.views, fresh.alerts, Takes(LINKS, languages, lambda: NOW))
+    mount_pages(app, fresh.views, fresh.alerts, Takes(LINKS, languages, lambda: NOW, {"crew-en": "North"}))
     return TestClient(app, follow_redirects=False)
 
 
@@ -145,3 +145,45 @@ def test_the_page_speaks_the_receivers_language_and_tells_nobody_its_address(
 
 def test_without_rules_there_is_no_such_page(fresh: Any, browse: Any) -> None:
     assert browse(fresh).get("/a/x").status_code == 404
+
+
+def assign(sample: Any, id: str, who: str = "north") -> None:
+    sample.alerts.act(id, "assign", version=sample.alerts.get(id).version, assignee=who, actor="Rina")
+
+
+def test_the_crew_that_is_sent_says_with_one_tap_that_it_goes(
+    fresh: Any, client: TestClient, link: Any
+) -> None:
+    id, path = link()
+    assign(fresh, id)
+    before = len(fresh.alerts.history(id))
+    assert "Yes, we go" in client.get(path).text
+    assert len(fresh.alerts.history(id)) == before
+    for answer in (client.post(path), client.post(path), client.get(path)):
+        assert answer.status_code == 200
+        assert "The office knows that you go." in answer.text and "<form" not in answer.text
+    last = fresh.alerts.history(id)[-1]
+    assert (last.action, last.actor) == ("accepted", "crew-en (link)")
+    assert len(fresh.alerts.history(id)) == before + 1
+    assert fresh.alerts.get(id).state is State.ASSIGNED
+
+
+def test_another_assignment_can_be_answered_again(fresh: Any, client: TestClient, link: Any) -> None:
+    id, path = link()
+    assign(fresh, id)
+    client.post(path)
+    assign(fresh, id, "south")
+    answer = client.get(path)  # it is another crew's now
+    assert "Yes, we go" not in answer.text and "<form" not in answer.text
+    assign(fresh, id, "NORTH")
+    assert "Yes, we go" in client.get(path).text
+    client.post(path)
+    assert len([e for e in fresh.alerts.history(id) if e.action == "accepted"]) == 2
+
+
+def test_who_is_not_sent_cannot_say_that_they_go(fresh: Any, client: TestClient, link: Any) -> None:
+    id, path = link("regu-utara")
+    assign(fresh, id)
+    before = len(fresh.alerts.history(id))
+    client.post(path)
+    assert len(fresh.alerts.history(id)) == before

@@ -109,7 +109,7 @@ def test_each_kind_of_alert_is_told_in_a_sentence_with_its_figures(
     w = words(code)
     end = alert.as_of
     sentences = set()
-    for kind in Kind:
+    for kind in set(Kind) - {Kind.REPORTED}:
         told = alert.model_copy(
             update={"kind": kind, "ended": end if over else None, "flow_m3h": -12.4, "dma_name": "Sukun"}
         )
@@ -124,7 +124,7 @@ def test_each_kind_of_alert_is_told_in_a_sentence_with_its_figures(
         elif kind not in (Kind.SILENT, Kind.SENSOR):
             assert "Sukun" in sentence and w.formats.quantity(12.4, "m3/h") in sentence
         assert "Sukun" in w.title(told) or told.subject in w.title(told)
-    assert len(sentences) == len(Kind)
+    assert len(sentences) == len(Kind) - 1
 
 
 @pytest.mark.parametrize("code", LANGUAGES)

@@ -145,6 +145,23 @@ function toast(message, href) {
   setTimeout(() => box.remove(), 30000);
 }
 
+// The menu closes when somebody turns to something else
+
+const pages = document.querySelector("details.more-pages");
+if (pages) {
+  document.addEventListener("click", (event) => {
+    if (pages.open && !pages.contains(event.target)) pages.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !pages.open) return;
+    pages.open = false;
+    pages.querySelector("summary").focus();
+  });
+  pages.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !pages.contains(event.relatedTarget)) pages.open = false;
+  });
+}
+
 // The stream of events says when to look; a slow look every minute covers what it may miss.
 
 const notice = document.getElementById("connection");

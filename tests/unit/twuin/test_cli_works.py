@@ -1,0 +1,54 @@
+"""``twuin works import``: a table of planned works, all of it or nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from twuin.cli import main
+from waterworks.site_folder import read_site
+
+Run = Callable[..., tuple[int, str, str]]
+HEAD = "kind,start,end,dmas,extra_m3h\n"
+FLUSHING = "flushing,2026-10-05 08:00,2026-10-05 12:00,{},20\n"
+
+
+@pytest.fixture
+def load(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, root: Path
+) -> Run:
+    """Imports a table with these lines into the Ferrara example: status, output, errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    folder = root / "examples" / "ferrara"
+
+    def run(lines: str, *flags: str) -> tuple[int, str, str]:
+        (tmp_path / "works.csv").write_text(HEAD + lines, "utf-8")
+        argv = ["twuin", "works", "import", "works.csv", "--site", str(folder), "--data-dir", "data", *flags]
+        monkeypatch.setattr(sys, "argv", argv)
+        try:
+            main()
+            status = 0
+        except SystemExit as e:
+            status = int(e.code or 0)
+        return status, *capfd.readouterr()
+
+    return run
+
+
+def test_works_of_a_table_are_entered_once(load: Run, root: Path) -> None:
+    dma = read_site(root / "examples" / "ferrara").dmas[0].id
+    line = FLUSHING.format(dma)
+    assert "nothing entered" in load(line, "--check")[1]
+    assert "1 works entered, 0 were there" in load(line)[1]
+    assert "0 works entered, 1 were there" in load(line)[1]
+
+
+def test_a_mistake_is_named_by_its_line_and_nothing_is_entered(load: Run, root: Path) -> None:
+    dma = read_site(root / "examples" / "ferrara").dmas[0].id
+    status, _, said = load(FLUSHING.format(dma) + FLUSHING.format("nowhere"))
+    assert status == 1 and "works.csv" in said and "3" in said and "nowhere" in said
+    assert "1 works entered, 0 were there" in load(FLUSHING.format(dma))[1]

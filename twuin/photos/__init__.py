@@ -1,0 +1,1 @@
+"""Pictures from the field: checked, made small, without what a phone writes into them."""
