@@ -15,6 +15,7 @@ from twuin.cli import (
     broker,
     device,
     files,
+    grafana,
     ingest,
     losses,
     notify,
@@ -71,6 +72,7 @@ app.add_typer(report.app, name="report")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(site.app, name="site")
 app.add_typer(store.app, name="store")
+app.add_typer(grafana.app, name="grafana")
 app.add_typer(notify.app, name="notify")
 app.add_typer(works.app, name="works")
 app.add_typer(broker.app, name="broker")
