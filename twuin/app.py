@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -58,6 +60,7 @@ from twuin.residents.charter import Complaints, complaints_of
 from twuin.residents.parts import Residents, make_residents
 from twuin.residents.service import Options
 from twuin.settings import ClockSettings, Settings, StoreSettings
+from twuin.signs import FILES, INGEST, MONITOR, Beat, Signs, health_of_others, stats_fields
 from twuin.views.clock_models import ClocksOut
 from twuin.views.clocks import ClockViews
 from twuin.views.ledger import LedgerViews
@@ -92,6 +95,9 @@ Say = Callable[[str], None]
 SETTLE_S = 3.0
 """Where the clock follows the data: after so long without a reading, no more are waited for [s]."""
 
+
+TOLD_S = 10.0
+"""How often the monitor's sign of life says anew how messages to people fare [s]."""
 
 PROMISES_S = 5.0
 """How often it is looked whether a service promise is near its end [s]."""
@@ -206,6 +212,21 @@ class Parts:
     desk: Desk | None = None
     works: WorkService | None = None
     residents: Residents | None = None
+    needed: tuple[str, ...] = ()
+    """Jobs that other processes are to do: health tells where nobody does them."""
+
+    @property
+    def signs(self) -> Signs:
+        """What the processes of this data folder say of themselves."""
+        return Signs(self.settings.data_dir)
+
+    @property
+    def own_jobs(self) -> tuple[str, ...]:
+        """The jobs of this process, as their signs are called."""
+        found = [] if self.consumer is None else [f"{INGEST}-{self.settings.mqtt.name}"]
+        if self.watch is not None and self.consumer is None:
+            found.append(FILES)
+        return (*found, MONITOR) if self.monitor is not None else tuple(found)
 
     def close(self) -> None:
         """End the jobs, then the stores that they work on."""
@@ -599,7 +620,13 @@ def make_views(parts: Parts) -> Views:
     """What people are shown of ``parts``."""
 
     def watermark() -> datetime | None:
-        return None if parts.monitor is None else parts.monitor.status().watermark
+        if parts.monitor is not None:
+            return parts.monitor.status().watermark
+        sign = parts.signs.read(MONITOR)
+        return None if sign is None else sign.watermark
+
+    def stats() -> Stats | None:
+        return parts.signs.stats() if parts.consumer is None else parts.consumer.stats
 
     return Views(
         parts.site,
@@ -614,7 +641,7 @@ def make_views(parts: Parts) -> Views:
         quarantine=parts.quarantine,
         watermark=watermark,
         clock_speed=getattr(parts.clock, "speed", 1.0),
-        ingest=lambda: None if parts.consumer is None else parts.consumer.stats,
+        ingest=stats,
         parts=lambda: health_parts(parts),
         photos=parts.photos,
         works=parts.works,
@@ -712,6 +739,16 @@ def health_parts(parts: Parts) -> dict[str, dict[str, Any]]:
         report["store"] = {"status": "ok", "detail": "readings can be stored and read"}
     except TwuinError as e:
         report["store"] = {"status": "down", "detail": str(e)}
+    report |= ingest_health(parts)
+    report |= monitor_part(parts)
+    report |= notify_part(parts)
+    report |= health_of_others(parts.signs, parts.own_jobs, parts.needed, utc_now())
+    return report | failed_jobs(parts)
+
+
+def ingest_health(parts: Parts) -> dict[str, dict[str, Any]]:
+    """Of what takes readings in, in this process."""
+    report: dict[str, dict[str, Any]] = {}
     if parts.consumer is not None:
         stats = parts.consumer.stats
         report["ingest"] = (
@@ -727,27 +764,58 @@ def health_parts(parts: Parts) -> dict[str, dict[str, Any]]:
             "status": "degraded" if files.problem else "ok",
             "detail": files.problem or moved,
         }
-    if parts.monitor is not None:
-        status = parts.monitor.status()
-        done = (
-            "no readings yet"
-            if status.watermark is None
-            else f"analysed up to {status.watermark.isoformat()}"
-        )
-        report["monitor"] = {
-            "status": "degraded" if status.trouble else "ok",
-            "detail": status.trouble or done,
-        }
-    if parts.desk is not None:
-        from twuin.telling import notify_health
-
-        try:
-            report["notify"] = notify_health(parts.desk)
-        except TwuinError as e:
-            report["notify"] = {"status": "degraded", "detail": str(e)}
-    for name, failure in parts.jobs.failures.items():
-        report[name] = {"status": "down", "detail": failure}
     return report
+
+
+def monitor_part(parts: Parts) -> dict[str, dict[str, Any]]:
+    """Of what analyses, in this process."""
+    if parts.monitor is None:
+        return {}
+    status = parts.monitor.status()
+    done = "no readings yet" if status.watermark is None else f"analysed up to {status.watermark.isoformat()}"
+    how = "degraded" if status.trouble else "ok"
+    return {"monitor": {"status": how, "detail": status.trouble or done}}
+
+
+def notify_part(parts: Parts) -> dict[str, dict[str, Any]]:
+    """Of what tells people; it asks the database."""
+    if parts.desk is None:
+        return {}
+    from twuin.telling import notify_health
+
+    try:
+        return {"notify": notify_health(parts.desk)}
+    except TwuinError as e:
+        return {"notify": {"status": "degraded", "detail": str(e)}}
+
+
+def failed_jobs(parts: Parts) -> dict[str, dict[str, Any]]:
+    """The jobs of this process that have failed and are to be tried again."""
+    return {name: {"status": "down", "detail": why} for name, why in parts.jobs.failures.items()}
+
+
+def start_signs(parts: Parts) -> None:
+    """Tell the other processes of this data folder how ingest and monitor are, as far as they run here."""
+
+    def of_ingest() -> dict[str, Any]:
+        failed = {n: p for n, p in failed_jobs(parts).items() if n in (INGEST, FILES)}
+        stats = None if parts.consumer is None else stats_fields(parts.consumer.stats)
+        return {"parts": ingest_health(parts) | failed, "stats": stats}
+
+    told: dict[str, dict[str, Any]] = {}
+    asked = -math.inf
+
+    def of_monitor() -> dict[str, Any]:
+        nonlocal told, asked
+        if time.monotonic() - asked >= TOLD_S:
+            told, asked = notify_part(parts), time.monotonic()
+        failed = {n: p for n, p in failed_jobs(parts).items() if n not in (INGEST, FILES)}
+        mark = None if parts.monitor is None else parts.monitor.status().watermark
+        return {"parts": monitor_part(parts) | told | failed, "watermark": mark}
+
+    for job in parts.own_jobs:
+        beat = Beat(parts.signs, job, of_monitor if job == MONITOR else of_ingest)
+        parts.jobs.start(f"signs of {job}", beat.run)
 
 
 def spool_health(stats: Stats, settings: Settings) -> dict[str, Any]:
@@ -775,7 +843,10 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say, show: Say | None = 
     site = read_settings_site(settings)
     check_doors(settings)
     prepare_folder(settings.data_dir)
-    with Instance(settings.data_dir, "monitor"):
+    with ExitStack() as alone:
+        alone.enter_context(Instance(settings.data_dir, "monitor"))
+        if ingest:  # the broker throws out one of two of the same name, over and over
+            alone.enter_context(Instance(settings.data_dir, f"ingest-{settings.mqtt.name}"))
         sock = listen(settings.web.host, settings.web.port)
         with closing(open_database(settings.database_url)) as database:
             accounts = open_accounts(settings, site, database)
@@ -797,8 +868,33 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say, show: Say | None = 
                 start_notify(parts)
                 start_means(parts)
                 start_reports(parts)
+                start_signs(parts)
                 say(f"{site.name}: {address(sock)}   (Ctrl-C ends it)")
                 serve_web(app, sock, parts.jobs.stop, trusted_proxies=settings.web.trusted_proxies)
+
+
+def run_web(settings: Settings, *, say: Say, show: Say | None = None) -> None:
+    """API and pages alone, until stopped: ingest and monitor run in processes of their own.
+
+    show: as for ``run_serve``.
+    """
+    site = read_settings_site(settings)
+    check_doors(settings)
+    prepare_folder(settings.data_dir)
+    sock = listen(settings.web.host, settings.web.port)
+    with closing(open_database(settings.database_url)) as database:
+        accounts = open_accounts(settings, site, database)
+        first_start(accounts, settings, sock, say, show)
+        parts = build(settings, site=site, database=database)
+        parts.needed = (MONITOR,) if isinstance(parts.clock, DataClock) else (INGEST, MONITOR)
+        with until_stopped(parts.jobs.stop), closing(parts):
+            open_notify(parts)
+            access = AccountAccess(accounts, local_metrics=settings.accounts.local_metrics)
+            store = open_account_store(database)
+            provider = open_provider(settings, site, accounts, store, utc_now, address(sock))
+            app = web_app(parts, access, provider)
+            say(f"Pages of {site.name}: {address(sock)}   (Ctrl-C ends it)")
+            serve_web(app, sock, parts.jobs.stop, trusted_proxies=settings.web.trusted_proxies)
 
 
 def first_start(
@@ -847,6 +943,7 @@ def run_ingest(settings: Settings, *, say: Say) -> None:
         with until_stopped(parts.jobs.stop), closing(parts):
             start_ingest(parts)
             start_watch(parts)
+            start_signs(parts)
             mqtt = settings.mqtt
             say(f"Readings of {site.name} from {mqtt.host}:{mqtt.port} as {mqtt.name!r}   (Ctrl-C ends it)")
             parts.jobs.stop.wait()
@@ -861,6 +958,7 @@ def run_watch(settings: Settings, *, say: Say) -> None:
     parts = build(settings, site=site)
     with until_stopped(parts.jobs.stop), closing(parts):
         start_watch(parts)
+        start_signs(parts)
         say(f"Files for {site.name} from {settings.watch.folder}   (Ctrl-C ends it)")
         parts.jobs.stop.wait()
 
@@ -873,11 +971,14 @@ def run_monitor(settings: Settings, *, say: Say) -> None:
         parts = build(settings, site=site)
         with until_stopped(parts.jobs.stop), closing(parts):
             open_notify(parts)
+            open_residents(parts)
             start_monitor(parts)
             start_promises(parts)
+            start_residents(parts)
             start_notify(parts)
             start_means(parts)
             start_reports(parts)
+            start_signs(parts)
             say(f"Watching {site.name}   (Ctrl-C ends it)")
             parts.jobs.stop.wait()
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from pydantic import (
     BaseModel,
@@ -482,6 +483,9 @@ class Settings(BaseSettings):
         description="Database URL of alerts: postgresql://user@host/name, sqlite:///file; "
         "empty: SQLite in data_dir",
     )
+    database_password_file: Path | None = Field(
+        None, description="File that holds the password for `database`, which then names none"
+    )
     broker_dir: Path = Field(
         Path("twuin-broker"), description="Folder of the broker's certificates and identities"
     )
@@ -503,7 +507,18 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        return self.database or f"sqlite:///{self.data_dir / 'twuin.sqlite'}"
+        """Where alerts are kept, with the password. SettingsError where its file cannot be used."""
+        url = self.database or f"sqlite:///{self.data_dir / 'twuin.sqlite'}"
+        if self.database_password_file is None:
+            return url
+        named = re.fullmatch(r"(postgresql[^:]*://[^:@/?]+)(@.*)", url)
+        if named is None:
+            raise SettingsError(
+                "setting database_password_file: database has to name a user and no password, as in "
+                "postgresql://twuin@db.example/twuin"
+            )
+        password = _secret(SecretStr(""), self.database_password_file, "database_password_file")
+        return f"{named[1]}:{quote(password, safe='')}{named[2]}"
 
     @classmethod
     def settings_customise_sources(

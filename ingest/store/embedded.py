@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -90,6 +91,13 @@ class EmbeddedStore:
                     self._role = StoreClient(self._folder / SOCKET)
                     return self._role
                 except OwnerGone:
+                    elsewhere = _holder_elsewhere(self._folder)
+                    if elsewhere:
+                        raise StoreError(
+                            f"the reading store in {self._folder} is open on another machine ({elsewhere}): "
+                            "the embedded store is for the processes of one machine; give each machine a "
+                            "data folder of its own, and keep readings in InfluxDB (docs/store.md)"
+                        ) from None
                     reason = "the process that holds it is ending, or has not begun to answer"
                 except StoreUnavailable as error:  # a file that its dying owner has not let go of yet
                     reason = str(error)
@@ -177,6 +185,8 @@ class _Owner:
             except BlockingIOError:
                 os.close(lock)
                 return None
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{_boot_id()} {socket.gethostname()} {os.getpid()}\n".encode(), 0)
             # The socket first: clients wait in its queue while the file is opened, and need not retry.
             listening = listen(folder / SOCKET)
             try:
@@ -202,6 +212,26 @@ class _Owner:
 
     def release_in_child(self) -> None:
         os.close(self._lock)
+
+
+def _boot_id() -> str:
+    """Names the running kernel, which is the same for all containers of a machine; "-" where none tells."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return "-"
+
+
+def _holder_elsewhere(folder: Path) -> str:
+    """The name of the machine that holds the store, "" where it is this one, or nobody knows.
+
+    Only network file systems carry a lock from one machine to another, and none carries a socket.
+    """
+    try:
+        boot, host, _ = (folder / LOCK).read_text("utf-8").split()
+    except (OSError, ValueError):
+        return ""
+    return "" if "-" in (boot, _boot_id()) or boot == _boot_id() else host
 
 
 _owners: set[_Owner] = set()

@@ -1,4 +1,4 @@
-"""Commands that go on until they are stopped: demo, serve, monitor."""
+"""Commands that go on until they are stopped: demo, serve, monitor, web; and how these are."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ def add_to(app: typer.Typer) -> None:
     app.command()(demo)
     app.command()(serve)
     app.command()(monitor)
+    app.command()(web)
+    app.command()(health)
 
 
 def demo(
@@ -99,6 +101,65 @@ def serve(
         say=partial(out.print, markup=False),
         show=partial(out.print, markup=False) if out.is_terminal else None,
     )
+
+
+def web(
+    site: SiteOption = None,
+    data_dir: DataOption = None,
+    port: PortOption = None,
+    host: HostOption = None,
+) -> None:
+    """Serve API and pages alone, beside `twuin ingest` and `twuin monitor` in processes of their own.
+
+    All three take the same settings and share the data folder. `twuin serve` is all of it in one process.
+    """
+    from twuin.app import run_web
+
+    run_web(
+        settings_from(site=site, data_dir=data_dir, web={"port": port, "host": host}),
+        say=partial(out.print, markup=False),
+        show=partial(out.print, markup=False) if out.is_terminal else None,
+    )
+
+
+def health(
+    job: Annotated[
+        str | None,
+        typer.Argument(help="Only this job, as in `monitor` or `ingest-main`.", show_default=False),
+    ] = None,
+    data_dir: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how the processes of a data folder are; status 1 when one that should run does not.
+
+    With a job, status 1 unless that job runs and none of its parts is down: for a container's or a service
+    manager's health check. A part that is degraded, as while the broker is away, is no reason to start anew.
+    """
+    from datetime import UTC, datetime
+
+    from twuin.signs import Signs
+    from waterworks.errors import NotFound
+
+    signs, now = Signs(settings_from(data_dir=data_dir).data_dir), datetime.now(UTC)
+    found = [s for s in signs.all() if job is None and not s.ended]
+    if job is not None:
+        sign = signs.read(job)
+        if sign is None:
+            known = ", ".join(s.job for s in signs.all()) or "none"
+            raise NotFound(f"no job {job[:40]!r} has run with this data folder (known: {known})")
+        found = [sign]
+    told = {s.job: s.health(now) for s in found}
+    if as_json:
+        print_json(told)
+    elif not told:
+        out.print("nothing runs with this data folder, but for pages of `twuin web`")
+    else:
+        for name, parts in told.items():
+            for part, said in parts.items():
+                which = name if part == name else f"{name}: {part}"
+                out.print(f"{which:<24} {said['status']:<9} {said['detail']}", markup=False)
+    if any(said["status"] == "down" for parts in told.values() for said in parts.values()):
+        raise typer.Exit(1)
 
 
 def monitor(

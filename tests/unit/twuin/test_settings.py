@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from twuin.settings import describe, load
 from waterworks.errors import SettingsError
@@ -151,6 +152,29 @@ def test_a_password_is_read_from_its_file_and_never_shown(tmp_path: Path) -> Non
     secret.unlink()
     with pytest.raises(SettingsError, match="password_file"):
         settings.mqtt.secret()
+
+
+def test_the_database_takes_its_password_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("p@ss/wörd%\n", encoding="utf-8")
+    settings = load(
+        None, {"database": "postgresql://twuin@db.example:5433/pdam", "database_password_file": secret}
+    )
+    url = make_url(settings.database_url)
+    assert (url.username, url.password, url.host, url.port, url.database) == (
+        "twuin", "p@ss/wörd%", "db.example", 5433, "pdam"
+    )  # fmt: skip
+    assert "wörd" not in repr(settings)
+    secret.unlink()
+    with pytest.raises(SettingsError, match=r"database_password_file .*secret: No such file"):
+        _ = settings.database_url
+
+
+@pytest.mark.parametrize("url", ["", "postgresql://twuin:other@db/pdam", "postgresql://db/pdam"])
+def test_a_password_file_without_a_user_for_it_is_refused(tmp_path: Path, url: str) -> None:
+    settings = load(None, {"database": url, "database_password_file": tmp_path / "secret"})
+    with pytest.raises(SettingsError, match="name a user and no password"):
+        _ = settings.database_url
 
 
 def test_every_setting_is_in_the_reference_with_its_default(root: Path) -> None:
