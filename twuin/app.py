@@ -75,6 +75,7 @@ from twuin.works.service import WorkService
 from waterworks.clocks import DataClock, ScaledClock, WallClock
 from waterworks.epanet_file import read_network
 from waterworks.errors import NotFound, SettingsError, TwuinError
+from waterworks.figures import FigureStore
 from waterworks.network import Network
 from waterworks.ports import Clock, ReadingStore
 from waterworks.reading import as_datetime, instant
@@ -535,6 +536,24 @@ def start_means(parts: Parts) -> None:
         parts.jobs.start("means", keeper.run)
 
 
+def start_figures(parts: Parts, process: str) -> None:
+    """Write what dashboards show beside readings, in threads of its own, where readings are in InfluxDB.
+
+    process: what this process is called there. The one that runs the monitor writes those of the site.
+    """
+    if parts.settings.store.kind != "influxdb" or not parts.settings.store.figures:
+        return
+    from twuin.figures.keeper import Keeper, Running
+
+    assert isinstance(parts.store, FigureStore)
+    views = make_views(parts)
+    running = Running(views, parts.store, process, ingest=parts.consumer is not None)
+    parts.jobs.start("figures", running.run)
+    if parts.monitor is not None:
+        keeper = Keeper(parts.site, views, parts.alerts, parts.store)
+        parts.jobs.start("dashboards", keeper.run)
+
+
 def open_reports(parts: Parts, views: Views) -> Reporter:
     """Reports of this site, on demand and those that are kept."""
     return Reporter(parts.site, parts.store, views, Shelf(parts.settings.data_dir / "reports"))
@@ -867,6 +886,7 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say, show: Say | None = 
                 start_residents(parts)
                 start_notify(parts)
                 start_means(parts)
+                start_figures(parts, "serve")
                 start_reports(parts)
                 start_signs(parts)
                 say(f"{site.name}: {address(sock)}   (Ctrl-C ends it)")
@@ -943,6 +963,7 @@ def run_ingest(settings: Settings, *, say: Say) -> None:
         with until_stopped(parts.jobs.stop), closing(parts):
             start_ingest(parts)
             start_watch(parts)
+            start_figures(parts, f"ingest {parts.settings.mqtt.name}")
             start_signs(parts)
             mqtt = settings.mqtt
             say(f"Readings of {site.name} from {mqtt.host}:{mqtt.port} as {mqtt.name!r}   (Ctrl-C ends it)")
@@ -977,6 +998,7 @@ def run_monitor(settings: Settings, *, say: Say) -> None:
             start_residents(parts)
             start_notify(parts)
             start_means(parts)
+            start_figures(parts, "monitor")
             start_reports(parts)
             start_signs(parts)
             say(f"Watching {site.name}   (Ctrl-C ends it)")

@@ -122,6 +122,9 @@ class StoreSettings(Section):
     downsample: bool = Field(
         False, description="InfluxDB: keep means of 15 minutes and of days too, beside the readings"
     )
+    figures: bool = Field(
+        True, description="InfluxDB: write what Grafana's dashboards show, beside the readings"
+    )
     timeout_s: float = Field(
         30.0, gt=0, le=45, allow_inf_nan=False, description="InfluxDB: how long to wait for an answer [s]"
     )

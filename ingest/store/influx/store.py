@@ -17,6 +17,7 @@ import numpy as np
 from ingest.store.influx.access import Access
 from ingest.store.influx.answers import NO_ROWS, Rows, read_rows
 from ingest.store.influx.bins import Bins
+from ingest.store.influx.figures import figure_lines
 from ingest.store.influx.firsthand import FirstHand
 from ingest.store.influx.journal import MAX_TIMEOUT_S, Journal
 from ingest.store.influx.known import Known, one_of
@@ -24,9 +25,10 @@ from ingest.store.influx.lines import CHUNK, Lines
 from ingest.store.influx.prepare import prepare
 from ingest.store.influx.schema import QUALITY, RECEIVED, Column, Schema
 from ingest.store.influx.server import Server
-from ingest.store.influx.text import literal, plain
+from ingest.store.influx.text import identifier, literal, original, plain
 from ingest.store.rows import check, fold, gaps_between, means, pivot
 from waterworks.errors import StoreError, StoreUnavailable
+from waterworks.figures import Figure, Key
 from waterworks.reading import (
     TIME_DTYPE,
     AppendResult,
@@ -170,6 +172,29 @@ class InfluxStore:
                 self._server.write(self._lines.of_bins(names, part), policy)
 
         self._call(write)
+
+    def write_figures(self, figures: Sequence[Figure]) -> None:
+        """See ``FigureStore.write_figures``."""
+
+        def write() -> None:
+            for first in range(0, len(figures), CHUNK):
+                self._server.write(figure_lines(figures[first : first + CHUNK], self.site.id))
+
+        self._call(write)
+
+    def figure_times(self, measurement: str, field: str) -> dict[Key, list[np.datetime64]]:
+        """See ``FigureStore.figure_times``."""
+        query = (
+            f"SELECT {identifier(field)} FROM {identifier(measurement)} WHERE {self._where} AND "
+            f"{identifier(field)} != 0 GROUP BY *"
+        )
+        found: dict[Key, list[np.datetime64]] = {}
+        for result in self._call(lambda: self._server.ask(query)):
+            for series in result.series:
+                times = [np.datetime64(row[0], "us") for row in series.values]
+                tags = {k: original(v) for k, v in series.tags.items() if v and k != "site"}
+                found.setdefault(frozenset(tags.items()), []).extend(times)
+        return found
 
     # -- reading ------------------------------------------------------------------------------------
 
