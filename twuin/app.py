@@ -6,8 +6,8 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -81,6 +81,7 @@ from waterworks.ports import Clock, ReadingStore
 from waterworks.reading import as_datetime, instant
 from waterworks.site import Site
 from waterworks.site_folder import read_site
+from waterworks.wording import counted
 from waterworks.zones import link_dma
 
 if TYPE_CHECKING:
@@ -180,8 +181,20 @@ def init_store(settings: Settings) -> list[str]:
 
 def make_clock(settings: ClockSettings, store: ReadingStore) -> Clock:
     """The clock that the settings ask for."""
-    if settings.kind == "data":
-        return DataClock(store)
+    return DataClock(store) if settings.kind == "data" else _own_clock(settings)
+
+
+@contextmanager
+def site_clock(settings: Settings, site: Site) -> Iterator[Clock]:
+    """The clock alone. The readings are opened only where it follows them: a server of theirs may be away."""
+    if settings.clock.kind != "data":
+        yield _own_clock(settings.clock)
+        return
+    with closing(open_readings(settings, site)) as store:
+        yield DataClock(store)
+
+
+def _own_clock(settings: ClockSettings) -> Clock:
     if settings.kind == "scaled":
         if settings.start is None:
             raise SettingsError("setting clock.start is missing: a scaled clock needs the time to start from")
@@ -254,7 +267,7 @@ def build(
     site = site or read_settings_site(settings)
     prepare_folder(settings.data_dir)
     database = open_database(database or settings.database_url)
-    network = None if site.network_file is None else read_network(site.network_file)
+    network = site_network(site)
     store = open_readings(settings, site)
     clock = clock or make_clock(settings.clock, store)
     pipes = {} if network is None else network.pipe_length
@@ -276,6 +289,11 @@ def build(
         photos=PhotoService(site.id, open_photo_store(database), lambda: as_datetime(clock.now())),
         works=open_works(database, site, clock, network),
     )
+
+
+def site_network(site: Site) -> Network | None:
+    """The network model of a site; None where it has none."""
+    return None if site.network_file is None else read_network(site.network_file)
 
 
 def open_works(database: Database, site: Site, clock: Clock, network: Network | None) -> WorkService:
@@ -304,8 +322,8 @@ def read_ledger(
     if not path.exists():
         raise NotFound(f"no ledger: {path} does not exist; name the data folder with --data-dir")
     with closing(open_ledger(settings, site)) as ledger:
-        with closing(open_readings(settings, site)) as store:
-            now = as_datetime(make_clock(settings.clock, store).now())
+        with site_clock(settings, site) as clock:
+            now = as_datetime(clock.now())
         views = LedgerViews(ledger, site, lambda: now, settings.monitor.lateness_s)
         return views.report(day, days=days, sensor=sensor, device=device)
 
@@ -323,9 +341,9 @@ def read_clocks(settings: Settings, days: int) -> ClocksOut:
     with (
         closing(open_ledger(settings, site)) as ledger,
         closing(open_quarantine(settings)) as quarantine,
-        closing(open_readings(settings, site)) as store,
+        site_clock(settings, site) as clock,
     ):
-        now = as_datetime(make_clock(settings.clock, store).now())
+        now = as_datetime(clock.now())
         return ClockViews(ledger, quarantine, site, lambda: now).report(days)
 
 
@@ -778,7 +796,7 @@ def ingest_health(parts: Parts) -> dict[str, dict[str, Any]]:
         report["spool"] = spool_health(stats, parts.settings)
     if parts.watch is not None:
         files = parts.watch.stats
-        moved = f"{files.done:,} files stored, {files.failed:,} failed, {files.waiting:,} waiting"
+        moved = f"{counted(files.done, 'file')} stored, {files.failed:,} failed, {files.waiting:,} waiting"
         report["files"] = {
             "status": "degraded" if files.problem else "ok",
             "detail": files.problem or moved,
@@ -842,13 +860,14 @@ def spool_health(stats: Stats, settings: Settings) -> dict[str, Any]:
     said = []
     if stats.spool_readings:
         size = f"{stats.spool_bytes / 2**20:,.1f} of {settings.spool.max_bytes / 2**20:,.0f} MiB"
-        said.append(f"{stats.spool_readings:,} readings wait for the store ({size})")
+        wait = "waits" if stats.spool_readings == 1 else "wait"
+        said.append(f"{counted(stats.spool_readings, 'reading')} {wait} for the store ({size})")
     if stats.spool_problem:
         said.append(stats.spool_problem)
     if stats.spool_damaged:
         said.append(
-            f"{stats.spool_damaged} damaged parts of the spool could not be read and are kept as *.damaged "
-            f"in {spool_root(settings)}: once looked at, move them away"
+            f"{counted(stats.spool_damaged, 'damaged part')} of the spool could not be read, kept as "
+            f"*.damaged in {spool_root(settings)}: look, then move away"
         )
     trouble = bool(stats.spool_problem or stats.spool_damaged)
     return {"status": "degraded" if trouble else "ok", "detail": "; ".join(said) or "nothing waits"}
@@ -1069,9 +1088,8 @@ def import_works(settings: Settings, file: Path, *, write: bool) -> tuple[int, i
     site = read_settings_site(settings)
     prepare_folder(settings.data_dir)
     plans = read_plans(file, site.timezone)
-    with closing(build(settings, site=site)) as parts:
-        works = parts.works
-        assert works is not None
+    with closing(open_database(settings.database_url)) as database, site_clock(settings, site) as clock:
+        works = open_works(database, site, clock, site_network(site))
         problems = Problems(file.name)
         for line, plan in plans:
             try:

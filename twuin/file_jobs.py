@@ -139,7 +139,7 @@ def run_simulation(
     stop = threading.Event()
     devices = len({sensor.device for sensor in site.sensors})
     plan = _scenario(scenario, seed)
-    say(f"Connecting {devices} devices of {site.name} to the {address}   (Ctrl-C ends it)")
+    say(f"Connecting {counted(devices, 'device')} of {site.name} to the {address}   (Ctrl-C ends it)")
     with until_stopped(stop):
         report = run_fleet(site, plan, address, clock, stop, start=begin, end=end)
     return {

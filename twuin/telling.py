@@ -37,6 +37,7 @@ from waterworks.errors import DataFileError, NotFound, Problem, SettingsError
 from waterworks.ports import Clock
 from waterworks.reading import as_datetime
 from waterworks.site import Site
+from waterworks.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -210,14 +211,16 @@ def notify_health(desk: Desk) -> dict[str, Any]:
     if desk.source is not None and desk.source.trouble:
         said.append(f"the rules from before are in use: {desk.source.trouble}")
     if lost:
-        said.append(f"{len(lost)} messages of the last day did not arrive for sure: see `twuin notify list`")
+        missed = counted(len(lost), "message")
+        said.append(f"{missed} of the last day did not arrive for sure: see `twuin notify list`")
     if stuck:
         worst = max(stuck, key=lambda m: m.attempts)
-        said.append(f"{len(stuck)} messages are tried again (to {worst.address}: {worst.error})")
+        wait = f"{counted(len(stuck), 'message')} {'is' if len(stuck) == 1 else 'are'} tried again"
+        said.append(f"{wait} (to {worst.address}: {worst.error})")
     delivered = counts.get(MessageState.DELIVERED, 0)
     return {
         "status": "degraded" if said else "ok",
-        "detail": "; ".join(said) or f"{delivered:,} messages delivered, nothing waits",
+        "detail": "; ".join(said) or f"{counted(delivered, 'message')} delivered, nothing waits",
     }
 
 

@@ -6,8 +6,8 @@ the command line prints ``str(error)`` and nothing else, the API puts it in ``de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -32,12 +32,17 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a file that a person wrote. ``line`` counts from 1; None: the file as a whole."""
+    """One mistake in a file that a person wrote. ``line`` counts from 1; None: the file as a whole.
+
+    code: of the message, for who says it in another language; values: what it holds.
+    """
 
     file: str
     line: int | None
     message: str
     severity: Severity = Severity.ERROR
+    code: str = field(default="", compare=False)
+    values: Mapping[str, object] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from waterworks.losses import Bill, LossOptions
-from waterworks.tables import Problems, Row, read_table, suggestion
+from waterworks.tables import Problems, Row, nearest, read_table, suggestion
 
 BILLED_FILE = "billed.csv"
 BILLED_REQUIRED = ("month", "billed_metered_m3")
@@ -131,7 +131,8 @@ def bills_of(rows: Iterable[Row], problems: Problems, known: set[str] | None) ->
         month = _month(row)
         dma = row.text("dma")
         if dma and known is not None and dma not in known:
-            row.error(f"dma {dma!r} is not in dmas.csv{suggestion(dma, sorted(known))}")
+            told = f"dma {dma!r} is not in dmas.csv{suggestion(dma, sorted(known))}"
+            row.error(told, "dma_unknown", dma=dma, near=nearest(dma, sorted(known)))
             continue
         row.required("billed_metered_m3")
         metered = row.number("billed_metered_m3", least=0)
@@ -141,13 +142,16 @@ def bills_of(rows: Iterable[Row], problems: Problems, known: set[str] | None) ->
             continue
         said, where = month.strftime("%Y-%m"), dma or "the whole site"
         if (month, dma) in lines:
-            row.error(f"{said} of {where} is there already, on line {lines[month, dma]}")
+            first = lines[month, dma]
+            told = f"{said} of {where} is there already, on line {first}"
+            row.error(told, "twice", month=said, dma=dma, line=first)
             continue
         lines[month, dma] = row.line
         (divided if dma else whole).setdefault(month, row.line)
         if month in whole and month in divided:
             other = (whole if dma else divided)[month]
-            row.error(f"{said} is there by DMA and for the whole site (line {other}): write it one way")
+            told = f"{said} is there by DMA and for the whole site (line {other}): write it one way"
+            row.error(told, "both_ways", month=said, line=other)
             continue
         if metered is not None:
             out.append(Bill(dma, month, metered, unmetered or 0.0, unbilled or 0.0))
@@ -160,5 +164,5 @@ def _month(row: Row) -> date | None:
     if match and 1 <= int(match[2]) <= 12 and int(match[1]) > 0:
         return date(int(match[1]), int(match[2]), 1)
     if said:
-        row.error(f"month {said!r} is not a month: write it as 2026-10")
+        row.error(f"month {said!r} is not a month: write it as 2026-10", "not_a_month", said=said)
     return None

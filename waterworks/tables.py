@@ -29,11 +29,11 @@ class Problems:
     file: str
     found: list[Problem] = field(default_factory=list)
 
-    def error(self, line: int | None, message: str) -> None:
-        self.found.append(Problem(self.file, line, message))
+    def error(self, line: int | None, message: str, code: str = "", /, **values: object) -> None:
+        self.found.append(Problem(self.file, line, message, Severity.ERROR, code, values))
 
-    def warning(self, line: int | None, message: str) -> None:
-        self.found.append(Problem(self.file, line, message, Severity.WARNING))
+    def warning(self, line: int | None, message: str, code: str = "", /, **values: object) -> None:
+        self.found.append(Problem(self.file, line, message, Severity.WARNING, code, values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Row:
     decimal_comma: bool
     problems: Problems
 
-    def error(self, message: str) -> None:
-        self.problems.error(self.line, message)
+    def error(self, message: str, code: str = "", /, **values: object) -> None:
+        self.problems.error(self.line, message, code, **values)
 
     def text(self, column: str, default: str = "") -> str:
         return self.cells.get(column, "") or default
@@ -54,7 +54,7 @@ class Row:
     def required(self, column: str) -> str:
         value = self.text(column)
         if not value and column in self.cells:
-            self.problems.error(self.line, f"{column} is empty")
+            self.error(f"{column} is empty", "empty_cell", column=column)
         return value
 
     def identifier(self, column: str) -> str:
@@ -78,23 +78,26 @@ class Row:
         if not said:
             return None
         value = self._parsed(said)
-        wrong = None
+        wrong, code, limit = "", "", 0.0
         if value is None:
-            wrong = "is not a number"
+            wrong, code = "is not a number", "not_a_number"
             if "," in said and not self.decimal_comma:
                 wrong += ": write a decimal point in a file whose cells are separated by commas"
+                code = "decimal_comma"
             elif "," in said and "." in said:
                 wrong += ": leave out the thousands separator"
+                code = "thousands"
         elif not math.isfinite(value):
             wrong = "is not a finite number: leave the cell empty where it is unknown"
+            code = "not_finite"
         elif least is not None and value < least:
-            wrong = f"is below {least:g}"
+            wrong, code, limit = f"is below {least:g}", "below", least
         elif most is not None and value > most:
-            wrong = f"is above {most:g}"
+            wrong, code, limit = f"is above {most:g}", "above", most
         elif above is not None and value <= above:
-            wrong = f"is not above {above:g}"
+            wrong, code, limit = f"is not above {above:g}", "not_above", above
         if wrong:
-            self.problems.error(self.line, f"{column} {said!r} {wrong}")
+            self.error(f"{column} {said!r} {wrong}", code, column=column, said=said, limit=limit)
             return None
         return value
 
@@ -131,11 +134,17 @@ def wrong_id(value: str) -> str | None:
     return None
 
 
-def suggestion(word: str, known: Sequence[str]) -> str:
-    """`` (did you mean ...?)``, or "" where nothing is near."""
+def nearest(word: str, known: Sequence[str]) -> str:
+    """What ``word`` may have been meant to be, or "" where nothing is near."""
     lower = {k.lower(): k for k in known}
     near = difflib.get_close_matches(word.lower(), list(lower), 1, 0.6)
-    return f": did you mean {lower[near[0]]!r}?" if near else ""
+    return lower[near[0]] if near else ""
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """``: did you mean ...?``, or "" where nothing is near."""
+    near = nearest(word, known)
+    return f": did you mean {near!r}?" if near else ""
 
 
 def read_text(path: Path, problems: Problems) -> str | None:
@@ -143,18 +152,19 @@ def read_text(path: Path, problems: Problems) -> str | None:
     try:
         raw = path.read_bytes()
     except OSError as e:
-        problems.error(None, f"cannot be read: {e.strerror or e}")
+        why = e.strerror or str(e)
+        problems.error(None, f"cannot be read: {why}", "unreadable", why=why)
         return None
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        problems.error(1, "is UTF-16: save it as UTF-8 (Excel: 'CSV UTF-8')")
+        problems.error(1, "is UTF-16: save it as UTF-8 (Excel: 'CSV UTF-8')", "utf16")
         return None
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as e:
         line = raw.count(b"\n", 0, e.start) + 1
-        problems.error(
-            line, f"is not UTF-8 (byte 0x{raw[e.start]:02x}): save it as UTF-8 (Excel: 'CSV UTF-8')"
-        )
+        byte = f"0x{raw[e.start]:02x}"
+        told = f"is not UTF-8 (byte {byte}): save it as UTF-8 (Excel: 'CSV UTF-8')"
+        problems.error(line, told, "not_utf8", byte=byte)
         return None
 
 
@@ -166,7 +176,8 @@ def read_table(
     if text is None:
         return None
     if "\0" in text:
-        problems.error(text[: text.index("\0")].count("\n") + 1, "holds a NUL byte: this is not a CSV file")
+        line = text[: text.index("\0")].count("\n") + 1
+        problems.error(line, "holds a NUL byte: this is not a CSV file", "nul")
         return None
     rows = _cells(text, problems)
     return None if rows is None else rows_of(rows, problems, required=required, optional=optional)
@@ -182,40 +193,46 @@ def rows_of(
     """The rows of a table whose cells are known: (line, cells, separator) of each, the heading first; None
     when there are none at all. A separator other than a comma leaves the comma to decimals."""
     if not rows:
-        problems.error(None, f"is empty: its first line names the columns {', '.join(required)}")
+        columns = ", ".join(required)
+        problems.error(
+            None, f"is empty: its first line names the columns {columns}", "empty", columns=columns
+        )
         return None
     (line, heading, delimiter), *body = rows
-    columns = [h.strip().lower() for h in heading]
-    while columns and not columns[-1]:
-        columns.pop()
+    names = [h.strip().lower() for h in heading]
+    while names and not names[-1]:
+        names.pop()
     known = [*required, *optional]
-    for c in columns:
+    for c in names:
         if not c:
-            problems.error(line, "a column has no name")
+            problems.error(line, "a column has no name", "column_unnamed")
         elif c not in known:
-            problems.error(
-                line, f"unknown column {c!r}{suggestion(c, [k for k in known if k not in columns])}"
-            )
-        elif columns.count(c) > 1:
-            problems.error(line, f"column {c!r} occurs twice")
-    missing = [c for c in required if c not in columns]
+            near = [k for k in known if k not in names]
+            told = f"unknown column {c!r}{suggestion(c, near)}"
+            problems.error(line, told, "column_unknown", column=c, near=nearest(c, near))
+        elif names.count(c) > 1:
+            problems.error(line, f"column {c!r} occurs twice", "column_twice", column=c)
+    missing = ", ".join(c for c in required if c not in names)
     if missing:
-        problems.error(line, f"column {', '.join(missing)} is missing")
+        problems.error(line, f"column {missing} is missing", "column_missing", columns=missing)
     out = []
     for number, cells, _ in body:
-        extra = [c for c in cells[len(columns) :] if c.strip()]
+        extra = [c for c in cells[len(names) :] if c.strip()]
         if extra:
             problems.error(
                 number,
-                f"has {len(cells)} cells where the heading has {len(columns)}: "
+                f"has {len(cells)} cells where the heading has {len(names)}: "
                 "put a text that holds the separator in double quotes",
+                "cells_many",
+                cells=len(cells),
+                heading=len(names),
             )
             continue
-        padded = [*cells, *[""] * (len(columns) - len(cells))]
+        padded = [*cells, *[""] * (len(names) - len(cells))]
         out.append(
             Row(
                 number,
-                {c: v.strip() for c, v in zip(columns, padded, strict=False)},
+                {c: v.strip() for c, v in zip(names, padded, strict=False)},
                 delimiter != ",",
                 problems,
             )
@@ -242,6 +259,6 @@ def _cells(text: str, problems: Problems) -> list[tuple[int, list[str], str]] | 
             if any(c.strip() for c in cells):
                 rows.append((start, cells, delimiter))
     except csv.Error as e:
-        problems.error(reader.line_num, f"cannot be read as CSV: {e}")
+        problems.error(reader.line_num, f"cannot be read as CSV: {e}", "not_csv", why=str(e))
         return None
     return rows

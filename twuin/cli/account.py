@@ -12,6 +12,7 @@ from rich.table import Table
 
 from twuin.accounts.rights import Right, Role
 from twuin.cli.options import DataOption, JsonOption, SiteOption, err, out, print_json, settings_from
+from waterworks.wording import counted
 
 if TYPE_CHECKING:
     from twuin.accounts.service import AccountService, By
@@ -58,7 +59,7 @@ def _user() -> str:
 def _show_code(name: str, code: str, hours: float) -> None:
     out.print(f"one-time code for {name}: {code}", markup=False)
     err.print(
-        f"It is shown only now and good once, for {hours:g} hours: choose a password on the page /welcome.",
+        f"It is shown only now and good once, for {hours:g} h: choose a password on the page /welcome.",
         markup=False,
     )
 
@@ -177,7 +178,7 @@ def sign_out(name: NameArgument, site: SiteOption = None, data_dir: DataOption =
     """Sign an account out everywhere."""
     with _opened(site, data_dir) as (accounts, by):
         ended = accounts.end_sessions(accounts.by_name(name).id, by)
-    out.print(f"{ended} sessions ended", markup=False)
+    out.print(f"{counted(ended, 'session')} ended", markup=False)
 
 
 @app.command()

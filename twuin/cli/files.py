@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,8 +63,8 @@ def backfill(
         told.append(f"{report['replaced']:,} corrected")
     if report["expired"]:
         told.append(f"{report['expired']:,} older than what the store keeps")
-    told += [f"{sum(report['rejected'].values()):,} rejected", f"{report['empty']:,} empty cells"]
-    out.print(f"{report['read']:,} readings read: {', '.join(told)}")
+    told += [f"{sum(report['rejected'].values()):,} rejected", counted(report["empty"], "empty cell")]
+    out.print(f"{counted(report['read'], 'reading')} read: {', '.join(told)}")
     for reason, number in sorted(report["rejected"].items()):
         out.print(f"  rejected {reason}: {number:,}")
 
@@ -87,7 +88,7 @@ def replay(
     if as_json:
         print_json(report)
     else:
-        out.print("{readings:,} readings sent in {messages:,} messages".format(**report))
+        out.print(_sent(report))
 
 
 def simulate(
@@ -146,7 +147,9 @@ def simulate(
             print_json(report)
         else:
             leaks = counted(report["leaks"], "leak")
-            out.print(f"{report['readings']:,} readings and {leaks} written to {folder}", markup=False)
+            out.print(
+                f"{counted(report['readings'], 'reading')} and {leaks} written to {folder}", markup=False
+            )
         return
     report = run_simulation(
         settings,
@@ -161,11 +164,15 @@ def simulate(
     if as_json:
         print_json(report)
     else:
-        out.print(f"{report['readings']:,} readings sent in {report['messages']:,} messages")
+        out.print(_sent(report))
         if report.get("refused"):
             names = report["refused"]
             shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
             err.print(f"{counted(len(names), 'device')} not let in by the broker: {shown}")
+
+
+def _sent(report: Mapping[str, Any]) -> str:
+    return f"{counted(report['readings'], 'reading')} sent in {counted(report['messages'], 'message')}"
 
 
 def _speed(text: str) -> float:

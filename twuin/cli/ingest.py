@@ -110,7 +110,7 @@ def unknown(
         raise NotFound(f"no unknown names: {path} does not exist; name the data folder with --data-dir")
     log = RejectedLog(path)
     if forget:
-        out.print(f"{log.forget_unknown()} unknown names forgotten")
+        out.print(f"{counted(log.forget_unknown(), 'unknown name')} forgotten")
         return
     names = log.unknown(limit)
     if lines:

@@ -10,6 +10,7 @@ import typer
 from twuin.cli.options import DataOption, JsonOption, SiteOption, out, print_json, settings_from
 from twuin.views.loss_models import Limited, LossesOut, LossOut
 from waterworks.errors import SettingsError
+from waterworks.wording import counted
 
 DayOption = Annotated[
     str | None, typer.Option("--from", metavar="YYYY-MM-DD", help="First local day. Default: 28 days.")
@@ -119,9 +120,9 @@ def _print(found: LossesOut) -> None:
         out.print(text, markup=False)
 
     site = found.site
-    say(f"{site.name}, {found.start} to {found.end} ({found.days} days)")
+    say(f"{site.name}, {found.start} to {found.end} ({counted(found.days, 'day')})")
     balanced = site.balance.days
-    note = "" if balanced == found.days else f", of {balanced} days"
+    note = "" if balanced == found.days else f", of {counted(balanced, 'day')}"
     say()
     say(f"{f'Water balance{note}':<42}{'m3':>12}  {'95 % limits':>23}")
     for name, field, depth in ROWS:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from twuin.cli.options import DataOption, SiteOption, out, settings_from
+from waterworks.wording import counted
 
 app = typer.Typer(
     no_args_is_help=True, help="Planned works and known events, which excuse what they explain."
@@ -37,6 +38,7 @@ def import_works(
 
     entered, before = import_works(settings_from(site=site, data_dir=data_dir), file, write=not check)
     if check:
-        out.print(f"{entered} works, nothing entered", markup=False)
+        out.print(f"{counted(entered, 'work')} in order, nothing entered", markup=False)
     else:
-        out.print(f"{entered} works entered, {before} were there", markup=False)
+        there = f"{before:,} {'was' if before == 1 else 'were'} there"
+        out.print(f"{counted(entered, 'work')} entered, {there}", markup=False)

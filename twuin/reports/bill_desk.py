@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ingest.durable import sync_folder
-from twuin.reports.bills import BillChanges, read_changes, write_bills
+from twuin.reports.bills import SHEET, BillChanges, read_changes, write_bills
 from twuin.views.bill_desk import (
     MAX_BYTES,
     BillLine,
@@ -30,6 +30,7 @@ from waterworks.errors import DataFileError, NotFound, Problem, SiteError
 from waterworks.losses import Bill
 from waterworks.site import Site
 from waterworks.site_losses import BILLED_FILE
+from waterworks.tables import Problems
 
 ENDINGS = (".csv", ".xlsx")
 HELD_S = 86_400
@@ -163,25 +164,35 @@ class SiteBills:
 
 def _unfit(name: str, ending: str, body: bytes) -> list[Problem]:
     """Why a file is not even opened; [] where it is."""
+    problems = Problems(name)
     if ending not in ENDINGS:
-        return [Problem(name, None, "is neither CSV (.csv) nor Excel (.xlsx)")]
-    if len(body) > MAX_BYTES:
-        return [Problem(name, None, f"is larger than {MAX_BYTES // 2**20} MB")]
-    if ending != ".xlsx":
-        return []
-    try:
-        with zipfile.ZipFile(io.BytesIO(body)) as packed:
-            if sum(i.file_size for i in packed.infolist()) > UNPACKED:
-                return [Problem(name, None, f"unpacks to more than {UNPACKED // 2**20} MB")]
-            for info in packed.infolist():
-                if "worksheets/" in info.filename and info.filename.endswith(".xml"):
-                    for column, row in _CELL.findall(packed.read(info)):
-                        if int(row[:9]) > MOST_ROWS or _column(column) > MOST_COLUMNS:
-                            told = f"has a cell beyond row {MOST_ROWS:,} or column {MOST_COLUMNS}: delete it"
-                            return [Problem(name, None, told)]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as e:
-        return [Problem(name, None, f"cannot be read as a workbook ({type(e).__name__})")]
-    return []
+        problems.error(None, "is neither CSV (.csv) nor Excel (.xlsx)", "wrong_kind")
+    elif len(body) > MAX_BYTES:
+        most = MAX_BYTES // 2**20
+        problems.error(None, f"is larger than {most} MB", "too_large", most=most)
+    elif ending == ".xlsx":
+        try:
+            _open(body, problems)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as e:
+            why = type(e).__name__
+            problems.error(None, f"cannot be read as a workbook: {why}", "not_a_workbook", why=why)
+    return problems.found
+
+
+def _open(body: bytes, problems: Problems) -> None:
+    """Tell of a workbook that would take all memory."""
+    with zipfile.ZipFile(io.BytesIO(body)) as packed:
+        if sum(i.file_size for i in packed.infolist()) > UNPACKED:
+            most = UNPACKED // 2**20
+            problems.error(None, f"unpacks to more than {most} MB", "unpacks", most=most)
+            return
+        for info in packed.infolist():
+            if "worksheets/" in info.filename and info.filename.endswith(".xml"):
+                for column, row in _CELL.findall(packed.read(info)):
+                    if int(row[:9]) > MOST_ROWS or _column(column) > MOST_COLUMNS:
+                        told = f"has a cell beyond row {MOST_ROWS:,} or column {MOST_COLUMNS}: delete it"
+                        problems.error(None, told, "far_cell", rows=MOST_ROWS, columns=MOST_COLUMNS)
+                        return
 
 
 def _column(letters: bytes) -> int:
@@ -192,7 +203,16 @@ def _column(letters: bytes) -> int:
 
 
 def _problem(p: Problem, at: str, shown: str) -> BillProblem:
-    return BillProblem(where=p.file.replace(at, shown, 1), line=p.line, message=p.message)
+    file, _, sheet = p.file.partition(SHEET) if p.file.startswith(at) else (p.file, "", "")
+    return BillProblem(
+        where=p.file.replace(at, shown, 1),
+        line=p.line,
+        message=p.message,
+        file=file.replace(at, shown, 1),
+        sheet=sheet,
+        code=p.code,
+        values=dict(p.values),
+    )
 
 
 def _line(bill: Bill, before: Bill | None) -> BillLine:

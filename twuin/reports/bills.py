@@ -30,6 +30,9 @@ from waterworks.site_losses import (
 from waterworks.tables import Problems, Row, read_table, rows_of
 
 SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+SHEET = ", sheet "
+"""Between the file and its sheet, where a mistake is named."""
+
 BEFORE = "billed.csv.before"
 """Where the file that is replaced is kept."""
 
@@ -67,7 +70,7 @@ def read_changes(path: Path, site: Site, today: date, sheet: str | None = None) 
     _ambiguous(kept)
     new = bills_of(kept, problems, set(site.dma))
     if rows is not None and not rows:
-        problems.error(None, "holds no bills: there is nothing below its heading")
+        problems.error(None, "holds no bills: there is nothing below its heading", "no_bills")
     old = {(b.month, b.dma): b for b in have}
     for month in {b.month for b in new}:
         _one_way(month, new, [b for b in have if b.month == month], problems)
@@ -142,9 +145,9 @@ def _sheet_rows(path: Path, sheet: str | None, problems: Problems) -> list[Row] 
                 return None
             table = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
     except (calamine.CalamineError, OSError, ValueError) as error:
-        problems.error(None, f"cannot be read as a workbook: {error}")
+        problems.error(None, f"cannot be read as a workbook: {error}", "not_a_workbook", why=str(error))
         return None
-    problems.file = f"{path.name}, sheet {name}"
+    problems.file = f"{path.name}{SHEET}{name}"
     cells = [
         (number, [_text(cell) for cell in row], ";")
         for number, row in enumerate(table, 1)
@@ -164,15 +167,18 @@ def _named(book: Any, sheet: str | None, problems: Problems) -> str | None:
     if sheet is not None:
         if sheet in names:
             return sheet
-        problems.error(None, f"has no sheet {sheet!r}, only {', '.join(map(repr, names))}")
+        only = ", ".join(map(repr, names))
+        problems.error(None, f"has no sheet {sheet!r}, only {only}", "no_sheet", sheet=sheet, sheets=only)
         return None
     filled = [n for n in names if book.get_sheet_by_name(n).to_python()]
     if len(filled) == 1:
         return str(filled[0])
     if filled:
-        problems.error(None, f"has several sheets ({', '.join(filled)}): name one with --sheet")
+        sheets = ", ".join(filled)
+        told = f"has several sheets ({sheets}): name one with --sheet"
+        problems.error(None, told, "several_sheets", sheets=sheets)
     else:
-        problems.error(None, "is empty")
+        problems.error(None, "is empty", "empty_workbook")
     return None
 
 
@@ -203,7 +209,8 @@ def _ambiguous(rows: Sequence[Row]) -> None:
             said = row.text(column)
             if _THOUSANDS.fullmatch(said):
                 digits = re.sub("[.,]", "", said)
-                row.error(f"{column} {said!r} may mean {digits}: write it without separators")
+                told = f"{column} {said!r} may mean {digits}: write it without separators"
+                row.error(told, "ambiguous", column=column, said=said, digits=digits)
                 row.cells[column] = ""
 
 
@@ -218,6 +225,8 @@ def _one_way(month: date, new: Sequence[Bill], have: Sequence[Bill], problems: P
             None,
             f"{month:%Y-%m} is given {here}, but stands in {BILLED_FILE} {there}: give it the same way, or "
             f"take its lines out of {BILLED_FILE} first",
+            "stands_by_dma" if have[0].dma else "stands_whole",
+            month=f"{month:%Y-%m}",
         )
 
 
@@ -231,20 +240,24 @@ def _doubt(new: Sequence[Bill], have: Sequence[Bill], site: Site, today: date, p
         if d.billed_m3_month is not None:
             usual.setdefault(d.id, [d.billed_m3_month])
     for b in new:
-        volume, of = b.metered + b.unmetered, b.dma or "the whole site"
+        volume, said, of = b.metered + b.unmetered, f"{b.month:%Y-%m}", b.dma or "the whole site"
         middle = statistics.median(usual[b.dma]) if usual.get(b.dma) else 0.0
         if middle > 0 and not middle / FACTOR <= volume <= middle * FACTOR:
-            problems.warning(
-                None, f"{b.month:%Y-%m} of {of}: {volume:,.0f} m3, where {middle:,.0f} m3 is usual"
-            )
+            told = f"{said} of {of}: {volume:,.0f} m3, where {middle:,.0f} m3 is usual"
+            problems.warning(None, told, "unusual", month=said, dma=b.dma, volume=volume, usual=middle)
         if (b.month.year, b.month.month) >= (today.year, today.month):
-            problems.warning(None, f"{b.month:%Y-%m} of {of}: this month is not over")
+            problems.warning(
+                None, f"{said} of {of}: this month is not over", "not_over", month=said, dma=b.dma
+            )
     for month in sorted({b.month for b in new if b.dma}):
         given = {b.dma for b in (*new, *have) if b.month == month}
-        lacking = [d.id for d in site.dmas if d.id not in given and d.billed_m3_month is None]
+        lacking = ", ".join(d.id for d in site.dmas if d.id not in given and d.billed_m3_month is None)
         if lacking:
             problems.warning(
                 None,
-                f"{month:%Y-%m}: nothing is given for {', '.join(lacking)}; without all DMAs the whole site "
-                "has no balance for this month",
+                f"{month:%Y-%m}: nothing is given for {lacking}; without all DMAs the whole site has no "
+                "balance for this month",
+                "lacking",
+                month=f"{month:%Y-%m}",
+                dmas=lacking,
             )

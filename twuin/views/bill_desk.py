@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import Field
 
@@ -31,11 +31,15 @@ class BillLine(Model):
 
 
 class BillProblem(Model):
-    """What is wrong, or may be, with a file."""
+    """What is wrong, or may be, with a file. What is excluded is for who says it in another language."""
 
     where: str = Field(description="File, and sheet of a workbook")
     line: int | None
     message: str
+    file: str = Field(exclude=True)
+    sheet: str = Field(exclude=True)
+    code: str = Field(exclude=True)
+    values: dict[str, Any] = Field(exclude=True)
 
 
 class BillsChecked(Model):

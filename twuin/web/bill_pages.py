@@ -17,6 +17,7 @@ from twuin.accounts.model import Via
 from twuin.accounts.rights import Right
 from twuin.views.bill_desk import MAX_BYTES, BillDesk, BillsChecked
 from twuin.views.views import Views
+from twuin.web.bill_words import BillWords
 from twuin.web.forms import ForeignForm, read_form
 from twuin.web.render import Page, Templates
 from twuin.web.security import same_origin
@@ -34,6 +35,7 @@ def bill_page_routes(templates: Templates, views: Views, bills: BillDesk) -> API
         return p.response(
             "bills.html",
             status,
+            bill_words=BillWords(p.formats),
             looked=looked,
             problem=problem,
             done=request.query_params.get("done", ""),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from twuin.app import open_embedded
 from twuin.cli import main
 from waterworks.site_folder import read_site
 
@@ -42,13 +46,32 @@ def load(
 def test_works_of_a_table_are_entered_once(load: Run, root: Path) -> None:
     dma = read_site(root / "examples" / "ferrara").dmas[0].id
     line = FLUSHING.format(dma)
-    assert "nothing entered" in load(line, "--check")[1]
-    assert "1 works entered, 0 were there" in load(line)[1]
-    assert "0 works entered, 1 were there" in load(line)[1]
+    assert "1 work in order, nothing entered" in load(line, "--check")[1]
+    assert "1 work entered, 0 were there" in load(line)[1]
+    assert "0 works entered, 1 was there" in load(line)[1]
+
+
+def test_works_are_entered_while_the_store_of_readings_is_away(
+    load: Run, root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In an embedded store that another process holds, or an InfluxDB that does not answer."""
+    line = FLUSHING.format(read_site(root / "examples" / "ferrara").dmas[0].id)
+    (tmp_path / "data").mkdir()
+    with closing(open_embedded(tmp_path / "data")):
+        away = [sys.executable, "-m", "twuin", "works", "import", "works.csv", "--data-dir", "data"]
+        (tmp_path / "works.csv").write_text(HEAD + line)
+        ran = subprocess.run(
+            [*away, "--site", str(root / "examples" / "ferrara")],
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True,
+        )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (0, "") and "1 work entered" in ran.stdout
+    monkeypatch.setenv("TWUIN_STORE__KIND", "influxdb")
+    monkeypatch.setenv("TWUIN_STORE__URL", "http://127.0.0.1:9")
+    assert "0 works entered, 1 was there" in load(line)[1]
 
 
 def test_a_mistake_is_named_by_its_line_and_nothing_is_entered(load: Run, root: Path) -> None:
     dma = read_site(root / "examples" / "ferrara").dmas[0].id
     status, _, said = load(FLUSHING.format(dma) + FLUSHING.format("nowhere"))
     assert status == 1 and "works.csv" in said and "3" in said and "nowhere" in said
-    assert "1 works entered, 0 were there" in load(FLUSHING.format(dma))[1]
+    assert "1 work entered, 0 were there" in load(FLUSHING.format(dma))[1]
