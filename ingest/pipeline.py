@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ingest.births import Births
-from ingest.clocks.correct import Corrections
+from ingest.clocks.current import CurrentCorrections
 from ingest.clocks.quarantine import FURTHEST, HELD, Held, Quarantine
 from ingest.decoders.columns import Columns, Fault, Rejection, Source
 from ingest.decoders.json_readings import MAX_BYTES, MAX_READINGS, JsonReadings
@@ -104,7 +104,7 @@ class Pipeline:
         self.store = store
         self._rejected = rejected
         self._quarantine, self._ahead = quarantine, ahead
-        self._clocks = Corrections(site)
+        self._clocks = CurrentCorrections(site)
         self._devices = devices
         self._ledger = None if ledger is None else LedgerWriter(ledger, site, self.stats)
         self._readings = JsonReadings(max_bytes=max_bytes, max_readings=max_readings)
@@ -260,8 +260,8 @@ class Pipeline:
         source, time, value, quality = columns.arrays()
         sources = list(columns.sources)
         stamped = time
-        if self._clocks:
-            time = self._clocks.apply([s.sensor for s in sources], source, time, received + self._ahead)
+        if clocks := self._clocks.get():
+            time = clocks.apply([s.sensor for s in sources], source, time, received + self._ahead)
         checked = validate_columns(
             self._site,
             [s.sensor for s in sources],

@@ -20,7 +20,6 @@ from twuin.notify.model import (
     Address,
     Channel,
     Form,
-    Lane,
     Message,
     MessageState,
     NotifyConfig,
@@ -29,7 +28,7 @@ from twuin.notify.model import (
 )
 from twuin.notify.ports import Files, Notifier, Outbox
 from twuin.notify.rules_file import NOTIFY_FILE, check_rules, read_rules
-from twuin.notify.secrets import address_of, resolve
+from twuin.notify.secrets import address_of, resolve, secret_files
 from twuin.notify.webhook_body import WebhookBody
 from twuin.settings import Settings
 from twuin.web.notice_words import NoticeWords
@@ -37,6 +36,7 @@ from waterworks.errors import DataFileError, NotFound, Problem, SettingsError
 from waterworks.ports import Clock
 from waterworks.reading import as_datetime
 from waterworks.site import Site
+from waterworks.watched import Watched
 from waterworks.wording import counted
 
 log = logging.getLogger(__name__)
@@ -45,15 +45,14 @@ RECENT = timedelta(days=1)
 """Messages given up longer ago show in ``twuin notify list`` only, not in Twuin's health."""
 
 
-def rules_file(settings: Settings, site: Site) -> Path | None:
-    """The file that says who is told of what, None without one. SettingsError: the one named is missing."""
+def rules_file(settings: Settings, site: Site) -> Path:
+    """The file that says who is told of what, there or not. SettingsError: the one that is named is not."""
     named = settings.notify.file
     if named is not None:
         if not named.is_file():
             raise SettingsError(f"setting notify.file: {named} does not exist")
         return named
-    found = site.folder / NOTIFY_FILE
-    return found if found.is_file() else None
+    return site.folder / NOTIFY_FILE
 
 
 def check_notify(folder: Path, site: Site) -> list[Problem]:
@@ -71,7 +70,7 @@ def needed_rules(settings: Settings, site: Site) -> NotifyConfig:
     from twuin.notify.apprise_channel import check_url
 
     path = rules_file(settings, site)
-    if path is None:
+    if not path.is_file():
         raise SettingsError(
             f"nobody is told anything yet: there is no {NOTIFY_FILE} in {site.folder} (docs/notify.md)"
         )
@@ -115,32 +114,36 @@ def _open_channel(channel: Channel, secrets: dict[str, str], files: Files) -> No
 
 
 class RulesFile:
-    """``notify.toml`` of a running site: read again when it has changed, and never worse than it was.
+    """``notify.toml`` of a running site: read again when it or a file with one of its secrets has changed,
+    and never worse than it was.
 
     files: those that may go with a message, by name.
     """
 
     def __init__(self, path: Path, site: Site, files: Files = lambda name: None) -> None:
         self._path, self._site, self._files = path, site, files
-        self._seen = self._mark()
+        self._watched = Watched(path)
         self.trouble = ""
 
+    def read(self) -> tuple[NotifyConfig, dict[Address, Notifier]]:
+        """The rules as they are with their channels. SettingsError, DataFileError where they are wrong."""
+        from twuin.notify.apprise_channel import check_url
+
+        if not self._path.is_file():
+            raise SettingsError(f"{self._path.name} is not there any more")
+        config = read_rules(self._path, self._site, check_url)
+        self._watched.only(self._path, *secret_files(config))
+        return config, open_channels(config, self._files)
+
     def newer(self) -> tuple[NotifyConfig, dict[Address, Notifier]] | None:
-        """The rules with their channels if the file has changed since the last look and is right, else None.
+        """The rules with their channels if a file has changed since the last look and all is right; or None.
 
         What is wrong with it is logged once, and told by ``trouble`` until it is right again.
         """
-        mark = self._mark()
-        if mark == self._seen:
+        if not self._watched.changed():
             return None
-        self._seen = mark
         try:
-            if mark is None:
-                raise SettingsError(f"{self._path.name} is not there any more")
-            from twuin.notify.apprise_channel import check_url
-
-            config = read_rules(self._path, self._site, check_url)
-            found = config, open_channels(config, self._files)
+            found = self.read()
         except (SettingsError, DataFileError) as e:
             self.trouble = " ".join(str(e).split("\n"))
             log.warning("who is told of what stays as it was: %s", e)
@@ -148,13 +151,6 @@ class RulesFile:
         self.trouble = ""
         log.info("%s was read again", self._path.name)
         return found
-
-    def _mark(self) -> tuple[int, int, int] | None:
-        try:
-            s = self._path.stat()
-        except OSError:
-            return None
-        return s.st_mtime_ns, s.st_size, s.st_ino
 
 
 def open_desk(
@@ -165,23 +161,21 @@ def open_desk(
     public_url: str | None = None,
     database: Database | None = None,
     files: Files = lambda name: None,
-) -> Desk | None:
-    """What tells people of this site's alerts; None where no rules say whom. Nothing is told yet.
+) -> Desk:
+    """What tells people of this site's alerts, nobody as long as no rules say whom. Nothing is told yet.
 
     database: the one that the process has open; None: opened here, by the settings. files: reports by name.
     """
     path = rules_file(settings, site)
-    if path is None:
-        return None
-    source = RulesFile(path, site, files)  # before it is read: what changes meanwhile is read again
-    config = needed_rules(settings, site)
+    source = RulesFile(path, site, files)
+    config, channels = source.read() if path.is_file() else (NotifyConfig(), {})
     links = open_links(settings, site, public_url)
     return Desk(
         site=site,
         alerts=alerts,
         outbox=open_outbox(database or settings.database_url),
         config=config,
-        channels=open_channels(config, files),
+        channels=channels,
         wording=NoticeWords(site, lambda: as_datetime(clock.now())),
         links=links,
         clock=clock,
@@ -217,11 +211,10 @@ def notify_health(desk: Desk) -> dict[str, Any]:
         worst = max(stuck, key=lambda m: m.attempts)
         wait = f"{counted(len(stuck), 'message')} {'is' if len(stuck) == 1 else 'are'} tried again"
         said.append(f"{wait} (to {worst.address}: {worst.error})")
-    delivered = counts.get(MessageState.DELIVERED, 0)
-    return {
-        "status": "degraded" if said else "ok",
-        "detail": "; ".join(said) or f"{counted(delivered, 'message')} delivered, nothing waits",
-    }
+    usual = f"{counted(counts.get(MessageState.DELIVERED, 0), 'message')} delivered, nothing waits"
+    if not desk.config.receivers:
+        usual = f"nobody is told anything: there is no {NOTIFY_FILE}"
+    return {"status": "degraded" if said else "ok", "detail": "; ".join(said) or usual}
 
 
 def send_test(settings: Settings, site: Site, name: str) -> list[tuple[Address, Outcome]]:
@@ -241,20 +234,9 @@ def send_test(settings: Settings, site: Site, name: str) -> list[tuple[Address, 
             payload = WebhookBody(type="alert.test", timestamp=now, data=None).model_dump(mode="json")
         else:
             text = words.test(receiver.name, channel.form, receiver.language)
-        id = hashlib.blake2b(f"test\n{site.id}\n{address}\n{now.isoformat()}".encode(), digest_size=12)
-        message = Message(
-            id=f"msg_{id.hexdigest()}",
-            address=address,
-            form=channel.form,
-            lane=Lane.EACH,
-            notices=0,
-            alerts=(),
-            text=text,
-            payload=payload,
-            made=now,
-            created=now,
-            next_try=now,
-            give_up=now,
+        about = f"test\n{now.isoformat()}"
+        message = Message.alone(
+            site.id, about, address, channel.form, text, payload, made=now, created=now, give_up=timedelta(0)
         )
         out.append((address, channels[address].send(message)))
     return out

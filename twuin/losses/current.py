@@ -10,6 +10,7 @@ from waterworks.errors import Severity
 from waterworks.site import Site
 from waterworks.site_losses import BILLED_FILE, read_bills
 from waterworks.tables import Problems
+from waterworks.watched import Watched
 
 log = logging.getLogger("twuin.losses")
 
@@ -22,15 +23,13 @@ class CurrentBills:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._stamp = self._look()
+        self._file = Watched(site.folder / BILLED_FILE)
         self._lock = threading.Lock()
 
     def site(self) -> Site:
         """The site with the bills of the file now."""
         with self._lock:
-            stamp = self._look()
-            if stamp != self._stamp:
-                self._stamp = stamp
+            if self._file.changed():
                 problems = Problems(BILLED_FILE)
                 found = read_bills(self._site.folder / BILLED_FILE, problems, set(self._site.dma))
                 wrong = [p for p in problems.found if p.severity is Severity.ERROR]
@@ -39,10 +38,3 @@ class CurrentBills:
                 else:
                     self._site = replace(self._site, billing=tuple(found))
             return self._site
-
-    def _look(self) -> tuple[int, int, int] | None:
-        try:
-            status = (self._site.folder / BILLED_FILE).stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from twuin.notify.model import (
     Notice,
     NotifyConfig,
     Text,
+    message_id,
 )
 from twuin.notify.plan import Planner
 from twuin.notify.ports import LinkSet, Notifier, Outbox, OutboxConflict, Place, Told, Wording
@@ -156,7 +156,7 @@ class Desk:
             while not stop.is_set():
                 try:
                     self.renew(sender)
-                    if sender.may_send():
+                    if self.config.receivers and sender.may_send():
                         self.look()
                         self.write()
                         sender.round()
@@ -280,7 +280,7 @@ class Desk:
     ) -> Message:
         created = self.wall()
         return Message(
-            id=message_id(self.site.id, notices),
+            id=message_id(self.site.id, str(notices[0].address), *(n.event for n in notices)),
             address=notices[0].address,
             form=form,
             lane=notices[0].lane,
@@ -334,9 +334,3 @@ class Desk:
 
     def _now(self) -> datetime:
         return as_datetime(self.clock.now())
-
-
-def message_id(site: str, notices: Sequence[Notice]) -> str:
-    """Names a message by what it carries and to whom: the same however often it is made."""
-    said = [site, str(notices[0].address), *(n.event for n in notices)]
-    return "msg_" + hashlib.blake2b("\n".join(said).encode(), digest_size=12).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -249,6 +250,32 @@ class Message:
     error: str = ""
     tried: datetime | None = None
     settled: datetime | None = None
+
+    @classmethod
+    def alone(
+        cls,
+        site: str,
+        about: str,
+        address: Address,
+        form: Form,
+        text: Text,
+        payload: dict[str, Any] | None,
+        *,
+        made: datetime,
+        created: datetime,
+        give_up: timedelta,
+    ) -> Message:
+        """One that carries no notice: a report, a test. Site, address and what it is about name it, so that
+        what is made twice is one."""
+        return cls(
+            message_id(site, str(address), about), address, form, Lane.EACH, 0, (), text, payload,
+            made=made, created=created, next_try=created, give_up=created + give_up,
+        )  # fmt: skip
+
+
+def message_id(*said: str) -> str:
+    """Names a message by what it carries and to whom: the same however often it is made."""
+    return "msg_" + hashlib.blake2b("\n".join(said).encode(), digest_size=12).hexdigest()
 
 
 class Result(StrEnum):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from twuin.notify.desk import Desk
-from twuin.notify.model import Address, Channel, Lane, Message, Receiver, ReportRule
+from twuin.notify.model import Address, Channel, Message, Receiver, ReportRule
 
 LATE = timedelta(days=7)
 """A report that was made longer ago is not sent any more: who is named in notify.toml today gets no old
@@ -73,19 +72,8 @@ class ReportPost:
         attach = rule.attach and desk.channels[address].attaches
         names = [f.name for f in own] if attach else []
         text = desk.wording.report(period, channel.form, receiver.language, names, desk.links.reports())
-        said = "\n".join((desk.site.id, str(address), "report", period))
-        made = desk.made_at()
-        return Message(
-            id="msg_" + hashlib.blake2b(said.encode(), digest_size=12).hexdigest(),
-            address=address,
-            form=channel.form,
-            lane=Lane.EACH,
-            notices=0,
-            alerts=(),
-            text=text,
-            payload={"report": period, "files": names},
-            made=made,
-            created=now,
-            next_try=now,
-            give_up=now + desk.config.give_up,
-        )
+        return Message.alone(
+            desk.site.id, f"report\n{period}", address, channel.form, text,
+            {"report": period, "files": names},
+            made=desk.made_at(), created=now, give_up=desk.config.give_up,
+        )  # fmt: skip

@@ -35,6 +35,11 @@ def resolve(config: NotifyConfig, environment: Mapping[str, str] | None = None) 
     return found
 
 
+def secret_files(config: NotifyConfig) -> list[Path]:
+    """Where those secrets stand that are in files."""
+    return [Path(secret.file) for secret in config.secrets.values() if secret.file]
+
+
 def address_of(channel: Channel, secrets: Mapping[str, str]) -> str:
     """The channel's address with its secrets in place, quoted as a URL wants them."""
     return PLACE.sub(lambda m: quote(secrets[m[1]], safe=""), channel.url)

@@ -186,6 +186,34 @@ def test_a_corrected_device_is_stored_at_once_with_right_times(
     assert not quarantine.groups()
 
 
+def test_a_line_added_while_readings_come_in_holds_for_the_next_and_a_mistake_changes_nothing(
+    site: Site,
+    store: Any,
+    rejected: RejectedLog,
+    quarantine: Quarantine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("ingest.clocks.current.LOOK_S", 0.0)
+    file = tmp_path / "clocks.csv"
+    pipeline = pipeline_of(replace(site, folder=tmp_path), store, rejected, quarantine)
+    send(pipeline, reading(NOW + 7 * H))
+    assert not store.readings and quarantine.groups()
+    line = "device,ahead_s,since,until,note\nd1,25200,2026-11-20T00:00Z,,\n"
+    file.write_text(line)
+    send(pipeline, reading(NOW + 7 * H + S))
+    assert set(store.readings) == {("D1-IN", NOW + S)}
+    file.write_text(line + "nobody,60,2026-11-20T00:00Z,,\n")
+    for k in (2, 3):
+        send(pipeline, reading(NOW + 7 * H + k * S))
+    assert ("D1-IN", NOW + 3 * S) in store.readings
+    assert len([r for r in caplog.records if "clocks.csv:3" in r.getMessage()]) == 1
+    file.unlink()
+    send(pipeline, reading(NOW + 7 * H + 4 * S))
+    assert ("D1-IN", NOW + 4 * S) not in store.readings
+
+
 def test_what_was_held_is_stored_through_the_correction_and_the_rest_stays(
     site: Site, store: Any, rejected: RejectedLog, quarantine: Quarantine, ledger: Ledger
 ) -> None:

@@ -22,14 +22,14 @@ def settled(o: Any, state: MessageState, error: str) -> None:
 @pytest.mark.parametrize(
     ("state", "error", "status", "said"),
     [
-        (MessageState.DELIVERED, "", "ok", "1 messages delivered, nothing waits"),
-        (MessageState.WAITING, "answered 500", "degraded", "1 messages are tried again (to budi/chat: "),
-        (MessageState.GIVEN_UP, "refused", "degraded", "1 messages of the last day did not arrive for sure"),
+        (MessageState.DELIVERED, "", "ok", "1 message delivered, nothing waits"),
+        (MessageState.WAITING, "answered 500", "degraded", "1 message is tried again (to budi/chat: "),
+        (MessageState.GIVEN_UP, "refused", "degraded", "1 message of the last day did not arrive for sure"),
         (
             MessageState.UNCERTAIN,
             "no answer",
             "degraded",
-            "1 messages of the last day did not arrive for sure",
+            "1 message of the last day did not arrive for sure",
         ),
     ],
 )

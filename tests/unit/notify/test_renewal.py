@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from twuin.notify.model import Address, Rule
+from twuin.notify.model import Address, NotifyConfig, Rule
 from twuin.notify.sending import Sender
 from twuin.telling import RulesFile, notify_health
 
@@ -106,6 +108,67 @@ def test_a_file_that_is_gone_leaves_the_rules(
     assert source.newer() is None and "is not there any more" in source.trouble
     file(RULES.format(name="budi"))
     assert source.newer() is not None
+
+
+def test_a_secret_in_a_file_that_alone_changed_is_read(
+    file: Callable[[str], Path], kit: SimpleNamespace, tmp_path: Path
+) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("first")
+    rules = RULES.format(name="sari").replace("9/sari", "9/${BOT}")
+    source = RulesFile(file(f'[secrets]\nBOT = {{ file = "{secret}" }}\n{rules}'), kit.site(tmp_path))
+    assert source.read() and source.newer() is None
+    secret.write_text("the second")
+    found = source.newer()
+    assert found is not None and source.newer() is None
+    secret.unlink()
+    assert source.newer() is None and "token" in source.trouble
+    secret.write_text("the third")
+    assert source.newer() is not None and source.trouble == ""
+
+
+def test_a_file_that_was_not_there_at_the_start_is_taken_up(
+    file: Callable[[str], Path], kit: SimpleNamespace, tmp_path: Path
+) -> None:
+    path = tmp_path / "notify.toml"
+    source = RulesFile(path, kit.site(tmp_path))
+    assert source.newer() is None and source.trouble == ""
+    file(RULES.format(name="budi"))
+    found = source.newer()
+    assert found is not None and [r.name for r in found[0].receivers] == ["budi"]
+
+
+def test_a_desk_without_rules_tells_nobody_and_begins_with_them(
+    office: Callable[..., Any], kit: SimpleNamespace
+) -> None:
+    """What came before the first rules is told to nobody."""
+    o = office(begun=False)
+    config, channels = o.desk.config, o.desk.channels
+    o.desk.config, o.desk.channels = NotifyConfig(), {}
+    assert "nobody is told anything" in notify_health(o.desk)["detail"]
+    source = o.desk.source = Handed()
+    stop = threading.Event()
+    work = threading.Thread(target=o.desk.run, args=(stop,))
+    work.start()
+    o.find(kit.leak())
+    source.next = (config, channels)
+    try:
+        until(lambda: o.desk.outbox.place(o.site.id).cursor is not None)
+        o.find(kit.leak("D2"))
+        until(lambda: any(c.got for c in channels.values()))
+    finally:
+        stop.set()
+        work.join()
+    told = [m for c in channels.values() for m in c.got]
+    assert {o.alerts.get(a).finding.dma for m in told for a in m.alerts} == {"D2"}
+
+
+def until(done: Callable[[], bool]) -> None:
+    """Wait for what a thread does. Fails after a minute."""
+    patience = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < patience
+        time.sleep(0.01)
 
 
 class Handed:
