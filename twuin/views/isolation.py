@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from waterworks.zones import link_dma, shut
 
 MOST_PIPES = 2000
 """Pipes without supply that one answer names."""
+
+KEPT = 200
+"""Pipes whose answers are kept: an alert's page asks for the same one at each look."""
 
 
 class ToShut(Model):
@@ -65,10 +68,13 @@ class Isolations:
         self._site = site
         self._network = network
         self._only = only
+        self._kept = lru_cache(KEPT)(self._isolate)
 
     def limited_to(self, dmas: frozenset[str]) -> Isolations:
         """Isolation of the pipes of these DMAs alone."""
-        return Isolations(self._site, self._network, dmas)
+        limited = Isolations(self._site, self._network, dmas)
+        limited._kept = self._kept  # the answer is the same, whoever may ask for it
+        return limited
 
     def of(self, pipe: str) -> IsolationOut:
         """How to take ``pipe`` out of service. Raises NotFound."""
@@ -82,6 +88,11 @@ class Isolations:
             link = link if link_dma(network, self._site.node_dma)[link] in self._only else None
         if link is None:
             raise NotFound(f"no pipe {pipe[:40]!r} at site {self._site.id}")
+        return self._kept(link)
+
+    def _isolate(self, link: int) -> IsolationOut:
+        network = self._network
+        assert network is not None
         gates, valves = self._gates(network, link)
         found = Segments(
             np.column_stack([network.start, network.end]),
@@ -96,7 +107,7 @@ class Isolations:
             dry[self._site.node_dma.get(network.node_ids[node], "")] += self._connections[node]
         pipes = np.flatnonzero(found.pipes)
         return IsolationOut(
-            pipe=pipe,
+            pipe=network.link_ids[link],
             possible=found.gates is not None,
             assumed=not self._site.valves,
             shut=[

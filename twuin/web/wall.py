@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,7 +13,7 @@ from starlette.responses import Response
 from twuin.access import GuardedRoute, guarded_router, needs
 from twuin.access.current import current
 from twuin.accounts.rights import Right
-from twuin.views.models import SiteOut
+from twuin.views.models import DmaState, SiteOut
 from twuin.views.views import Views
 from twuin.web.figures import map_data
 from twuin.web.locales import LANGUAGES
@@ -23,6 +24,9 @@ from waterworks.errors import TwuinError
 from waterworks.wall import Panel, PanelKind, Screen, WallPage, part_of_wall, usual_wall
 
 log = logging.getLogger(__name__)
+
+MOST_NAMED = 2
+"""DMAs that the heading of a part of a site names; of more it says how many there are."""
 
 
 def wall_routes(templates: Templates, views: Views, file: WallFile | None) -> APIRouter:
@@ -68,6 +72,7 @@ def wall_routes(templates: Templates, views: Views, file: WallFile | None) -> AP
             screen=display,
             asked=screen[:20],
             screens=len(shown.screens),
+            part=_part(data.dmas, page) if limited else "",
             digest=read.digest if read else "usual",
             problems=read.problems if read and not limited else (),  # they name DMAs and sensors
             panels=panels,
@@ -86,6 +91,7 @@ def wall_routes(templates: Templates, views: Views, file: WallFile | None) -> AP
             screen=Screen(()),
             asked="",
             screens=0,
+            part="",
             digest="",
             problems=(),
             panels={},
@@ -95,6 +101,14 @@ def wall_routes(templates: Templates, views: Views, file: WallFile | None) -> AP
         )
 
     return routes
+
+
+def _part(dmas: Sequence[DmaState], page: Page) -> str:
+    """For the heading of a display of some DMAs only: which, or how many."""
+    f = page.formats
+    if len(dmas) <= MOST_NAMED:
+        return f.gettext("only %(names)s") % {"names": ", ".join(d.name for d in dmas)}
+    return f.gettext("only %(n)s DMAs") % {"n": f.number(len(dmas), 0)}
 
 
 def _areas(page: WallPage, panel: Panel) -> dict[str, list[int]]:

@@ -184,7 +184,14 @@ def test_the_wall_shows_ones_own_dmas(shared: Any) -> None:
         answer = client.get(f"/wall?screen={screen}")
         assert answer.status_code == 200 and "Dinoyo" in answer.text
         assert not [name for name in BEYOND if name in answer.text]
+        assert _part(answer.text) == "only Dinoyo"
     assert "Lowokwaru" in shared.browser("viewer").get("/wall").text
+    assert _part(shared.browser("viewer").get("/wall").text) == ""
+
+
+def _part(text: str) -> str:
+    """What the heading of a display says that it shows only."""
+    return text.split('id="wall-part" data-live>')[1].split("<")[0]
 
 
 def test_figures_of_the_wall_are_not_those_of_somebody_else(office: Any) -> None:

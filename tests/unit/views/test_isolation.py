@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analytics.isolate import Segments
 from twuin.views.isolation import Isolations
 from waterworks.epanet_file import read_network
 from waterworks.errors import NotFound
@@ -52,6 +53,23 @@ def test_a_stuck_valve_is_passed_over_for_the_next_one(site: Site, small_town: A
 def test_where_no_valve_helps_it_says_so(site: Site, small_town: Any) -> None:
     found = Isolations(replace(site, valves=(StopValve("V-7", "P2", "J2"),)), small_town.network).of("P1")
     assert (found.possible, found.shut, found.connections) == (False, [], 0)
+
+
+def test_a_pipe_is_cut_out_once_for_all_who_look(
+    site: Site, small_town: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut: list[int] = []
+
+    def segments(*given: Any) -> Segments:
+        cut.append(1)
+        return Segments(*given)
+
+    monkeypatch.setattr("twuin.views.isolation.Segments", segments)
+    whole = Isolations(site, small_town.network)
+    own = whole.limited_to(frozenset({"D2"}))
+    assert own.of("P2") == whole.of("P2") == whole.of("P2") and len(cut) == 1
+    with pytest.raises(NotFound):  # kept for others, and still not for everybody
+        whole.limited_to(frozenset({"D1"})).of("P2")
 
 
 def test_what_cannot_be_answered_is_not_found(site: Site, small_town: Any) -> None:
