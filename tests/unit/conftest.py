@@ -19,7 +19,10 @@ from ingest.store.duck import DuckStore
 from twuin.alerts.model import Finding, Kind, Suspect
 from twuin.alerts.service import AlertService
 from twuin.db import open_alert_store, open_report_store
+from twuin.photos.memory import MemoryPhotoStore
+from twuin.photos.service import PhotoService
 from twuin.residents.parts import Residents, make_residents
+from twuin.views.views import Views
 from twuin.works.memory import MemoryWorkStore
 from twuin.works.service import WorkService
 from waterworks.network import LinkKind, Network, NodeKind
@@ -127,6 +130,23 @@ class Town:
         store = open_report_store(f"sqlite:///{self.site.folder}/twuin.sqlite")
         return make_residents(
             self.site, store, self.alerts, self.clock, self.network, b"r" * 32, lambda: self.wall, **more
+        )
+
+    def photos(self) -> PhotoService:
+        """Where photos of the town are kept."""
+        return PhotoService(self.site.id, MemoryPhotoStore(), lambda: as_datetime(self.clock.now()))
+
+    def views(self, photos: PhotoService | None = None) -> Views:
+        """What people see of the town."""
+        return Views(
+            self.site,
+            self.store,
+            self.alerts,
+            clock=self.clock,
+            network=self.network,
+            rejected=self.rejected,
+            photos=photos,
+            works=self.works,
         )
 
     def leak(self, dma: str = "D1", *, onset_h: float = -5, ended_h: float | None = None) -> Finding:

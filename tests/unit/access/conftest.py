@@ -28,18 +28,14 @@ from twuin.db import open_account_store
 from twuin.notify.links import Links
 from twuin.oidc.provider import Client, Provider
 from twuin.oidc.signing_in import ProviderSignIn, Rules
-from twuin.photos.memory import MemoryPhotoStore
-from twuin.photos.service import PhotoService
 from twuin.reports.desk import Reporter
 from twuin.reports.shelf import Shelf
 from twuin.residents.desk import Asked
 from twuin.residents.model import Sent
 from twuin.residents.parts import Residents
 from twuin.residents.service import Taken
-from twuin.views.views import Views
 from twuin.web import Takes, WallFile, mount_pages
 from twuin.works.model import Plan, WorkKind
-from waterworks.reading import as_datetime
 
 PASSWORD = "lumbung-derita-sepeda-merah"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -124,17 +120,8 @@ def outside() -> tuple[str, Rules]:
 def office(small_town: Any, tmp_path: Path, outside: tuple[str, Rules]) -> Iterator[Office]:
     t = small_town
     t.alerts.apply([t.leak("D1"), t.leak("D2")])
-    photos = PhotoService("town", MemoryPhotoStore(), lambda: as_datetime(t.clock.now()))
-    views = Views(
-        t.site,
-        t.store,
-        t.alerts,
-        clock=t.clock,
-        network=t.network,
-        rejected=t.rejected,
-        photos=photos,
-        works=t.works,
-    )
+    photos = t.photos()
+    views = t.views(photos)
     store, now = (
         open_account_store(f"sqlite:///{tmp_path}/twuin.sqlite"),
         [datetime(2026, 11, 22, tzinfo=UTC)],

@@ -14,12 +14,8 @@ from twuin.access import OpenAccess, install_access
 from twuin.accounts.service import AccountService
 from twuin.api import api_router, install_errors, install_guards
 from twuin.db import open_account_store
-from twuin.photos.memory import MemoryPhotoStore
-from twuin.photos.service import PhotoService
 from twuin.reports.desk import Reporter
 from twuin.reports.shelf import Shelf
-from twuin.views.views import Views
-from waterworks.reading import as_datetime
 
 
 @pytest.fixture
@@ -33,17 +29,8 @@ def app(small_town: Any, stopping: threading.Event, tmp_path: Path) -> Iterator[
     t = small_town
     store = open_account_store(f"sqlite:///{tmp_path}/twuin.sqlite")
     accounts = AccountService("town", store, lambda: datetime(2026, 3, 10, tzinfo=UTC))
-    photos = PhotoService("town", MemoryPhotoStore(), lambda: as_datetime(t.clock.now()))
-    views = Views(
-        t.site,
-        t.store,
-        t.alerts,
-        clock=t.clock,
-        network=t.network,
-        rejected=t.rejected,
-        photos=photos,
-        works=t.works,
-    )
+    photos = t.photos()
+    views = t.views(photos)
     made = FastAPI(title="Twuin", openapi_url=None, docs_url=None, redoc_url=None)
     install_errors(made)
     install_access(made, OpenAccess())

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firmware_sim.town import demo_site_folder
 from ingest.store.duck import DuckStore
 from twuin.alerts.memory import MemoryAlertStore
 from twuin.alerts.model import Finding, Kind, Suspect
@@ -18,27 +17,14 @@ from twuin.alerts.service import AlertService
 from twuin.views.step_test import StepDone, StepTests
 from twuin.views.views import Views
 from waterworks.clocks import ScaledClock
-from waterworks.epanet_file import read_network
 from waterworks.errors import NotFound, WrongInput
 from waterworks.network import Network
 from waterworks.priorities import Critical
 from waterworks.reading import ReadingBatch, instant
 from waterworks.site import Role, Site, StopValve, ValveState
-from waterworks.site_folder import read_site
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)  # 10.00 in the town
 M3H = 1 / 3600
-
-
-@pytest.fixture(scope="module")
-def site() -> Site:
-    return read_site(demo_site_folder())
-
-
-@pytest.fixture(scope="module")
-def network(site: Site) -> Network:
-    assert site.network_file is not None
-    return read_network(site.network_file)
 
 
 @pytest.fixture

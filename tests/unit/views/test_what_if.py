@@ -11,27 +11,14 @@ import numpy as np
 import pytest
 from epanet import toolkit
 
-from firmware_sim.town import demo_site_folder
 from twuin.views.what_if import Leakage, WhatIfs, schedule, settings_of
 from waterworks.epanet_file import opened, read_network
 from waterworks.errors import NotFound, WrongInput
 from waterworks.hydraulics import steady_states
 from waterworks.network import Network
 from waterworks.site import Site
-from waterworks.site_folder import read_site
 
 M3H = 1 / 3600
-
-
-@pytest.fixture(scope="module")
-def site() -> Site:
-    return read_site(demo_site_folder())
-
-
-@pytest.fixture(scope="module")
-def network(site: Site) -> Network:
-    assert site.network_file is not None
-    return read_network(site.network_file)
 
 
 def known(dma: str) -> Leakage:
