@@ -203,12 +203,23 @@ class Draft:
                     "enable": True,
                     "hide": False,
                     "iconColor": colour,
-                    "fromAnnotations": True,
-                    "query": query,
-                    "textColumn": "text",
-                    "timeEndColumn": "until_ms",
-                    "tagsColumn": "dma,id",
-                    "titleColumn": "",
+                    "target": {
+                        "refId": "Anno",
+                        "queryType": "tags",
+                        "rawQuery": True,
+                        "fromAnnotations": True,
+                        "textEditor": True,
+                        "query": query,
+                        "textColumn": "text",
+                        "timeEndColumn": "until_ms",
+                        "tagsColumn": "dma,id",
+                        "titleColumn": "",
+                        # Of Grafana's own annotations, which its schema asks for in all.
+                        "limit": 100,
+                        "matchAny": False,
+                        "tags": [],
+                        "type": "tags",
+                    },
                 }
             )
 

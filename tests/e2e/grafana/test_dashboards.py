@@ -113,7 +113,7 @@ def test_annotations_show_leaks_repairs_works_and_faults(filled: Any, bundle: Bu
             continue
         a = asker(filled, model, **picks(filled, name)[0])
         a.begin -= 20 * DAY_MS
-        found = {x["name"]: a.ask(x["query"]) for x in model["annotations"]["list"]}
+        found = {x["name"]: a.ask(x["target"]["query"]) for x in model["annotations"]["list"]}
         assert len(found) == 4
         if name in ("overview", "balance", "ingest", "pressure"):
             assert all(asking.values(rows) for rows in found.values()), name

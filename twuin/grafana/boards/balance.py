@@ -28,10 +28,10 @@ def balance(at: Installation, say: Words) -> Board:
     draft.link(say("Losses in Twuin", "Kehilangan di Twuin"), "/losses")
     site = f'FROM "twuin_loss" WHERE {SITE} AND "what" = \'site\''
     stated = (
-        (say("System input", "Input sistem"), "m3", "system_input_m3", 0),
-        (say("Billed", "Tertagih"), "m3", "billed_m3", 0),
+        (say("System input", "Input sistem"), "suffix:m³", "system_input_m3", 0),
+        (say("Billed", "Tertagih"), "suffix:m³", "billed_m3", 0),
         (say("NRW", "ATR"), "percentunit", "nrw_1", 1),
-        (say("Real losses a day", "Kehilangan fisik per hari"), "m3/d", "real_m3day", 0),
+        (say("Real losses a day", "Kehilangan fisik per hari"), "m³/d", "real_m3day", 0),
         (say("ILI", "ILI"), "none", "ili_1", 1),
         (say("Cost of real losses a day", "Biaya kehilangan fisik per hari"), "locale", "cost_day", 0),
     )
@@ -55,7 +55,7 @@ def balance(at: Installation, say: Words) -> Board:
     draft.add(
         bargauge.Panel()
         .title(say("Water balance of 28 days", "Neraca air 28 hari"))
-        .unit("m3")
+        .unit("suffix:m³")
         .decimals(0)
         .min(0)
         .orientation(common_models.VizOrientation.HORIZONTAL)
@@ -67,10 +67,10 @@ def balance(at: Installation, say: Words) -> Board:
     )
     columns = {
         "nrw": (say("NRW", "ATR"), "percentunit", 1),
-        "real": (say("Real losses", "Kehilangan fisik"), "m3/d", 0),
-        "excess": (say("From night flow", "Dari aliran malam"), "m3/d", 0),
+        "real": (say("Real losses", "Kehilangan fisik"), "m³/d", 0),
+        "excess": (say("From night flow", "Dari aliran malam"), "m³/d", 0),
         "ili": ("ILI", "none", 1),
-        "night": (say("Night flow", "Aliran malam"), "m3/h", 1),
+        "night": (say("Night flow", "Aliran malam"), "m³/h", 1),
         "measured": (say("Measured", "Terukur"), "percentunit", 0),
     }
     table = (
@@ -98,7 +98,7 @@ def balance(at: Installation, say: Words) -> Board:
         (say("NRW with its 95 % limits", "ATR dengan batas 95 %"), "percentunit", "nrw_1"),
         (
             say("Real losses with their 95 % limits", "Kehilangan fisik dengan batas 95 %"),
-            "m3/d",
+            "m³/d",
             "real_m3day",
         ),
     ):
@@ -111,7 +111,7 @@ def balance(at: Installation, say: Words) -> Board:
             width=12,
         )
     draft.add(
-        bars(say("System input by day", "Input sistem per hari"), "m3", stacked=True).interval("1d"),
+        bars(say("System input by day", "Input sistem per hari"), "suffix:m³", stacked=True).interval("1d"),
         draft.ask(
             f"""SELECT integral("m", 1s) FROM (SELECT mean("flow_m3s") AS "m" FROM "derived"
             WHERE {SITE} AND "kind" = 'inflow' AND $timeFilter GROUP BY time(5m), "dma" fill(none))

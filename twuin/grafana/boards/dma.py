@@ -40,7 +40,7 @@ def dma(at: Installation, say: Words) -> Board:
     draft.add(
         number(
             say("Losses a day", "Kehilangan per hari"),
-            "m3/d",
+            "m³/d",
             decimals=0,
             note=say(
                 "Last night's flow beyond legitimate use.", "Aliran malam terakhir di atas pemakaian wajar."
@@ -66,7 +66,7 @@ def dma(at: Installation, say: Words) -> Board:
     draft.add(
         number(
             say("Known leaks", "Kebocoran diketahui"),
-            "m3/h",
+            "m³/h",
             (None, "green"),
             (0.5, "orange"),
             (5, "red"),
@@ -100,7 +100,7 @@ def dma(at: Installation, say: Words) -> Board:
         width=12,
     )
     draft.add(
-        lines(say("Flow of known leaks", "Aliran kebocoran yang diketahui"), "m3/h")
+        lines(say("Flow of known leaks", "Aliran kebocoran yang diketahui"), "m³/h")
         .interval("15m")
         .fill_opacity(20),
         draft.ask(
@@ -113,7 +113,7 @@ def dma(at: Installation, say: Words) -> Board:
     draft.add(
         bars(
             say("Night flow", "Aliran malam"),
-            "m3/h",
+            "m³/h",
             note=say(
                 "The lowest rolling hour of each night, and the 20th percentile of the last seven.",
                 "Jam bergulir terendah setiap malam, dan persentil ke-20 dari tujuh malam terakhir.",
@@ -135,7 +135,7 @@ def dma(at: Installation, say: Words) -> Board:
     draft.add(
         bars(
             say("Parts of the night flow", "Bagian aliran malam"),
-            "m3/h",
+            "m³/h",
             stacked=True,
             note=say("Means of 28 days, written once a day.", "Rata-rata 28 hari, ditulis sekali sehari."),
         ).interval("1d"),
@@ -153,9 +153,7 @@ def dma(at: Installation, say: Words) -> Board:
         width=12,
     )
     draft.add(
-        lines(say("Pressure", "Tekanan"), "none", say("m of head", "meter kolom air"))
-        .interval("5m")
-        .axis_label("m"),
+        lines(say("Pressure", "Tekanan"), "suffix:m", say("m of head", "meter kolom air")).interval("5m"),
         draft.ask(
             f"""SELECT mean("pressure_m") FROM "pressure" WHERE {here} AND $timeFilter
             GROUP BY time($__interval), "sensor" fill(none)""",
@@ -178,7 +176,7 @@ def inflow_panel(draft: Draft, here: str) -> None:
     inflow, expected = say("inflow", "aliran masuk"), say("expected", "perkiraan")
     panel = lines(
         say("Inflow against expected", "Aliran masuk dibanding perkiraan"),
-        "m3/h",
+        "m³/h",
         say("Shaded: where it is 90 % of the time.", "Arsiran: rentang 90 % waktu."),
     )
     panel = colour(colour(band(panel, low, high), inflow, "blue", 2), expected, "green").interval("15m")

@@ -61,10 +61,10 @@ def leak(at: Installation, say: Words) -> Board:
         height=4,
     )
     told(say("Began", "Mulai"), "dateTimeAsLocal", "onset_ms", 0)
-    told(say("Flow", "Aliran"), "m3/h", "flow_m3s", 1, " * 3600")
-    told(say("Water lost", "Air hilang"), "m3", "volume_m3", 0)
+    told(say("Flow", "Aliran"), "m³/h", "flow_m3s", 1, " * 3600")
+    told(say("Water lost", "Air hilang"), "suffix:m³", "volume_m3", 0)
     told(say("Confidence", "Keyakinan"), "percentunit", "confidence_1", 0)
-    told(say("Search radius (90 %)", "Radius cari (90 %)"), "lengthm", "radius_90_m", 0)
+    told(say("Search radius (90 %)", "Radius cari (90 %)"), "suffix:m", "radius_90_m", 0)
     draft.heading(say("Evidence", "Bukti"))
     inflow_panel(draft, here)
     draft.add(
@@ -79,7 +79,7 @@ def leak(at: Installation, say: Words) -> Board:
         width=12,
     )
     draft.add(
-        lines(say("Pressure in the DMA", "Tekanan di DMA"), "lengthm").interval("5m"),
+        lines(say("Pressure in the DMA", "Tekanan di DMA"), "suffix:m").interval("5m"),
         draft.ask(
             f"""SELECT mean("pressure_m") FROM "pressure" WHERE {here} AND $timeFilter
             GROUP BY time($__interval), "sensor" fill(none)""",
@@ -93,7 +93,7 @@ def leak(at: Installation, say: Words) -> Board:
         band(
             lines(
                 say("Flow as it was estimated", "Aliran menurut perkiraan"),
-                "m3/h",
+                "m³/h",
                 say(
                     "With its 90 % interval, at each news of the leak.",
                     "Dengan rentang 90 %, pada setiap kabar kebocoran.",

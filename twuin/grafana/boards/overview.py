@@ -34,7 +34,7 @@ def overview(at: Installation, say: Words) -> Board:
     draft.add(
         number(
             say("They lose", "Kehilangan darinya"),
-            "m3/h",
+            "m³/h",
             (None, "green"),
             (1, "orange"),
             (10, "red"),
@@ -47,7 +47,7 @@ def overview(at: Installation, say: Words) -> Board:
     draft.add(
         number(
             say("Real losses", "Kehilangan fisik"),
-            "m3/d",
+            "m³/d",
             decimals=0,
             note=say("A day, mean of 28 days.", "Per hari, rata-rata 28 hari."),
         ),
@@ -100,7 +100,7 @@ def overview(at: Installation, say: Words) -> Board:
         only_open=True,
     )
     draft.add(
-        lines(say("Net inflow of all DMAs", "Aliran masuk bersih semua DMA"), "m3/h").interval("15m"),
+        lines(say("Net inflow of all DMAs", "Aliran masuk bersih semua DMA"), "m³/h").interval("15m"),
         *(
             draft.ask(
                 f"""SELECT sum("m") FROM (SELECT mean("flow_m3s") * 3600 AS "m" FROM "derived"
@@ -119,7 +119,7 @@ def overview(at: Installation, say: Words) -> Board:
     draft.add(
         bars(
             say("Losses a day by DMA", "Kehilangan per hari menurut DMA"),
-            "m3/d",
+            "m³/d",
             stacked=True,
             note=say(
                 "From night flow beyond what customers use at night, mean of 28 days.",
@@ -203,7 +203,7 @@ def _dmas(draft: Draft) -> None:
         .description(
             say("Last night's flow beyond legitimate use.", "Aliran malam terakhir di atas pemakaian wajar.")
         )
-        .unit("m3/d")
+        .unit("m³/d")
         .decimals(0)
         .min(0)
         .thresholds(steps((None, "green"), (50, "yellow"), (150, "orange"), (300, "red")))

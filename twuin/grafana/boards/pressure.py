@@ -33,7 +33,7 @@ def pressure(at: Installation, say: Words) -> Board:
         (say("Highest now", "Tertinggi kini"), "max"),
     ):
         draft.add(
-            number(title, "lengthm", *LEVELS, decimals=1),
+            number(title, "suffix:m", *LEVELS, decimals=1),
             draft.ask(
                 f"""SELECT {of}("p") FROM (SELECT last("pressure_m") AS "p" FROM "pressure" WHERE {here}
                 AND $timeFilter GROUP BY "sensor") WHERE $timeFilter"""
@@ -61,7 +61,7 @@ def pressure(at: Installation, say: Words) -> Board:
         height=4,
     )
     draft.add(
-        lines(say("Pressure by sensor", "Tekanan per sensor"), "lengthm").interval("5m"),
+        lines(say("Pressure by sensor", "Tekanan per sensor"), "suffix:m").interval("5m"),
         draft.ask(
             f"""SELECT mean("pressure_m") FROM "pressure" WHERE {here} AND $timeFilter
             GROUP BY time($__interval), "sensor" fill(none)""",
@@ -84,7 +84,7 @@ def pressure(at: Installation, say: Words) -> Board:
     draft.add(
         bargauge.Panel()
         .title(say("Lowest of each sensor", "Terendah tiap sensor"))
-        .unit("lengthm")
+        .unit("suffix:m")
         .decimals(1)
         .min(0)
         .thresholds(steps(*LEVELS))
@@ -112,7 +112,7 @@ def pressure(at: Installation, say: Words) -> Board:
     draft.add(
         bars(
             say("Zone pressure at night", "Tekanan zona malam hari"),
-            "lengthm",
+            "suffix:m",
             note=say(
                 "Mean of 28 days, at the hour of the night flow.", "Rata-rata 28 hari, pada jam aliran malam."
             ),

@@ -9,10 +9,10 @@ from twuin.grafana.parts import bars, lines, number, states
 from twuin.grafana.words import Words
 
 QUANTITIES = (
-    ("flow", "flow_m3s", " * 3600", "m3/h"),
-    ("pressure", "pressure_m", "", "lengthm"),
-    ("level", "level_m", "", "lengthm"),
-    ("volume", "volume_m3", "", "m3"),
+    ("flow", "flow_m3s", " * 3600", "m³/h"),
+    ("pressure", "pressure_m", "", "suffix:m"),
+    ("level", "level_m", "", "suffix:m"),
+    ("volume", "volume_m3", "", "suffix:m³"),
     ("temperature", "temperature_degc", "", "celsius"),
     ("voltage", "voltage_v", "", "volt"),
     ("signal", "signal_dbm", "", "dBm"),
@@ -106,7 +106,7 @@ def sensor(at: Installation, say: Words) -> Board:
             "rata-rata DMA-nya: hanyutan atau lompatan di situ, bukan di aliran masuk, dari sensor sendiri.",
         ),
     ).interval("15m")
-    residual.override_by_query("A", [prop("unit", "m3/h")]).override_by_query("B", [prop("unit", "lengthm")])
+    residual.override_by_query("A", [prop("unit", "m³/h")]).override_by_query("B", [prop("unit", "suffix:m")])
     draft.variable(
         "its_dma",
         say("Its DMA", "DMA-nya"),
