@@ -179,6 +179,17 @@ def init_store(settings: Settings) -> list[str]:
     ]
 
 
+def make_store_token(settings: Settings, *, writes: bool) -> str | None:
+    """A new token for what Twuin keeps in an InfluxDB 2, by one that may make tokens; None for other stores.
+
+    writes: it may write as well as read.
+    """
+    if settings.store.kind != "influxdb" or settings.store.version != "2":
+        return None
+    with closing(open_influx(settings.store, read_settings_site(settings))) as influx:
+        return influx.make_token(writes=writes)
+
+
 def make_clock(settings: ClockSettings, store: ReadingStore) -> Clock:
     """The clock that the settings ask for."""
     return DataClock(store) if settings.kind == "data" else _own_clock(settings)

@@ -17,6 +17,9 @@ command -v influxd >/dev/null 2>&1 || missing="$missing influxdb"
 command -v victoria-metrics >/dev/null 2>&1 || missing="$missing victoria-metrics"
 # Debian keeps its programs off the path. The server's own database is not used: tests start their own.
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+command -v caddy >/dev/null 2>&1 || missing="$missing caddy"
+command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
+command -v curl >/dev/null 2>&1 || missing="$missing curl"
 command -v docker-compose >/dev/null 2>&1 || missing="$missing docker-compose"
 # shellcheck disable=SC2086
 [ -z "$missing" ] || apt_install $missing

@@ -21,6 +21,7 @@ from twuin.cli import (
     notify,
     report,
     run,
+    setup,
     site,
     store,
     works,
@@ -72,6 +73,7 @@ app.add_typer(report.app, name="report")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(site.app, name="site")
 app.add_typer(store.app, name="store")
+app.add_typer(setup.app, name="setup")
 app.add_typer(grafana.app, name="grafana")
 app.add_typer(notify.app, name="notify")
 app.add_typer(works.app, name="works")

@@ -6,7 +6,13 @@ from contextlib import suppress
 from typing import Any
 
 import urllib3
-from influxdb_client import BucketRetentionRules, DBRPCreate, DBRPsService
+from influxdb_client import (
+    BucketRetentionRules,
+    DBRPCreate,
+    DBRPsService,
+    Permission,
+    PermissionResource,
+)
 from influxdb_client.client.exceptions import InfluxDBError
 from influxdb_client.rest import ApiException
 
@@ -103,6 +109,32 @@ def _prepare_two(server: Server) -> list[str]:
         if not _mapped(server, policy) and _map(server, bucket, policy):
             made.append(f"DBRP mapping {server.access.database}/{policy} to bucket {name}")
     return made
+
+
+def make_token(server: Server, *, writes: bool) -> str:
+    """A new token for Twuin's buckets, which are there: to read them, and to write to them if asked for.
+
+    Raises StoreError where the server's own token may not make one.
+    """
+    base = server.access.database
+    try:
+        buckets = [_bucket(server, n) for n in (base, *(f"{base}/{p}" for p in _policies(server)))]
+        allowed = [
+            Permission(
+                action=action, resource=PermissionResource(type="buckets", id=bucket.id, org_id=bucket.org_id)
+            )
+            for bucket in buckets
+            if bucket is not None
+            for action in (("read", "write") if writes else ("read",))
+        ]
+        if not allowed:
+            raise StoreError(f"{server.access.url} has no bucket {base!r} that store.token sees")
+        made = server.client.authorizations_api().create_authorization(
+            org_id=next(b.org_id for b in buckets if b is not None), permissions=allowed
+        )
+    except (urllib3.exceptions.HTTPError, InfluxDBError) as error:
+        raise server.trouble("did not make a token", error) from error
+    return str(made.token)
 
 
 def _bucket(server: Server, name: str) -> Any:
