@@ -157,6 +157,12 @@ class Spans:
         self._times.update({key: {f.time} for key, f in keep.items()})
         return out
 
+    def without(self, alerts: Collection[str]) -> list[Figure]:
+        """What to write so that of all alerts only those with these ids have spans that show."""
+        names = {dict(key).get("span", "") for key in self._times}
+        gone = [n for n in names if not n.startswith("work:") and n.partition(":")[2] not in alerts]
+        return self.place([], gone)
+
 
 def _called(key: Key, names: Collection[str], prefix: str) -> bool:
     name = dict(key).get("span", "")

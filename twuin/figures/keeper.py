@@ -16,13 +16,13 @@ from twuin.alerts.model import PENDING, Entry
 from twuin.alerts.service import AlertService
 from twuin.figures.alerts import Spans, alert_figures, alert_spans, event_figures, work_spans
 from twuin.figures.losses import loss_figures
-from twuin.figures.names import SPAN
+from twuin.figures.names import ALERT, SPAN
 from twuin.figures.running import ingest_figures, ledger_figures, process_figures
 from twuin.figures.states import state_figures
 from twuin.views.models import AlertOut
 from twuin.views.views import Views
 from waterworks.errors import StoreError, StoreUnavailable
-from waterworks.figures import Figure, FigureStore
+from waterworks.figures import Figure, FigureStore, Value
 from waterworks.localtime import midnight
 from waterworks.reading import instant
 from waterworks.site import Site
@@ -101,8 +101,9 @@ class Keeper:
 
     def write_alerts(self) -> None:
         """Alerts with news, lines of histories that are new, and the spans of both."""
+        known: set[str] | None = None
         if self._spans is None:
-            self._spans = Spans(self._store.figure_times(SPAN, "shown"))
+            self._spans, known = Spans(self._store.figure_times(SPAN, "shown")), set()
         while True:
             page = self._alerts.changes(self._cursor)
             if not page.alerts:
@@ -113,6 +114,8 @@ class Keeper:
             out: list[Figure] = []
             for alert in page.alerts:
                 history = histories[alert.id] or self._alerts.history(alert.id)
+                if known is not None:
+                    known.add(alert.id)
                 shown = self._views.alert_out(alert)
                 out += alert_figures(alert, shown, history[-1])
                 out += event_figures(alert, history)
@@ -120,11 +123,27 @@ class Keeper:
                 out += self._spans.place(alert_spans(alert, shown), names)
             self._store.write_figures(out)
             self._cursor = page.cursor
+        if known is not None:
+            self._close_unknown(known)
         works = self._views.works
         if works is not None and self._works_changed():
             now = self._views.now()
             spells = works.calendar().standing((now - 4 * AHEAD).timestamp(), (now + AHEAD).timestamp())
             self._store.write_figures(self._spans.place(work_spans(spells), prefix="work:"))
+
+    def _close_unknown(self, known: set[str]) -> None:
+        """Close alerts that the database does not have, as after another one took its place."""
+        assert self._spans is not None
+        gone: dict[str, Value] = {"open": 0, "state": "closed", "reason": "withdrawn"}
+        self._store.write_figures(
+            [
+                Figure(ALERT, time, dict(key), gone)
+                for key, times in self._store.figure_times(ALERT, "open").items()
+                if dict(key)["alert"] not in known
+                for time in times
+            ]
+            + self._spans.without(known)
+        )
 
     _calendar: object = None
     _works_day: date | None = None

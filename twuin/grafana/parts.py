@@ -54,6 +54,13 @@ def lines(title: str, unit: str, note: str = "") -> timeseries.Panel:
     return panel
 
 
+def limited(panel: timeseries.Panel, limit: float) -> timeseries.Panel:
+    """With a line at ``limit``, above which something is wrong."""
+    return panel.thresholds(steps((None, "green"), (limit, "red"))).thresholds_style(
+        common.GraphThresholdsStyleConfig().mode(common_models.GraphThresholdsStyleMode.DASHED)
+    )
+
+
 def bars(title: str, unit: str, *, stacked: bool = False, note: str = "") -> timeseries.Panel:
     """Bars over time, one a day or an hour."""
     panel = (

@@ -82,6 +82,19 @@ def test_a_withdrawn_alert_is_not_open_and_spans_nothing(small_town: Any, figure
     assert [s["shown"] for s in figures.of(SPAN)] == [0]
 
 
+def test_alerts_of_another_database_are_closed(small_town: Any, figures: MemoryFigures) -> None:
+    small_town.alerts.apply([small_town.leak()])
+    keeper(small_town, figures).write_alerts()
+    (kept,) = small_town.alerts.list().items
+    when = next(a["time"] for a in figures.of(ALERT))
+    lost = {"alert": "lost", "dma": "D1", "kind": "leak"}
+    mark = {"what": "leak", "span": "leak:lost", "dma": "D1"}
+    figures.write_figures([Figure(ALERT, when, lost, {"open": 1}), Figure(SPAN, when, mark, {"shown": 1})])
+    keeper(small_town, figures).write_alerts()
+    assert {a["alert"]: a["open"] for a in figures.of(ALERT)} == {kept.id: 1, "lost": 0}
+    assert {s["span"]: s["shown"] for s in figures.of(SPAN)} == {f"leak:{kept.id}": 1, "leak:lost": 0}
+
+
 def test_an_onset_found_earlier_while_twuin_was_down_leaves_one_span(
     small_town: Any, figures: MemoryFigures
 ) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twuin.grafana import meanings
 from twuin.grafana.installation import Installation
-from twuin.grafana.kit import DMA, EVER, SITE, Board, Draft, steps
-from twuin.grafana.parts import alerts_table, band, bars, colour, lines, number, timeline
+from twuin.grafana.kit import DMA, EVER, SITE, Board, Draft
+from twuin.grafana.parts import alerts_table, band, bars, colour, limited, lines, number, timeline
 from twuin.grafana.words import Words
 
 
@@ -82,16 +82,17 @@ def dma(at: Installation, say: Words) -> Board:
     inflow_panel(draft, here)
     derived = f'FROM "derived" WHERE {here}'
     draft.add(
-        lines(
-            say("Test for leaks", "Uji kebocoran"),
-            "percentunit",
-            say(
-                "CUSUM as a share of its threshold: at 100 % an alert is raised.",
-                "CUSUM terhadap ambangnya: pada 100 % peringatan muncul.",
-            ),
-        )
-        .interval("15m")
-        .thresholds(steps((None, "green"), (1, "red"))),
+        limited(
+            lines(
+                say("Test for leaks", "Uji kebocoran"),
+                "percentunit",
+                say(
+                    "CUSUM as a share of its threshold: at 100 % an alert is raised.",
+                    "CUSUM terhadap ambangnya: pada 100 % peringatan muncul.",
+                ),
+            ).interval("15m"),
+            1,
+        ),
         draft.ask(
             f"""SELECT max("share_1") {derived} AND "kind" = 'cusum' AND $timeFilter
             GROUP BY time($__interval) fill(none)""",

@@ -7,8 +7,8 @@ from grafana_foundation_sdk.builders import common, stat
 from twuin.grafana import meanings
 from twuin.grafana.boards.dma import inflow_panel
 from twuin.grafana.installation import Installation
-from twuin.grafana.kit import ALERT, DMA, EVER, SITE, Board, Draft, named, prop, steps
-from twuin.grafana.parts import band, layer, lines, listing, map_of, number, timeline
+from twuin.grafana.kit import ALERT, DMA, EVER, SITE, Board, Draft, named, prop
+from twuin.grafana.parts import band, layer, limited, lines, listing, map_of, number, timeline
 from twuin.grafana.words import Words
 
 
@@ -68,9 +68,7 @@ def leak(at: Installation, say: Words) -> Board:
     draft.heading(say("Evidence", "Bukti"))
     inflow_panel(draft, here)
     draft.add(
-        lines(say("Test for leaks", "Uji kebocoran"), "percentunit")
-        .interval("15m")
-        .thresholds(steps((None, "green"), (1, "red"))),
+        limited(lines(say("Test for leaks", "Uji kebocoran"), "percentunit").interval("15m"), 1),
         draft.ask(
             f"""SELECT max("share_1") FROM "derived" WHERE {here} AND "kind" = 'cusum' AND $timeFilter
             GROUP BY time($__interval) fill(none)""",
