@@ -10,7 +10,7 @@ class PriorityLimits:
     """From which loss, or how many service connections without water, an alert has a priority.
 
     ..._m3_day: water lost [m3 a day]; ..._cost_day: its value [currency of the site a day], None: does not
-    count; ..._connections: of a DMA without water.
+    count; ..._connections: of a DMA without water, or whose pressure has fallen by ``pressure_drop_m`` [m].
     """
 
     high_m3_day: float = 240.0
@@ -19,6 +19,7 @@ class PriorityLimits:
     medium_cost_day: float | None = None
     high_connections: float = 100.0
     medium_connections: float = 0.0
+    pressure_drop_m: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

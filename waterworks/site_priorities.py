@@ -10,7 +10,7 @@ from waterworks.priorities import Critical, PriorityLimits
 from waterworks.tables import Problems, suggestion
 
 KINDS = ("m3_day", "cost_day", "connections")
-KEYS = tuple(f"{level}_{kind}" for kind in KINDS for level in ("high", "medium"))
+KEYS = (*(f"{level}_{kind}" for kind in KINDS for level in ("high", "medium")), "pressure_drop_m")
 CRITICAL_KEYS = ("name", "dma", "node")
 
 Line = Callable[[str, str], int | None]

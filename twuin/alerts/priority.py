@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ class Why(StrEnum):
     WATER = "water"  # lost a day
     COST = "cost"  # of it
     SUPPLY = "supply"  # customers without water
+    PRESSURE = "pressure"  # customers whose pressure fell
     SIZE_UNKNOWN = "size_unknown"  # nobody knows how much it is
     CRITICAL = "critical"  # a critical customer is in its DMA
     WATCHED = "watched"  # a visit costs more than it saves
@@ -50,12 +52,13 @@ class Ranked(NamedTuple):
 
 
 def rank(alert: Alert, site: Site) -> Ranked:
-    """By water and money lost a day, customers without water, and critical customers, who raise it by one.
+    """By water and money lost a day, customers without water or pressure, and critical customers.
 
-    The highest of what applies counts. A leak that residents see is of medium priority at least, of high when
+    The highest of what applies counts. By its customers a leak counts too that took so much pressure from a
+    sensor of its DMA that they notice. A leak that residents see is of medium priority at least, of high when
     ``MANY`` of them do: it is big enough to come up, and does damage where it does. A leak of unknown size
     and an inflow that is missing are of medium priority. Alerts about sensors are low, and so is a leak as
-    long as no visit is worth it.
+    long as no visit is worth it. Critical customers raise it by one.
     """
     kind, limits = alert.finding.kind, site.priority
     if kind in (Kind.SILENT, Kind.SENSOR):
@@ -63,14 +66,15 @@ def rank(alert: Alert, site: Site) -> Ranked:
     if alert.watched:
         return Ranked(Priority.LOW, (Why.WATCHED,))
     if kind is Kind.SUPPLY or (kind is Kind.REPORTED and not _leaks(alert)):
-        dry = sum(d.connections for d in site.dmas if d.id == alert.finding.dma)
-        found = {Why.SUPPLY: _level(dry, limits.high_connections, limits.medium_connections)}
+        found = {Why.SUPPLY: _customers(alert, site)}
     elif kind is Kind.REPORTED:
         found = {}
     elif kind is Kind.LOW_INFLOW or alert.finding.flow == 0:
         found = {Why.SIZE_UNKNOWN: Priority.MEDIUM}
     else:
         found = _loss(abs(alert.finding.flow) * DAY_S, site.monitor.water_cost, limits)
+    if kind is Kind.LEAK and _pressure_fell(alert, site):
+        found[Why.PRESSURE] = _customers(alert, site)
     reported = alert.work.reported
     if reported is not None and reported.leaks:
         found[Why.SEEN] = Priority.HIGH if reported.reporters >= MANY else Priority.MEDIUM
@@ -86,11 +90,33 @@ def _leaks(alert: Alert) -> bool:
     return alert.work.reported is not None and alert.work.reported.leaks > 0
 
 
+def _pressure_fell(alert: Alert, site: Site) -> bool:
+    """Whether the leak took so much pressure from a sensor of its DMA that customers notice."""
+    evidence = alert.finding.evidence
+    inflow = evidence.get("inflow")
+    found = [e.get("pressure_drop_m") for e in (evidence, inflow) if isinstance(e, Mapping)]
+    return any(
+        (sensor := site.sensor.get(name)) is not None
+        and sensor.dma == alert.finding.dma
+        and drop is not None
+        and drop >= site.priority.pressure_drop_m
+        for drops in found
+        if isinstance(drops, Mapping)
+        for name, drop in drops.items()
+    )
+
+
 def _loss(lost: float, water_cost: float, limits: PriorityLimits) -> dict[Why, Priority]:
     found = {Why.WATER: _level(lost, limits.high_m3_day, limits.medium_m3_day)}
     if water_cost > 0 and (limits.high_cost_day is not None or limits.medium_cost_day is not None):
         found[Why.COST] = _level(lost * water_cost, limits.high_cost_day, limits.medium_cost_day)
     return found
+
+
+def _customers(alert: Alert, site: Site) -> Priority:
+    """By the service connections of its DMA."""
+    many = sum(d.connections for d in site.dmas if d.id == alert.finding.dma)
+    return _level(many, site.priority.high_connections, site.priority.medium_connections)
 
 
 def _level(value: float, high: float | None, medium: float | None) -> Priority:

@@ -269,6 +269,17 @@ def account_routes(accounts: AccountService) -> APIRouter:
     def end_sessions(request: Request, id: AccountId) -> None:
         accounts.end_sessions(id, by_asker(current(), source_of(request)))
 
+    @routes.delete(
+        "/accounts/{id}/provider",
+        summary="Part an account from the one at the provider",
+        status_code=204,
+        responses=_NAMED,
+    )
+    @needs(Right.ACCOUNTS)
+    def unlink(request: Request, id: AccountId) -> None:
+        """Its sessions end, and it can be linked anew."""
+        accounts.unlink(id, by_asker(current(), source_of(request)))
+
     @routes.get("/tokens", summary="Everybody's tokens, the newest first")
     @needs(Right.ACCOUNTS)
     def tokens() -> list[TokenOut]:

@@ -211,7 +211,7 @@ def _ambiguous(rows: Sequence[Row]) -> None:
                 digits = re.sub("[.,]", "", said)
                 told = f"{column} {said!r} may mean {digits}: write it without separators"
                 row.error(told, "ambiguous", column=column, said=said, digits=digits)
-                row.cells[column] = ""
+                row.cells[column] = digits  # told of once
 
 
 # -- checking ------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ def result_page_routes(templates: Templates, views: Views) -> APIRouter:
             "results.html",
             response=found.response,
             locator=found.locator,
+            causes=views.causes(),
             sw=page.words.score,
             ranges=RANGES,
             range=span,

@@ -31,6 +31,7 @@ class ServiceWords:
                 Why.WATER: _("by the water lost a day"),
                 Why.COST: _("by its cost a day"),
                 Why.SUPPLY: _("by the customers without water"),
+                Why.PRESSURE: _("by the customers whose pressure fell"),
                 Why.SIZE_UNKNOWN: _("its size is not known"),
                 Why.CRITICAL: _("because of %(names)s") % {"names": ", ".join(alert.critical)},
                 Why.WATCHED: _("a visit costs more than it saves now"),

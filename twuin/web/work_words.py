@@ -161,6 +161,19 @@ class WorkWords:
             Cause.OTHER: _("Something else (see note)"),
         }[Cause(cause)]
 
+    def lesson(self, cause: str) -> str:
+        """What to set right where false alarms of one cause come again and again."""
+        _ = self.formats.gettext
+        return {
+            Cause.NOT_FOUND: _("Nothing by itself: often a small leak whose time comes."),
+            Cause.LARGE_USE: _("Meter that customer, or give the DMA's large night use in dmas.csv."),
+            Cause.OPERATION: _("Look at the DMA's boundary; enter such work beforehand."),
+            Cause.METER: _("Repair the meter; give its range in sensors.csv."),
+            Cause.SUPPLY: _("Enter the hours of supply as a planned work."),
+            Cause.SITE_DATA: _("Put dmas.csv and sensors.csv right: connections, night use, missing feeds."),
+            Cause.OTHER: _("See the notes of these alerts."),
+        }[Cause(cause)]
+
     def place(self, place: PlaceOut | None) -> str:
         """Where something is; "" where that is not known."""
         if place is None:

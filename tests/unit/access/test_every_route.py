@@ -95,6 +95,7 @@ ROUTES = {
     "PATCH /api/v1/accounts/{account}": "accounts",
     "POST /api/v1/accounts/{account}/code": "accounts",
     "DELETE /api/v1/accounts/{account}/sessions": "accounts",
+    "DELETE /api/v1/accounts/{account}/provider": "accounts",
     "GET /api/v1/tokens": "accounts",
     "DELETE /api/v1/tokens/{token}": "accounts",
     "GET /api/v1/security-events": "accounts",

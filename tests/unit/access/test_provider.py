@@ -173,6 +173,11 @@ def test_an_administrator_makes_and_parts_accounts_of_the_provider(portal: Any, 
     assert "Linked to Portal" in admin.get(path).text
     portal.post(admin, path, form, action="unlink")
     assert portal.accounts.identities(account.id) == []
+    again = portal.client()
+    come(again, "u-6")
+    assert portal.accounts.identities(account.id) and again.get("/api/v1/me").status_code == 200
+    assert portal.browser("admin").delete(f"/api/v1{path}/provider").status_code == 204
+    assert portal.accounts.identities(account.id) == [] and again.get("/api/v1/me").status_code == 401
     for page in ("/accounts", "/security", path):
         assert admin.get(page).status_code == 200
 

@@ -13,7 +13,8 @@ import pytest
 from twuin.alerts.model import Alert, Finding, Kind, State
 from twuin.alerts.priority import Priority, Ranked, Why, rank
 from waterworks.priorities import Critical, PriorityLimits
-from waterworks.site import Dma, MonitorOptions, Site
+from waterworks.site import Dma, MonitorOptions, Sensor, Site
+from waterworks.units import Quantity
 
 T = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -57,6 +58,22 @@ def test_money_counts_where_water_has_a_price_and_money_a_limit() -> None:
 def test_a_leak_that_somebody_took_on_is_as_urgent_as_it_is_large() -> None:
     taken = replace(alert(m3_day=60, gain=-5.0), state=State.ACKNOWLEDGED)
     assert rank(taken, site()).priority is Priority.MEDIUM
+
+
+def test_a_fall_of_pressure_that_customers_notice_counts_by_how_many_they_are() -> None:
+    sensors = tuple(Sensor(f"{d}-P", Quantity.PRESSURE, "bar", d, "dev") for d in ("D1", "D2"))
+    there = replace(site(), sensors=sensors)
+
+    def leak(dma: str, drops: dict[str, Any], **more: Any) -> Alert:
+        return alert(m3_day=10, dma=dma, evidence={"pressure_drop_m": drops, **more})
+
+    assert rank(leak("D1", {"D1-P": 12.0}), there) == Ranked(Priority.MEDIUM, (Why.PRESSURE,))
+    assert rank(leak("D2", {"D2-P": 12.0}), there) == Ranked(Priority.HIGH, (Why.PRESSURE,))
+    assert rank(leak("D2", {}, inflow={"pressure_drop_m": {"D2-P": 12.0}}), there).priority is Priority.HIGH
+    for drops in ({"D2-P": 9.9}, {"D1-P": 30.0}, {"D2-P": None}, {"gone": 30.0}, {}):
+        assert rank(leak("D2", drops), there) == Ranked(Priority.LOW, (Why.WATER,))
+    careful = replace(there, priority=PriorityLimits(pressure_drop_m=5.0))
+    assert rank(leak("D2", {"D2-P": 9.9}), careful).priority is Priority.HIGH
 
 
 def test_a_critical_customer_raises_it_by_one_but_no_sensor() -> None:

@@ -409,6 +409,8 @@ def test_a_false_alarm_says_what_it_was_and_a_duplicate_of_what(fresh: Any, brow
     false["cause"] = "large_use"
     assert client.post(at, data={**form_of(client.get(at).text), **false}).status_code == 303
     assert "A customer took much water" in client.get(at).text
+    results = client.get("/results").text
+    assert "A customer took much water" in results and "Meter that customer" in results
     client.post(at, data={**form_of(client.get(at).text), "action": "reopen"})
     same = {"action": "close", "reason": "duplicate", "duplicate_of": other.id, "cause": "meter"}
     assert client.post(at, data={**form_of(client.get(at).text), **same}).status_code == 303
