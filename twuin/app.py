@@ -846,7 +846,8 @@ def start_signs(parts: Parts) -> None:
     """Tell the other processes of this data folder how ingest and monitor are, as far as they run here."""
 
     def of_ingest() -> dict[str, Any]:
-        failed = {n: p for n, p in failed_jobs(parts).items() if n in (INGEST, FILES)}
+        own = (INGEST, FILES)  # what else fails is told by the monitor, where it runs here too
+        failed = {n: p for n, p in failed_jobs(parts).items() if parts.monitor is None or n in own}
         stats = None if parts.consumer is None else stats_fields(parts.consumer.stats)
         return {"parts": ingest_health(parts) | failed, "stats": stats}
 

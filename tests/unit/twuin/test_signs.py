@@ -9,13 +9,14 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from ingest.stats import Stats
 from twuin import signs as module
-from twuin.app import build, health_parts, make_views
+from twuin.app import build, health_parts, make_views, start_signs
 from twuin.cli import main
 from twuin.settings import load
 from twuin.signs import INGEST, MONITOR, Beat, Sign, Signs, added, stats_fields, stats_of
@@ -138,6 +139,19 @@ def test_pages_apart_tell_of_ingest_and_monitor_by_their_signs(site: Path, tmp_p
 
         signs.write(sign("ingest-second", now, ended=True))
         assert "ingest (second)" not in health_parts(parts)
+
+
+def test_an_ingest_process_tells_of_any_job_of_its_own_that_failed(site: Path, tmp_path: Path) -> None:
+    settings = load(None, {"site": site, "data_dir": tmp_path, "mqtt": {"name": "north"}})
+    with closing(build(settings)) as parts:
+        parts.consumer = cast(Any, SimpleNamespace(stats=Stats(connected=True)))
+        parts.jobs.failures["figures"] = "the disk is full"
+        start_signs(parts)
+        parts.jobs.finish()
+        told = parts.signs.read("ingest-north")
+        assert told is not None and told.ended
+        assert told.parts["ingest"]["status"] == "ok"
+        assert told.parts["figures"] == {"status": "down", "detail": "the disk is full"}
 
 
 Run = Callable[..., tuple[int, str, str]]
