@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from twuin.cli.grafana_sync import sync
 from twuin.cli.options import SiteOption, out, settings_from
 from twuin.grafana.installation import Installation
 from twuin.settings import Settings
@@ -96,3 +97,6 @@ def write(
     for path in changed:
         out.print(str(folder / path), markup=False, highlight=False)
     out.print(f"{len(changed)} files changed" if changed else "nothing to change", markup=False)
+
+
+app.command()(sync)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from twuin.grafana.alerting import GROUP, contact_model, contact_title, folder_title, rule_models
 from twuin.grafana.boards import all_boards
 from twuin.grafana.datasource import datasource_model, datasource_secrets
 from twuin.grafana.installation import LANGUAGES, Installation
@@ -67,8 +68,8 @@ class ContactPoint:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What is put into Grafana for one installation in one language. Data sources and contact points are the
-    same in both languages."""
+    """What is put into Grafana for one installation in one language. Data sources, contact points, alert
+    rules and the rules' folder, which is the last, are the same in both languages."""
 
     site: str
     language: str
@@ -92,13 +93,23 @@ def make_bundle(installation: Installation, language: str) -> Bundle:
         datasource_model(installation, installation.uid("influxdb"), f"{title} InfluxDB"),
         datasource_secrets(installation),
     )
+    alarms = Folder(installation.uid("alerts"), folder_title(installation))
     return Bundle(
         installation.site,
         language,
-        (folder,),
+        (folder, alarms),
         (source,),
         tuple(
             Dashboard(board.uid, board.title, folder.uid, board.name, board.model)
             for board in all_boards(installation, say)
+        ),
+        tuple(
+            Rule(model["uid"], model["title"], alarms.uid, GROUP, model)
+            for model in rule_models(installation, alarms.uid)
+        ),
+        (
+            ContactPoint(
+                installation.uid("contact"), contact_title(installation), contact_model(installation)
+            ),
         ),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from twuin.grafana.alerting import contact_files, rule_files
 from twuin.grafana.bundle import Bundle, Dashboard, DataSource, make_bundle
 from twuin.grafana.installation import LANGUAGES, Installation
 from waterworks.errors import SettingsError
@@ -33,6 +34,10 @@ def provisioning(installation: Installation, dashboards: str = DASHBOARDS) -> di
             {"apiVersion": 1, "providers": [p for b in bundles for p in _providers(b, dashboards)]}
         ),
     }
+    # Once, not for each language: they would tell everything twice.
+    alarms, rules, points = bundles[0].folders[-1], bundles[0].rules, bundles[0].contact_points
+    files["provisioning/alerting/contact-points.yaml"] = _yaml(contact_files([p.model for p in points]))
+    files["provisioning/alerting/rules.yaml"] = _yaml(rule_files([r.model for r in rules], alarms.title))
     for bundle in bundles:
         for board in bundle.dashboards:
             files[_path(bundle, board)] = _json(board.model)
@@ -75,7 +80,9 @@ def _path(bundle: Bundle, board: Dashboard) -> str:
 
 
 def _providers(bundle: Bundle, dashboards: str) -> Iterator[dict[str, Any]]:
-    for folder in bundle.folders:
+    for folder in {
+        b.folder_uid: f for b in bundle.dashboards for f in bundle.folders if f.uid == b.folder_uid
+    }.values():
         yield {
             "name": folder.uid,
             "orgId": 1,

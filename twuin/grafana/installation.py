@@ -20,7 +20,7 @@ class Installation:
     timezone: IANA name of the zone that times are shown in. twuin_url: where Twuin's own pages are.
     influx_url, influx_version ("1" or "2"), database (of 2.x: the bucket), username: the InfluxDB as
     Grafana reaches it. A password or token is no part of it: Grafana takes it from its own environment,
-    from ``secret_variable``.
+    from ``secret_variable``. alert_emails: whom Grafana's alerting tells.
     """
 
     site: str = ""
@@ -32,6 +32,7 @@ class Installation:
     database: str = "twuin"
     username: str = ""
     secret_variable: str = "TWUIN_INFLUX_TOKEN"
+    alert_emails: tuple[str, ...] = ()
 
     def uid(self, *parts: str) -> str:
         """A uid of its own for one thing of this installation."""
