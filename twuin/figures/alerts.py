@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from twuin.alerts.lifecycle import MONITOR
-from twuin.alerts.model import LIVING, Alert, Entry, Kind, Reason
+from twuin.alerts.model import LIVING, PENDING, Alert, Entry, Kind, Reason
 from twuin.figures.names import ALERT, EVENT, SPAN, SUSPECT
 from twuin.views.models import AlertOut
 from twuin.works.calendar import Spell
@@ -46,13 +46,12 @@ def alert_figures(alert: Alert, shown: AlertOut, last: Entry) -> list[Figure]:
     """
     found = alert.finding
     tags = {"dma": found.dma, "kind": found.kind.value, "alert": alert.id}
-    living = alert.state in LIVING
     fields: dict[str, Value] = {
         "state": alert.state.value,
         "reason": "" if alert.reason is None else alert.reason.value,
         "priority": shown.priority,
         "subject": found.subject,
-        "open": int(living),
+        "open": int(alert.state in PENDING),
         "watched": int(alert.watched),
         "flow_m3s": float(found.flow),
         "flow_low_m3s": float(found.flow_low),
