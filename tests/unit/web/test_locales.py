@@ -64,6 +64,7 @@ def test_indonesian_differs_from_english_but_for_words_that_both_share() -> None
         "Radius 90 %",
         "Sensor",
         "Simulator",
+        "Step test",
         "Volume",
         "demo",
     } | {"diameter %(value)s mm"}
