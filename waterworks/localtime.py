@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -78,6 +79,7 @@ def _offset(zone: ZoneInfo, quarter: int) -> int:
     return int(shift.total_seconds())
 
 
+@lru_cache(4096)
 def midnight(ordinal: int, zone: ZoneInfo) -> np.datetime64:
     """UTC instant at which a local day begins."""
     start = datetime.combine(date.fromordinal(ordinal), datetime.min.time(), tzinfo=zone)

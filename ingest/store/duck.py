@@ -22,6 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ingest.store.newest import Newest
+from ingest.store.recent import Recent
 from ingest.store.rows import Stored, check, fold, gaps_between, pivot
 from waterworks.errors import StoreError, StoreUnavailable
 from waterworks.reading import (
@@ -149,6 +150,7 @@ class DuckStore:
         with self._state:
             self._newest = newest
             self._commit = commit
+            self._recent = Recent(commit)
 
     def _release(self) -> None:
         with _open_files_lock:
@@ -253,6 +255,7 @@ class DuckStore:
         with self._state:
             self._commit = commit
             newest.update(fresh, sensor, time, batch, rows)
+            self._recent.add(commit, sensor[rows], time[rows])
         return outcome.result
 
     # -- reading ------------------------------------------------------------------------------------
@@ -363,8 +366,12 @@ class DuckStore:
         with self._state:
             self._alive()
             cursor = self._commit
-            if since == cursor:
-                return Changes(cursor, {})
+            touched = self._recent.after(since) if since <= cursor else None
+            if touched is not None:
+                names = self._newest.names
+                columns = (touched.first.view(TIME_DTYPE), touched.last.view(TIME_DTYPE))
+                each = zip(touched.sensor.tolist(), *columns, strict=True)
+                return Changes(cursor, {names[k]: (a, b) for k, a, b in each})
         if since > cursor:
             since = 0
         with self._reading() as con:

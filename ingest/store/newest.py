@@ -23,6 +23,7 @@ class Newest:
     def __init__(self, ids: dict[str, int]) -> None:
         self.ids = dict(ids)
         """Number of each sensor that has readings."""
+        self.names = {number: name for name, number in ids.items()}
         self._first = np.empty(0, np.int64)
         self._last = np.empty(0, np.int64)
         self._value = np.empty(0, np.float64)
@@ -91,6 +92,7 @@ class Newest:
     ) -> None:
         """Take in the stored ``rows`` of ``batch``, whose N readings have these numbers and times."""
         self.ids.update(fresh)
+        self.names.update((number, name) for name, number in fresh.items())
         self._next = max(self._next, max(fresh.values(), default=-1) + 1)
         rows = rows[np.argsort(time[rows], kind="stable")]
         s, t = sensor[rows], time[rows]

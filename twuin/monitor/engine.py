@@ -46,6 +46,9 @@ class Engine:
         self.balance = balance(site, network)
         self.feeding = [*self.balance.meters, *self.balance.tanks]
         self.gate = SiteGate(site, store, network, self.step_s)
+        place = {name: k for k, name in enumerate(self.gate.ids)}
+        known = [place[m] for m in self.balance.meters if m in place]
+        self._gated = known if len(known) == len(self.balance.meters) else None
         self.watch = self._anew()
         self.origin: int | None = None
         self.works = Calendar(site, (), {})
@@ -124,7 +127,7 @@ class Engine:
                 self._site.monitor.holidays,
             )
             values, wrong = self.gate.readings(self.origin, first, count)
-            inflow, explained = self.inflow(first, count), None
+            inflow, explained = self.inflow(first, count, values, wrong), None
             if self.works:
                 seconds = self.origin + (first + np.arange(count, dtype=np.int64)) * self.step_s
                 explained = self.works.explained(seconds, self.step_s)
@@ -165,16 +168,30 @@ class Engine:
         inflow, worked = self.detector.inflow[first:last], self.watch.worked(first, last)
         return inflow if worked is None else np.where(worked, np.nan, inflow)
 
-    def inflow(self, first: int, count: int) -> Floats:
-        """Net inflow of the rows [first, first+count) as measured, (count, S) [m3/s]."""
+    def _meters(self, at: int, count: int, values: Floats, wrong: Bools) -> Floats:
+        """Means of ``count`` rows from the step ``at`` since 1970 on of the meters, but of what is unusable.
+
+        They are those that the gate was given (see ``inflow``), where none of them is out of range: the
+        store need not be asked twice.
+        """
+        meters = self.balance.meters
+        if self._gated is not None and not wrong[:, self._gated].any():
+            return values[:, self._gated]
+        start, end = instant_of(at * self.step_s), instant_of((at + count) * self.step_s)
+        step = np.timedelta64(self.step_s, "s")
+        window = self._store.window(meters, start, end, step=step, exclude=UNUSABLE)
+        return to_rows(utc_seconds(window.times) // self.step_s, window.values, at, count)
+
+    def inflow(self, first: int, count: int, values: Floats, wrong: Bools) -> Floats:
+        """Net inflow of the rows [first, first+count) as measured, (count, D) [m3/s].
+
+        values, wrong (count, S): what ``SiteGate.readings`` gave of these rows.
+        """
         assert self.origin is not None
         at = self.origin // self.step_s + first
-        start, end = instant_of(at * self.step_s), instant_of((at + count) * self.step_s)
+        end = instant_of((at + count) * self.step_s)
         b = self.balance
-        window = self._store.window(
-            b.meters, start, end, step=np.timedelta64(self.step_s, "s"), exclude=UNUSABLE
-        )
-        meters = to_rows(utc_seconds(window.times) // self.step_s, window.values, at, count)
+        meters = self._meters(at, count, values, wrong)
         seconds = (at + np.arange(count, dtype=np.int64)) * self.step_s
         if self.works:
             meters = _without(meters, self.works.named(b.meters, seconds, self.step_s))

@@ -298,8 +298,10 @@ class Monitor:
         if self._changed >= rows == self._published:
             return
         local = self._local()
-        self._found = found = self._nights.update(engine.usual(0, rows), local, self._changed)
-        self._stretches = night_stretches(self._site, found)
+        before, found = self._found, self._nights.update(engine.usual(0, rows), local, self._changed)
+        if before is None or not all(map(partial(np.array_equal, equal_nan=True), before, found)):
+            self._stretches = night_stretches(self._site, found)
+        self._found = found
         begins = np.array([midnight(int(n), self._site.timezone) for n in found.night], "datetime64[us]")
         measured = found
         if engine.watch.gate.faults or engine.watch.gate.dry or engine.watch.worked(0, rows) is not None:

@@ -13,14 +13,17 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ingest.store import duck, protocol, shared
+from ingest.store import duck, protocol, recent, shared
 from ingest.store.duck import DuckStore
 from ingest.store.embedded import FILE, SOCKET, open_store
 from waterworks.errors import StoreError, StoreUnavailable
@@ -479,3 +482,58 @@ class TestProtocol:
             protocol.send(line, protocol.pack_batch(rows(0, 100)))
         monkeypatch.undo()
         self.finish(line)
+
+
+class TestChanges:
+    @given(
+        st.lists(
+            st.lists(
+                st.tuples(st.sampled_from("abc"), st.integers(-50, 50), st.integers(0, 2)),
+                min_size=1,
+                max_size=6,
+            ),
+            min_size=1,
+            max_size=6,
+        ),
+        st.integers(1, 8),
+    )
+    @settings(max_examples=40, deadline=None)
+    def test_what_is_told_by_heart_is_what_the_file_holds(
+        self, batches: list[list[tuple[str, int, int]]], kept: int
+    ) -> None:
+        """Of readings that replaced others the file knows no more that they were touched twice."""
+        with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(recent, "KEPT", kept)
+            store = DuckStore(Path(folder) / FILE)
+            assert store._recent.after(0) is not None
+            cursors = [0]
+            for batch in batches:
+                names, seconds, values = zip(*batch, strict=True)
+                times = T0 + np.array(seconds) * np.timedelta64(1, "s")
+                store.append(ReadingBatch.of(list(names), times, np.array(values, float), received=T0))
+                cursors.append(store.changes(cursors[-1]).cursor)
+            told = [store.changes(cursor) for cursor in cursors]
+            store.close()
+            again = DuckStore(Path(folder) / FILE)
+            assert cursors[-1] == again.changes(0).cursor
+            for cursor, heard in zip(cursors, told, strict=True):
+                read = again.changes(cursor)
+                assert heard.cursor == read.cursor
+                assert heard.spans.keys() == read.spans.keys()
+                for name, (first, last) in read.spans.items():
+                    low, high = heard.spans[name]
+                    assert low <= first and last <= high
+            again.close()
+
+    def test_only_the_newest_commits_are_known_by_heart(self) -> None:
+        known = recent.Recent(7, kept=3)
+        for commit in (8, 9):
+            known.add(commit, np.array([4, 2, 4], np.int32), np.array([5, commit, -5]))
+        spans = known.after(8)
+        assert spans is not None and known.after(7) is None
+        assert spans.sensor.tolist() == [2, 4]
+        assert spans.first.tolist() == [9, -5] and spans.last.tolist() == [9, 5]
+        nothing = known.after(9)
+        assert nothing is not None and not len(nothing.sensor)
+        known.add(10, np.arange(4, dtype=np.int32), np.zeros(4, np.int64))  # more than is kept at all
+        assert known.after(9) is None and known.after(10) is not None
