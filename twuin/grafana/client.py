@@ -187,7 +187,7 @@ class Grafana:
         if e.status_code == 403:
             raise GrafanaError(
                 f"the token has too few rights{said and f': {said}'}. Its service account needs the role"
-                " Admin (data sources need it; dashboards and alert rules need Editor)"
+                " Admin"
             ) from None
         if e.status_code in (409, 412):
             raise GrafanaError(f"somebody changed it at the same time{said and f': {said}'}") from None

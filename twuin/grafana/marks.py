@@ -135,10 +135,22 @@ def dashboard_differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -
     for key in ("title", "description", "timezone", "tags", "time", "refresh", "links", "annotations"):
         if list(differences(wanted.get(key), found.get(key))):
             yield key if key != "title" else f"title: {_short(found.get(key))} -> {_short(wanted.get(key))}"
-    was = {v.get("name") for v in (found.get("templating") or {}).get("list") or []} - {NAME}
-    now = {v.get("name") for v in (wanted.get("templating") or {}).get("list") or []}
-    if was != now:
-        yield f"variables: {_names(was)} -> {_names(now)}"
+    was, now = _variables(found), _variables(wanted)
+    if was.keys() != now.keys():
+        yield f"variables: {_names(set(was))} -> {_names(set(now))}"
+    for name in sorted(now.keys() & was.keys()):
+        if list(differences(now[name], was[name])):
+            yield f"variable {name}"
+
+
+def _variables(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables by name, without the mark. What they show at first is not looked at: Grafana fills it in."""
+    listed = (model.get("templating") or {}).get("list") or []
+    return {
+        str(v.get("name")): {k: x for k, x in v.items() if k not in ("current", "options")}
+        for v in listed
+        if v.get("name") != NAME
+    }
 
 
 def _names(names: set[Any]) -> str:

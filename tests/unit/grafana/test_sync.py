@@ -119,6 +119,7 @@ def test_dashboards_are_changed_again_and_again_by_the_version_that_grafana_coun
         for there in grafana.dashboards.values():
             assert there["dashboard"]["version"] == n
             assert there["dashboard"]["timezone"] == zone
+    assert all(s.changes for s in steps_of(grafana, replace(SITE, twuin_url="https://x.example")) if s.do)
     changed = next(s for s in done if s.kind == "dashboard")
     assert "timezone" in changed.changes
 

@@ -35,6 +35,8 @@ COMMANDS = [
     ["replay"],
     ["simulate"],
     ["losses"],
+    ["grafana", "write"],
+    ["grafana", "sync"],
     ["site"],
     ["site", "check"],
     ["site", "import"],
