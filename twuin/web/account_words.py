@@ -120,6 +120,27 @@ class AccountWords:
             What.PERSONAL_SEEN: _("who reported was looked at"),
         }[What(what)]
 
+    def detail(self, what: str, detail: str) -> str:
+        """What the log says beside an event: of accounts and passwords in the reader's language, all else as
+        it was written."""
+        _ = self.formats.gettext
+        if what == What.PASSWORD_CHANGED and detail == "by one-time code":
+            return _("by a one-time code")
+        accounts = (
+            What.ACCOUNT_MADE, What.ACCOUNT_CHANGED, What.ACCOUNT_DISABLED, What.ACCOUNT_ENABLED,
+        )  # fmt: skip
+        if what not in accounts:
+            return detail
+        said = {"disabled": _("disabled"), "by the provider": _("provider")}
+        said |= {role.value: self.role(role.value) for role in Role}
+
+        def told(part: str) -> str:
+            if part.startswith("only "):
+                return _("only %(dmas)s") % {"dmas": part.removeprefix("only ")}
+            return said.get(part, part)
+
+        return " → ".join(", ".join(map(told, state.split(", "))) for state in detail.split(" -> "))
+
     def event_state(self, what: str) -> str:
         """How an event is shown: as a warning, or plainly."""
         bad = (What.SIGN_IN_FAILED, What.SLOWED, What.TOKEN_REFUSED, What.REFUSED)
