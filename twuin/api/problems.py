@@ -22,8 +22,10 @@ from twuin.accounts.passwords import Busy
 from twuin.accounts.rights import Anyone
 from twuin.alerts.service import BadCursor, StaleAlert
 from twuin.alerts.steps import RequestIncomplete, TransitionRefused
+from twuin.api.pace import TooMany
 from twuin.residents.model import BadReport, ReportChanged, ReportRefused, TooManyReports
 from twuin.views.models import Problem
+from twuin.views.sensorthings import NotSupported, WrongQuery
 from twuin.works.model import StaleWork, WorkRefused
 from waterworks.errors import NotFound, StoreUnavailable, TwuinError, WrongInput
 
@@ -120,6 +122,12 @@ def _on_twuin(request: Request, error: Exception) -> JSONResponse:
         return problem(503, detail, headers={"Retry-After": str(RETRY_S)})
     if isinstance(error, NotFound):
         return problem(404, detail)
+    if isinstance(error, WrongQuery):
+        return problem(400, detail, type="urn:twuin:problem:invalid")
+    if isinstance(error, NotSupported):
+        return problem(501, detail, type="urn:twuin:problem:not-supported")
+    if isinstance(error, TooMany):
+        return problem(429, detail, headers={"Retry-After": str(math.ceil(error.wait_s))})
     if isinstance(error, StaleAlert):
         current = error.current
         return problem(

@@ -31,6 +31,7 @@ from twuin.api.reports import report_routes
 from twuin.api.residents import resident_routes
 from twuin.api.results import result_routes
 from twuin.api.sensors import sensor_routes
+from twuin.api.sensorthings import sensorthings_routes
 from twuin.api.step_tests import step_test_routes
 from twuin.api.what_if import what_if_routes
 from twuin.api.works import work_routes
@@ -73,6 +74,7 @@ def api_router(
         *whole,
         network_routes(seen),
         sensor_routes(seen),
+        sensorthings_routes(seen),
         loss_routes(seen),
         step_test_routes(seen),
         result_routes(seen),

@@ -68,6 +68,8 @@ from twuin.views.run import Factors as RunFactors
 from twuin.views.run import run_out
 from twuin.views.score_models import score_out
 from twuin.views.sensors import sensor_out
+from twuin.views.sensorthings import SensorThings
+from twuin.views.sensorthings.catalogue import Catalogue, georeferenced
 from twuin.views.step_test import StepTests
 from twuin.views.trimmed import Trimmer
 from twuin.views.what_if import Leakage, WhatIfs
@@ -296,6 +298,17 @@ class Views:
         if self._limit is not None:
             drawn["features"] = [f for f in drawn["features"] if f["properties"]["dma"] in self._limit]
         return drawn
+
+    @cached_property
+    def sensorthings(self) -> SensorThings:
+        """The site as OGC SensorThings has it."""
+        at = georeferenced(self._site, self._positions)
+        outlines = {
+            f["properties"]["id"]: f["geometry"]
+            for f in self._geojson["features"]
+            if self._site.crs and f["properties"]["kind"] == "dma"
+        }
+        return SensorThings(Catalogue(self._site, self._store, at, outlines, self.now), self._store, self.now)
 
     @cached_property
     def _positions(self) -> dict[str, tuple[float, float]]:
