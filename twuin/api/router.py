@@ -19,6 +19,7 @@ from twuin.api.accounts import account_routes, own_routes
 from twuin.api.alerts import alert_routes
 from twuin.api.bills import bill_routes
 from twuin.api.events import Hub, event_routes
+from twuin.api.exports import export_routes
 from twuin.api.field import field_routes
 from twuin.api.ingest import ingest_routes
 from twuin.api.losses import loss_routes
@@ -75,6 +76,7 @@ def api_router(
         network_routes(seen),
         sensor_routes(seen),
         sensorthings_routes(seen),
+        export_routes(seen),
         loss_routes(seen),
         step_test_routes(seen),
         result_routes(seen),

@@ -14,6 +14,7 @@ from twuin.cli import (
     benchmark,
     broker,
     device,
+    export,
     files,
     grafana,
     ingest,
@@ -70,6 +71,7 @@ run.add_to(app)
 files.add_to(app)
 losses.add_to(app)
 app.add_typer(report.app, name="report")
+app.add_typer(export.app, name="export")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(site.app, name="site")
 app.add_typer(store.app, name="store")

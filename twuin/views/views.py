@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -38,6 +38,7 @@ from twuin.views.convert import (
 )
 from twuin.views.curves import DAY, curve
 from twuin.views.dmas import dma_states, inlets_of, night_flows
+from twuin.views.export.series import SeriesFormat, csv_chunks, parquet_chunks, parts
 from twuin.views.field import FieldViews
 from twuin.views.isolation import Isolations
 from twuin.views.ledger import LedgerViews
@@ -298,6 +299,31 @@ class Views:
         if self._limit is not None:
             drawn["features"] = [f for f in drawn["features"] if f["properties"]["dma"] in self._limit]
         return drawn
+
+    @property
+    def georeferenced(self) -> bool:
+        """Whether longitude and latitude of the network are those on the earth."""
+        return bool(self._site.crs) or self._network is None
+
+    def export_series(
+        self,
+        sensors: Collection[str],
+        start: datetime | None,
+        end: datetime | None,
+        format: SeriesFormat,
+        *,
+        local: bool = False,
+    ) -> Iterator[bytes]:
+        """Readings as the bytes of a file, bit by bit. sensors: ids; none: all. Raises NotFound at once.
+
+        local: times in the site's zone with their offset, not in UTC.
+        """
+        wanted = [self._find_sensor(id) for id in dict.fromkeys(sensors)] or list(self._site.sensors)
+        zone: tzinfo = self._site.timezone if local else UTC
+        found = parts(self._store, wanted, start, end)
+        if format is SeriesFormat.CSV:
+            return csv_chunks(found, zone)
+        return parquet_chunks(found, zone, self._site.id)
 
     @cached_property
     def sensorthings(self) -> SensorThings:

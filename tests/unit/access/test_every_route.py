@@ -58,6 +58,9 @@ ROUTES = {
     "GET /api/v1/sensors/{sensor}": "see",
     "GET /api/v1/sensors/{sensor}/readings": "see",
     "GET /api/v1/devices": "see",
+    "GET /api/v1/export/geopackage": "see",
+    "GET /api/v1/export/layers/{layer}": "see",
+    "GET /api/v1/export/series": "see",
     "GET /api/sta/v1.1": "see",
     "GET /api/sta/v1.1/{set}": "see",
     "GET /api/v1/alerts": "see",
@@ -230,7 +233,7 @@ def address(route: str, office: Any, who: str = "engineer", dma: str = "D1") -> 
     names = {
         "dma": dma, "pipe": "P2", "sensor": {"D1": "D1-P", "D2": "D2-P"}[dma], "alert": office.leak(dma),
         "work": office.work(dma), "row": "1", "link": "none", "photo": "none", "file": "none",
-        "month": "none", "set": "Things", "report": "none", "code": "none",
+        "month": "none", "set": "Things", "layer": "pipes", "report": "none", "code": "none",
         "account": office.people["changed"].id, "token": "none", "valve": "none",
         "own_token": (own or ["none"])[0],
     }  # fmt: skip
