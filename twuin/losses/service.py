@@ -28,7 +28,7 @@ def service_report(
     own = [i for i, s in enumerate(readings.sensors) if s.dma in site.dma]
     heads = readings.heads[readings.hours(start, days)][:, own]
     if not np.isfinite(heads).any():
-        return None, Why.NO_PRESSURE
+        return None, Why.NO_SENSOR
     sensors = [readings.sensors[i] for i in own]
     whole = service(heads, minimum)
     by_dma = {}

@@ -284,6 +284,10 @@ def test_a_site_that_never_measured_anything_has_a_report_of_reasons(utility: Ma
         assert x.why["system_input"] is Why.NO_READINGS
     assert report.service_why is Why.NO_MINIMUM
 
+    wanted = utility(LossOptions(min_pressure_m=10.0), pressure_m=35.0)
+    unmeasured = loss_report(wanted.site, wanted.store, None, *span)
+    assert unmeasured.service_why is Why.NO_SENSOR, "one that is given says nothing of service"
+
 
 def test_service_pressure_and_a_valve_that_the_site_names(utility: Make, span: Span) -> None:
     u = utility(LossOptions(min_pressure_m=45.0, prv_outlets=("A-P",)))
