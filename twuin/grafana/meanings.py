@@ -84,7 +84,7 @@ def kinds(say: Words) -> list[ValueMapping]:
     return means(
         ("leak", say("leak", "kebocoran"), RED),
         ("night_flow", say("high night flow", "aliran malam tinggi"), ORANGE),
-        ("low_inflow", say("low inflow", "aliran masuk rendah"), BLUE),
+        ("low_inflow", say("low inflow", "debit masuk rendah"), BLUE),
         ("silent", say("silent sensor", "sensor diam"), GREY),
         ("sensor", say("sensor fault", "gangguan sensor"), YELLOW),
         ("supply", say("no supply", "tidak ada pasokan"), BLUE),

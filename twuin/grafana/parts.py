@@ -166,7 +166,7 @@ def alerts_table(draft: Draft, title: str, where: str, *, only_open: bool) -> No
         .override_by_name(
             "priority", [*named(say("Priority", "Prioritas")), *_mapped(meanings.priorities(say))]
         )
-        .override_by_name("flow", named(say("Flow", "Aliran"), "m³/h", decimals=1))
+        .override_by_name("flow", named(say("Flow", "Debit"), "m³/h", decimals=1))
         .override_by_name("lost", named(say("Lost", "Air hilang"), "suffix:m³", decimals=0))
         .override_by_name("confidence", named(say("Confidence", "Keyakinan"), "percentunit", decimals=0))
         .override_by_name(

@@ -48,7 +48,7 @@ def balance(at: Installation, say: Words) -> Board:
         ("billed_metered", say("Billed metered", "Tertagih bermeter")),
         ("unbilled", say("Unbilled authorised", "Resmi tak berekening")),
         ("losses", say("Water losses", "Kehilangan air")),
-        ("apparent", say("Apparent losses", "Kehilangan semu")),
+        ("apparent", say("Apparent losses", "Kehilangan komersial")),
         ("real", say("Real losses", "Kehilangan fisik")),
         ("nrw", say("Non-revenue water", "Air tak berekening")),
     )

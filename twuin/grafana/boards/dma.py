@@ -101,7 +101,7 @@ def dma(at: Installation, say: Words) -> Board:
         width=12,
     )
     draft.add(
-        lines(say("Flow of known leaks", "Aliran kebocoran yang diketahui"), "m³/h")
+        lines(say("Flow of known leaks", "Debit kebocoran yang diketahui"), "m³/h")
         .interval("15m")
         .fill_opacity(20),
         draft.ask(
@@ -174,9 +174,9 @@ def inflow_panel(draft: Draft, here: str) -> None:
     """
     say = draft.say
     low, high = say("low", "bawah"), say("high", "atas")
-    inflow, expected = say("inflow", "aliran masuk"), say("expected", "perkiraan")
+    inflow, expected = say("inflow", "debit masuk"), say("expected", "perkiraan")
     panel = lines(
-        say("Inflow against expected", "Aliran masuk dibanding perkiraan"),
+        say("Inflow against expected", "Debit masuk dibanding perkiraan"),
         "m³/h",
         say("Shaded: where it is 90 % of the time.", "Arsiran: rentang 90 % waktu."),
     )

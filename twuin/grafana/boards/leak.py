@@ -19,7 +19,7 @@ def leak(at: Installation, say: Words) -> Board:
         say("Twuin: leak", "Twuin: kebocoran"),
         say(
             "One leak: evidence, flow, suspects, timeline.",
-            "Satu kebocoran: bukti, aliran, terduga, kronologi.",
+            "Satu kebocoran: bukti, debit, terduga, kronologi.",
         ),
         at,
         say,
@@ -61,7 +61,7 @@ def leak(at: Installation, say: Words) -> Board:
         height=4,
     )
     told(say("Began", "Mulai"), "dateTimeAsLocal", "onset_ms", 0)
-    told(say("Flow", "Aliran"), "m³/h", "flow_m3s", 1, " * 3600")
+    told(say("Flow", "Debit"), "m³/h", "flow_m3s", 1, " * 3600")
     told(say("Water lost", "Air hilang"), "suffix:m³", "volume_m3", 0)
     told(say("Confidence", "Keyakinan"), "percentunit", "confidence_1", 0)
     told(say("Search radius (90 %)", "Radius cari (90 %)"), "suffix:m", "radius_90_m", 0)
@@ -85,12 +85,12 @@ def leak(at: Installation, say: Words) -> Board:
         ),
         width=12,
     )
-    draft.heading(say("Flow and place", "Aliran dan lokasi"))
+    draft.heading(say("Flow and place", "Debit dan lokasi"))
     low, high = say("low", "bawah"), say("high", "atas")
     draft.add(
         band(
             lines(
-                say("Flow as it was estimated", "Aliran menurut perkiraan"),
+                say("Flow as it was estimated", "Debit menurut perkiraan"),
                 "m³/h",
                 say(
                     "With its 90 % interval, at each news of the leak.",
@@ -103,7 +103,7 @@ def leak(at: Installation, say: Words) -> Board:
         *(
             draft.ask(f'SELECT "{field}" * 3600 FROM "twuin_alert" WHERE {this} AND {EVER}', alias)
             for field, alias in (
-                ("flow_m3s", say("flow", "aliran")),
+                ("flow_m3s", say("flow", "debit")),
                 ("flow_low_m3s", low),
                 ("flow_high_m3s", high),
             )

@@ -100,7 +100,7 @@ def overview(at: Installation, say: Words) -> Board:
         only_open=True,
     )
     draft.add(
-        lines(say("Net inflow of all DMAs", "Aliran masuk bersih semua DMA"), "m³/h").interval("15m"),
+        lines(say("Net inflow of all DMAs", "Debit masuk bersih semua DMA"), "m³/h").interval("15m"),
         *(
             draft.ask(
                 f"""SELECT sum("m") FROM (SELECT mean("flow_m3s") * 3600 AS "m" FROM "derived"
@@ -110,7 +110,7 @@ def overview(at: Installation, say: Words) -> Board:
                 alias,
             )
             for kind, alias in (
-                ("inflow", say("inflow", "aliran masuk")),
+                ("inflow", say("inflow", "debit masuk")),
                 ("expected", say("expected", "perkiraan")),
             )
         ),

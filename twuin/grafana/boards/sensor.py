@@ -102,8 +102,8 @@ def sensor(at: Installation, say: Words) -> Board:
         say(
             "Its DMA's inflow less what was expected; of a pressure sensor also its pressure less the mean "
             "of its DMA's: a drift or jump there, and not in the inflow, is the sensor's own.",
-            "Aliran masuk DMA-nya dikurangi perkiraan; untuk sensor tekanan juga tekanannya dikurangi "
-            "rata-rata DMA-nya: hanyutan atau lompatan di situ, bukan di aliran masuk, dari sensor sendiri.",
+            "Debit masuk DMA-nya dikurangi perkiraan; untuk sensor tekanan juga tekanannya dikurangi "
+            "rata-rata DMA-nya: hanyutan atau lompatan di situ, bukan di debit masuk, dari sensor sendiri.",
         ),
     ).interval("15m")
     residual.override_by_query("A", [prop("unit", "m³/h")]).override_by_query("B", [prop("unit", "suffix:m")])
@@ -123,7 +123,7 @@ def sensor(at: Installation, say: Words) -> Board:
             (SELECT mean("flow_m3s") AS "e" FROM "derived" WHERE {its} AND "kind" = 'expected' AND $timeFilter
             GROUP BY time($__interval) fill(none))
             WHERE $timeFilter GROUP BY time($__interval) fill(none)""",
-            say("inflow less expected", "aliran masuk dikurangi perkiraan"),
+            say("inflow less expected", "debit masuk dikurangi perkiraan"),
         ),
         draft.ask(
             f"""SELECT mean("m") - mean("e") FROM
