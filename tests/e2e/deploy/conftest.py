@@ -16,6 +16,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,13 +147,15 @@ class Container:
         process, self.process = self.process, None
         if process is None:
             return 0
-        process.send_signal(signal.SIGTERM)
-        try:
-            return process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
+        # Its image asks for SIGINT: upon SIGTERM PostgreSQL waits until its last client has gone.
+        process.send_signal(signal.SIGINT if self.name == "postgres" else signal.SIGTERM)
+        status = -signal.SIGKILL
+        with suppress(subprocess.TimeoutExpired):
+            status = process.wait(timeout=60)
+        with suppress(ProcessLookupError):  # what its shell had started ends with it
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return -signal.SIGKILL
+        process.wait()
+        return status
 
 
 class World:

@@ -19,6 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -250,7 +251,13 @@ def tls(world: Any, root: Path, program: Callable[[str], str], free_port: Callab
     container.start().healthy()
     ca = wait(lambda: next(world.place("proxy").rglob("root.crt"), None), "Caddy made no authority")
     context = ssl.create_default_context(cafile=str(ca))
-    assert get(f"https://localhost:{port}/api/v1/health/live", context=context) == {"status": "ok"}
+
+    def answer() -> Any:
+        with suppress(urllib.error.URLError):  # healthy a moment before it has its certificate
+            return get(f"https://localhost:{port}/api/v1/health/live", context=context)
+        return None
+
+    assert wait(answer, "no answer by TLS") == {"status": "ok"}
     world.instead = {k: v for k, v in world.instead.items() if k.startswith("TWUIN_STORE")}
     assert container.stop() == 0
 
