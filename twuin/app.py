@@ -38,6 +38,7 @@ from twuin.accounts.sign_in import Lifetimes, SignIn
 from twuin.alerts.measure import PipeMeasure
 from twuin.alerts.service import AlertService
 from twuin.api import api_router, install_errors, install_guards
+from twuin.cluster.model import Certificates, Works
 from twuin.db import (
     Database,
     open_account_store,
@@ -86,7 +87,8 @@ from waterworks.zones import link_dma
 
 if TYPE_CHECKING:
     from ingest.store.influx.store import InfluxStore
-    from twuin.monitor import Monitor
+    from twuin.cluster.client import Cluster
+    from twuin.monitor import Watching
     from twuin.notify.desk import Desk
     from twuin.oidc.signing_in import ProviderSignIn
     from twuin.reports.bills import BillChanges
@@ -232,7 +234,7 @@ class Parts:
     database: Database
     photos: PhotoService
     consumer: Consumer | None = None
-    monitor: Monitor | None = None
+    monitor: Watching | None = None
     watch: Watch | None = None
     desk: Desk | None = None
     works: WorkService | None = None
@@ -635,10 +637,30 @@ def start_reports(parts: Parts) -> None:
     parts.jobs.start("reports", calendar.run)
 
 
-def make_monitor(parts: Parts) -> Monitor:
-    """The monitor of this site, not yet running."""
+def make_monitor(parts: Parts) -> Watching:
+    """The monitor of this site, not yet running: of it as a whole, or in parts where it is large or where
+    workers are to share them."""
     from twuin.monitor import Monitor  # brings SciPy with it: the page need not wait for that
+    from twuin.monitor.cut import cut
+    from twuin.monitor.parts import Alone, Crew, PartedMonitor
 
+    settings = parts.settings
+    if settings.cluster.scheduler or len(cut(parts.site, settings.monitor.part_dmas)) > 1:
+        crew: Crew = Alone(parts.site, parts.store, parts.network)
+        if settings.cluster.scheduler:
+            from twuin.cluster.client import Keepers
+
+            crew = Keepers(open_cluster(settings), "monitor")
+        return PartedMonitor(
+            parts.site,
+            parts.alerts,
+            crew,
+            clock=parts.clock,
+            repairs=parts.alerts,
+            works=parts.works,
+            lateness_s=settings.monitor.lateness_s,
+            most=settings.monitor.part_dmas,
+        )
     return Monitor(
         parts.site,
         parts.store,
@@ -647,7 +669,45 @@ def make_monitor(parts: Parts) -> Monitor:
         network=parts.network,
         repairs=parts.alerts,
         works=parts.works,
-        lateness_s=parts.settings.monitor.lateness_s,
+        lateness_s=settings.monitor.lateness_s,
+    )
+
+
+def open_cluster(settings: Settings) -> Cluster:
+    """The workers of the scheduler that the settings name; it is asked when it is used."""
+    certificates = cluster_certificates(settings)
+    from twuin.cluster.client import Cluster
+
+    return Cluster(settings.cluster.scheduler, certificates, wait_s=settings.cluster.wait_s)
+
+
+def cluster_certificates(settings: Settings) -> Certificates | None:
+    """What an encrypted scheduler asks for. SettingsError where it does not fit the address."""
+    c = settings.cluster
+    if not c.scheduler:
+        raise SettingsError(
+            "no scheduler: name one with --scheduler tcp://HOST:PORT or the setting cluster.scheduler"
+        )
+    return Certificates.of(c.scheduler, c.ca_file, c.cert_file, c.key_file)
+
+
+def run_worker(settings: Settings, *, name: str | None, more: Works, say: Say) -> None:
+    """Work for a scheduler, until stopped. more: work beside the monitor's."""
+    certificates = cluster_certificates(settings)
+    from twuin.cluster.worker import serve
+    from twuin.monitor.parts import PartWork
+
+    def opened() -> tuple[Site, ReadingStore, Network | None]:
+        site = read_settings_site(settings)
+        return site, open_readings(settings, site), site_network(site)
+
+    serve(
+        settings.cluster.scheduler,
+        certificates,
+        {"monitor": PartWork(opened), **more},
+        host=settings.cluster.host or None,
+        name=name,
+        say=say,
     )
 
 
@@ -1056,8 +1116,8 @@ def run_monitor_once(
     prepare_folder(settings.data_dir)
     with Instance(settings.data_dir, "monitor"):
         parts = build(settings, site=site)
-        with closing(parts):
-            make_monitor(parts).catch_up(final=True, progress=progress)
+        with closing(parts), closing(make_monitor(parts)) as monitor:
+            monitor.catch_up(final=True, progress=progress)
             extent = parts.store.extent([sensor.id for sensor in site.sensors])
             measured = None if extent is None else (as_datetime(extent[0]), as_datetime(extent[1]))
             return site, measured, every_alert(make_views(parts))

@@ -452,6 +452,30 @@ class MonitorSettings(Section):
     poll_s: float = Field(
         1.0, gt=0, allow_inf_nan=False, description="How often to look for new readings [s]"
     )
+    part_dmas: int = Field(
+        250,
+        ge=1,
+        le=10_000,
+        description="DMAs of a part at most, where a site is taken in parts (docs/growth.md); DMAs that a "
+        "meter joins stay together",
+    )
+
+
+class ClusterSettings(Section):
+    """Where a Dask scheduler shares out the work (docs/growth.md); without it one process does it all."""
+
+    scheduler: str = Field(
+        "", description="Dask scheduler, as in tcp://127.0.0.1:8786 or tls://...; empty: none"
+    )
+    ca_file: Path | None = Field(None, description="tls://: certificate authority")
+    cert_file: Path | None = Field(None, description="tls://: certificate of this process")
+    key_file: Path | None = Field(None, description="tls://: its key")
+    host: str = Field(
+        "", description="A worker: address at which others reach it; empty: by which it reaches the scheduler"
+    )
+    wait_s: float = Field(
+        30.0, ge=0, le=3600, allow_inf_nan=False, description="How long a first worker is waited for [s]"
+    )
 
 
 class ClockSettings(Section):
@@ -503,6 +527,7 @@ class Settings(BaseSettings):
     accounts: AccountSettings = AccountSettings()  # type: ignore[call-arg]
     oidc: OidcSettings = OidcSettings()  # type: ignore[call-arg]
     monitor: MonitorSettings = MonitorSettings()  # type: ignore[call-arg]
+    cluster: ClusterSettings = ClusterSettings()  # type: ignore[call-arg]
     notify: NotifySettings = NotifySettings()  # type: ignore[call-arg]
     residents: ResidentSettings = ResidentSettings()  # type: ignore[call-arg]
     clock: ClockSettings = ClockSettings()  # type: ignore[call-arg]

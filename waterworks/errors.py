@@ -77,6 +77,14 @@ class StoreUnavailable(TwuinError):
     """The reading store cannot answer now; nothing was acknowledged, and asking again later may help."""
 
 
+class ClusterError(TwuinError):
+    """Workers of a scheduler cannot do what was asked: asking again will not help."""
+
+
+class ClusterUnavailable(TwuinError):
+    """A scheduler, or all its workers, are away; asking again later may help."""
+
+
 class BrokerError(TwuinError):
     """The MQTT broker cannot be reached, or refuses this client."""
 

@@ -16,6 +16,8 @@ Times are of the processor, so that what else the machine does does not count; a
 from __future__ import annotations
 
 import copy
+import functools
+import hashlib
 import resource
 import sys
 import time
@@ -30,6 +32,7 @@ from numpy.typing import NDArray
 from analytics.detector import Detector
 from analytics.inflow import net_inflow
 from analytics.night import night_flow
+from twuin.benchmark.spread import Each, in_turn
 from twuin.benchmark.table import Table, plain
 
 Floats = NDArray[np.float64]
@@ -45,7 +48,11 @@ PART = 250
 
 
 class Cycle(NamedTuple):
-    """One size: DMAs, seconds of the parts of a cycle, readings, peak of resident memory [MB]."""
+    """One size: DMAs, seconds of the parts of a cycle, readings, peak of resident memory [MB].
+
+    wall_s: from the first part's begin to the last one's end, the first one's readings made in it; digest:
+    of all that was found, the same wherever it was found.
+    """
 
     dmas: int
     checks_s: float
@@ -54,6 +61,8 @@ class Cycle(NamedTuple):
     total_s: float
     readings: int
     peak_mb: float
+    wall_s: float
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ class Scale:
     cycles: list[Cycle]
 
     def tables(self) -> list[Table]:
-        rows = [
+        rows: list[list[str | int | float | None]] = [
             [
                 c.dmas,
                 c.readings,
@@ -73,15 +82,32 @@ class Scale:
                 c.total_s,
                 1e3 * c.total_s / c.dmas,
                 c.peak_mb,
+                c.wall_s,
+                c.digest,
             ]
             for c in self.cycles
         ]
         return [
             Table(
                 f"One monitor cycle: {SENSORS} sensors a DMA, {DAYS} days of {READ_S // 60}-minute readings",
-                ["DMAs", "readings", "checks s", "inflow s", "detection s", "cycle s", "ms a DMA", "peak MB"],
+                [
+                    "DMAs",
+                    "readings",
+                    "checks s",
+                    "inflow s",
+                    "detection s",
+                    "cycle s",
+                    "ms a DMA",
+                    "peak MB",
+                    "on the clock s",
+                    "result",
+                ],
                 rows,
-                ("Seconds of processor time, on one core.",),
+                (
+                    "Seconds of processor time, of one core. On the clock: from begin to end, the making "
+                    "of readings with it, by one process or all workers.",
+                    "Result: the same wherever it was worked out.",
+                ),
             )
         ]
 
@@ -163,48 +189,81 @@ def _warm(flow: Floats) -> Detector:
     return detector
 
 
-def cycle(dmas: int, seed: int = 0) -> Cycle:
-    """Time one cycle over so many DMAs, in parts of ``PART``, as the monitor would read them from the store.
+class Part(NamedTuple):
+    """What one part of a cycle took [s of processor time] and came to.
 
-    Readings and what detectors had kept are made once for one part and stand for all.
+    digest: of the night flow and of the test statistic of each of its DMAs, to the last digit.
     """
-    part = min(PART, dmas)
+
+    checks_s: float
+    inflow_s: float
+    detect_s: float
+    peak_mb: float
+    digest: str
+
+
+@functools.lru_cache(maxsize=1)
+def _ready(part: int, seed: int) -> tuple[NDArray[np.float32], Detector]:
+    """Readings of a part, and the detector that has seen all but the last block."""
     values = readings(part, seed)
-    kept = _warm(_inflow(values))
+    return values, _warm(_inflow(values))
+
+
+def work(order: tuple[int, int]) -> Part:
+    """One part of (DMAs, seed), for a worker: it makes the readings itself, once."""
+    return cycle_part(*order)
+
+
+def cycle_part(part: int, seed: int = 0) -> Part:
+    """Time one cycle over one part. Readings and what detectors had kept are made once and stand for all."""
+    values, kept = _ready(part, seed)
     day, slot, weekday = _calendar(DAYS)
     per_day = 86400 // GRID_S
     hour = slot * GRID_S / 3600
     rows = slice(kept.rows, kept.rows + kept.rows_per_block)
     fortnight = slice(-14 * per_day, None)
-    checks = inflow = detect = 0.0
-    for first in range(0, dmas, part):
-        n = min(part, dmas - first)
-        detector = copy.deepcopy(kept)
-        begun = time.process_time()
-        believed = check_sensors(values.reshape(len(values), -1)).reshape(part, SENSORS)
-        checked = time.process_time()
-        flow = np.where(believed[:, :3].all(axis=1), _inflow(values), np.nan)
-        made = time.process_time()
-        detector.advance(flow[rows], day[rows], slot[rows], weekday[rows])
-        night_flow(flow[fortnight], day[fortnight], hour[fortnight], GRID_S)
-        ended = time.process_time()
-        share = n / part
-        checks += share * (checked - begun)
-        inflow += share * (made - checked)
-        detect += share * (ended - made)
+    detector = copy.deepcopy(kept)
+    begun = time.process_time()
+    believed = check_sensors(values.reshape(len(values), -1)).reshape(part, SENSORS)
+    checked = time.process_time()
+    flow = np.where(believed[:, :3].all(axis=1), _inflow(values), np.nan)
+    made = time.process_time()
+    detector.advance(flow[rows], day[rows], slot[rows], weekday[rows])
+    nights = night_flow(flow[fortnight], day[fortnight], hour[fortnight], GRID_S)
+    ended = time.process_time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
         1024 if sys.platform != "darwin" else 1024**2
     )
-    total = checks + inflow + detect
-    return Cycle(dmas, checks, inflow, detect, total, dmas * SENSORS * len(values), peak)
+    digest = hashlib.sha256(detector.statistic[-1].tobytes())
+    for array in nights:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return Part(checked - begun, made - checked, ended - made, peak, digest.hexdigest()[:16])
+
+
+def cycle(dmas: int, each: Each = in_turn, seed: int = 0) -> Cycle:
+    """Time one cycle over so many DMAs, in parts of ``PART``."""
+    part = min(PART, dmas)
+    shares = [min(part, dmas - first) / part for first in range(0, dmas, part)]
+    begun = time.perf_counter()
+    done = [p for _, p in sorted(each("benchmark.scale", work, [(part, seed)] * len(shares)))]
+    wall = time.perf_counter() - begun
+    checks = sum(share * p.checks_s for share, p in zip(shares, done, strict=True))
+    inflow = sum(share * p.inflow_s for share, p in zip(shares, done, strict=True))
+    detect = sum(share * p.detect_s for share, p in zip(shares, done, strict=True))
+    digest = hashlib.sha256("".join(p.digest for p in done).encode()).hexdigest()[:16]
+    steps = dmas * SENSORS * DAYS * 86400 // READ_S
+    peak = max(p.peak_mb for p in done)
+    return Cycle(dmas, checks, inflow, detect, checks + inflow + detect, steps, peak, wall, digest)
 
 
 def run(
-    sizes: Sequence[int] = (10, 100, 1000, 10000), progress: Callable[[float], None] = lambda _: None
+    sizes: Sequence[int] = (10, 100, 1000, 10000),
+    progress: Callable[[float], None] = lambda _: None,
+    each: Each = in_turn,
 ) -> Scale:
-    """Time cycles of each number of DMAs, smallest first."""
+    """Time cycles of each number of DMAs, smallest first. each: who does the parts."""
     out = []
     for i, n in enumerate(sorted(sizes)):
-        out.append(cycle(n))
+        out.append(cycle(n, each))
         progress((i + 1) / len(sizes))
     return Scale(out)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from twuin.cli.options import JsonOption, err, out, print_json, progress
+from twuin.cli.options import (
+    JsonOption,
+    SchedulerOption,
+    err,
+    out,
+    print_json,
+    progress,
+    settings_from,
+)
 from twuin.cli.years import years
 from waterworks.errors import SettingsError
 
 if TYPE_CHECKING:
+    from twuin.benchmark.spread import Each
     from twuin.benchmark.table import Result
 
 app = typer.Typer(
@@ -60,6 +71,26 @@ def present(result: Result, *, as_json: bool, plots: Path | None) -> None:
     if plots is not None:
         for path in result.plot(plots):
             err.print(f"drew {path}", markup=False)
+
+
+@contextmanager
+def spread(scheduler: str | None) -> Iterator[Each]:
+    """Who does the pieces of a case: this process, or the workers of a scheduler."""
+    from twuin.benchmark.spread import in_turn
+
+    settings = settings_from(cluster={"scheduler": scheduler})
+    if not settings.cluster.scheduler:
+        yield in_turn
+        return
+    from twuin.app import open_cluster
+
+    with closing(open_cluster(settings)) as cluster:
+
+        def each(name: str, work: Callable[[Any], Any], orders: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+            for answer in cluster.each(name, orders):
+                yield answer.number, answer.value
+
+        yield each
 
 
 @app.command()
@@ -141,6 +172,7 @@ def faults(
     plots: PlotsOption = None,
     as_json: JsonOption = False,
     detail: Annotated[bool, typer.Option("--detail", help="Name each miss and each false finding.")] = False,
+    scheduler: SchedulerOption = None,
 ) -> None:
     """How well sensor faults are told from each other and from leaks, on labelled months of the demo town.
 
@@ -151,8 +183,8 @@ def faults(
     from twuin.benchmark.faults import run
 
     chosen = _seeds(seeds)
-    with progress("Simulating", quiet=as_json) as moved:
-        result = run(chosen, progress=moved)
+    with spread(scheduler) as each, progress("Simulating", quiet=as_json) as moved:
+        result = run(chosen, progress=moved, each=each)
     present(result, as_json=as_json, plots=plots)
     if detail and not as_json:
         for line in result.detail:
@@ -180,6 +212,7 @@ def scale(
             metavar="[DMAS]...", min=1, max=1_000_000, help="Numbers of DMAs. Default: 10 100 1000 10000."
         ),
     ] = None,
+    scheduler: SchedulerOption = None,
     as_json: JsonOption = False,
     plots: PlotsOption = None,
 ) -> None:
@@ -187,6 +220,6 @@ def scale(
     from twuin.benchmark.scale import run
 
     before(plots)
-    with progress("Timing cycles", quiet=as_json) as moved:
-        result = run(dmas or (10, 100, 1000, 10000), progress=moved)
+    with spread(scheduler) as each, progress("Timing cycles", quiet=as_json) as moved:
+        result = run(dmas or (10, 100, 1000, 10000), progress=moved, each=each)
     present(result, as_json=as_json, plots=plots)

@@ -36,6 +36,15 @@ BrokerOption = Annotated[
         "--broker", metavar="HOST[:PORT]", help="MQTT broker. Default: 127.0.0.1:1883.", show_default=False
     ),
 ]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Spread the work over the workers of this Dask scheduler, as in tcp://127.0.0.1:8786.",
+        show_default=False,
+    ),
+]
 
 # In a file or a pipe nobody has a width: a table of words cut to pieces cannot be read.
 out = Console(emoji=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)

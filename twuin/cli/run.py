@@ -13,6 +13,7 @@ from twuin.cli.options import (
     BrokerOption,
     DataOption,
     JsonOption,
+    SchedulerOption,
     SiteOption,
     broker_flags,
     err,
@@ -33,6 +34,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(demo)
     app.command()(serve)
     app.command()(monitor)
+    app.command()(worker)
     app.command()(web)
     app.command()(health)
 
@@ -166,6 +168,7 @@ def monitor(
     site: SiteOption = None,
     data_dir: DataOption = None,
     once: Annotated[bool, typer.Option("--once", help="Analyse all readings there are, then stop.")] = False,
+    scheduler: SchedulerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Analyse the readings and raise alerts, without pages.
@@ -175,9 +178,14 @@ def monitor(
     from twuin.app import run_monitor, run_monitor_once
 
     if not once:
-        run_monitor(settings_from(site=site, data_dir=data_dir), say=err.print)
+        run_monitor(
+            settings_from(site=site, data_dir=data_dir, cluster={"scheduler": scheduler}),
+            say=partial(err.print, markup=False),
+        )
         return
-    settings = settings_from(site=site, data_dir=data_dir, clock={"kind": "data"})
+    settings = settings_from(
+        site=site, data_dir=data_dir, clock={"kind": "data"}, cluster={"scheduler": scheduler}
+    )
     with progress("Analysing", quiet=as_json) as moved:
         watched, measured, alerts = run_monitor_once(settings, progress=moved)
     if as_json:
@@ -202,4 +210,35 @@ def monitor(
         f"{counted(len(alerts), 'alert') if alerts else 'No alerts'} in readings "
         f"from {first} to {last} ({watched.timezone.key}). "
         "A DMA's first 7 measured days only teach what is usual."
+    )
+
+
+def worker(
+    site: SiteOption = None,
+    data_dir: DataOption = None,
+    scheduler: SchedulerOption = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host",
+            help="Address at which others reach it. Default: the one by which it reaches the scheduler.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Its name on the scheduler's pages; no two may share one.")
+    ] = None,
+) -> None:
+    """Work for `twuin monitor --scheduler` and `twuin benchmark ... --scheduler`, until stopped.
+
+    One process works on one thing at a time: start as many as there are processors. It takes the same
+    settings as the monitor, of site and store, and reads the store itself. A benchmark needs no site.
+    """
+    from twuin.app import run_worker
+    from twuin.benchmark.spread import works
+
+    run_worker(
+        settings_from(site=site, data_dir=data_dir, cluster={"scheduler": scheduler, "host": host}),
+        name=name,
+        more=works(),
+        say=partial(err.print, markup=False),
     )

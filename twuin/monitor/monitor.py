@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -30,20 +27,16 @@ from twuin.monitor.pressures import PressureWatch
 from twuin.monitor.publish import Publisher
 from twuin.monitor.repairs import Repairs, Seen, look_at_repairs
 from twuin.monitor.silent import Silences
+from twuin.monitor.watching import MonitorStatus, Watching
 from twuin.monitor.watermark import watermark
 from twuin.works.calendar import Calendar
 from twuin.works.excuse import excused
-from waterworks.errors import StoreUnavailable
 from waterworks.network import Network
 from waterworks.ports import Clock, ReadingStore
 from waterworks.reading import Latest
 from waterworks.series import is_derived
 from waterworks.site import Role, Site
 from waterworks.trusted import TrustedStore
-
-log = logging.getLogger(__name__)
-
-MAX_BACKOFF_S = 30.0
 
 PATIENCE_S = 0.015
 """How long a step may take before the night's work on the hydraulic model is put off to the next one [s],"""
@@ -56,6 +49,9 @@ PIECE_S = 0.005
 
 LONG_STEP = np.timedelta64(6, "h")
 """After a longer step, of past data or after a pause, all is worked out at once."""
+
+
+__all__ = ["Alerts", "Monitor", "MonitorStatus", "Works"]
 
 
 class Alerts(Protocol):
@@ -72,16 +68,7 @@ class Works(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorStatus:
-    """watermark: up to here the readings have been analysed; trouble: why it stands still, "" if not."""
-
-    watermark: datetime | None
-    findings: int = 0
-    trouble: str = ""
-
-
-class Monitor:
+class Monitor(Watching):
     """Finds leaks in one site's readings as they come. One monitor a site.
 
     Findings are a function of the readings up to the watermark. What is remembered between calls only
@@ -118,7 +105,7 @@ class Monitor:
         self._silences = Silences(site, store)
         self._pressures = {s.id for s in self._locator.sensors}
         self._watched = [s for s in site.sensors if s.role is not Role.CONSUMPTION]
-        self._cursor, self._until = 0, np.inf
+        self._until = np.inf
         self._reached: np.datetime64 | None = None
         self._placing = Placing(self._locator.place)
         self._known: LocalTime | None = None
@@ -128,34 +115,12 @@ class Monitor:
         night = site.monitor.night, self._engine.step_s, len(site.dmas)
         self._nights, self._measured, self._doubted = Nights(*night), Nights(*night), False
         self._changed = self._published = 0
-        self._status = MonitorStatus(None)
+        super().__init__()
 
     def close(self) -> None:
         """Let go of the hydraulic model."""
         if self._model is not None:
             self._model.close()
-
-    def status(self) -> MonitorStatus:
-        """How far it is. Safe from any thread."""
-        return self._status
-
-    def run(self, stop: threading.Event, poll_s: float = 1.0, *, settle_s: float | None = None) -> None:
-        """Keep up with the store until ``stop``. A store that does not answer is asked again, ever rarer.
-
-        settle_s: for past data: when nothing new came for so long [s], what there is counts as all there is.
-        """
-        pause, cursor, since = poll_s, -1, 0.0
-        while not stop.is_set():
-            try:
-                if self._cursor != cursor:
-                    cursor, since = self._cursor, time.monotonic()
-                self.catch_up(final=settle_s is not None and time.monotonic() - since >= settle_s)
-                pause = poll_s
-            except StoreUnavailable as e:
-                pause = min(max(2 * pause, 1.0), MAX_BACKOFF_S)
-                log.warning("the monitor waits %.0f s: %s", pause, e)
-                self._status = MonitorStatus(self._status.watermark, self._status.findings, str(e))
-            stop.wait(pause)
 
     def catch_up(
         self, final: bool = False, progress: Callable[[float], None] | None = None

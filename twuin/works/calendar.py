@@ -49,7 +49,9 @@ class Spell(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Version:
+class Version:
+    """A plan as it stood from ``known`` until ``forgotten`` [s since 1970]."""
+
     work: str
     plan: Plan
     known: float
@@ -64,10 +66,16 @@ class Calendar:
     pipe_dma: in which DMA each pipe lies; a pipe in none touches no DMA.
     """
 
-    def __init__(self, site: Site, works: Sequence[PlannedWork], pipe_dma: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        site: Site,
+        works: Sequence[PlannedWork],
+        pipe_dma: Mapping[str, str],
+        versions: Sequence[Version] = (),
+    ) -> None:
         self._site, self._zone = site, site.timezone
         self._columns = {d.id: i for i, d in enumerate(site.dmas)}
-        self._versions = [v for work in works for v in _versions(work, pipe_dma)]
+        self._versions = [*versions, *(v for work in works for v in _versions(work, pipe_dma))]
         self._first = np.array([v.plan.start.timestamp() for v in self._versions])
         # Hours of the last day may end on the next.
         self._last = np.array(
@@ -79,6 +87,11 @@ class Calendar:
 
     def __bool__(self) -> bool:
         return bool(self._versions)
+
+    def of(self, site: Site) -> tuple[Version, ...]:
+        """What of it touches a part of the site: enough to make the part's own calendar elsewhere."""
+        dmas, sensors = {d.id for d in site.dmas}, site.sensor.keys()
+        return tuple(v for v in self._versions if v.areas & dmas or v.sensors & sensors)
 
     # -- spells ------------------------------------------------------------------------------------
 
@@ -205,12 +218,12 @@ def areas_of(plan: Plan, pipe_dma: Mapping[str, str]) -> frozenset[str]:
     return frozenset(plan.dmas) | {d for p in plan.pipes if (d := pipe_dma.get(p))}
 
 
-def _versions(work: PlannedWork, pipe_dma: Mapping[str, str]) -> Iterator[_Version]:
+def _versions(work: PlannedWork, pipe_dma: Mapping[str, str]) -> Iterator[Version]:
     times = [*(line.at.timestamp() for line in work.lines[1:]), math.inf]
     for line, forgotten in zip(work.lines, times, strict=True):
         if line.action is not Action.CANCELLED and forgotten > line.at.timestamp():
             areas = areas_of(line.plan, pipe_dma)
-            yield _Version(
+            yield Version(
                 work.id, line.plan, line.at.timestamp(), forgotten, areas, frozenset(line.plan.sensors)
             )
 
