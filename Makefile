@@ -48,9 +48,9 @@ fmt: env-dev
 # The lock files pin every package with its hashes, for every platform, from the ranges in pyproject.toml.
 lock: $(BIN)/uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-	  --python-version 3.11 --extra demo --extra postgres --extra grafana --extra dask pyproject.toml -o requirements.lock
+	  --python-version 3.11 --extra demo --extra postgres --extra grafana --extra dask --extra traces pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-	  --python-version 3.11 --extra demo --extra postgres --extra grafana --extra dask --group dev pyproject.toml -o requirements-dev.lock
+	  --python-version 3.11 --extra demo --extra postgres --extra grafana --extra dask --extra traces --group dev pyproject.toml -o requirements-dev.lock
 
 $(BIN)/uv:
 	python3 -m venv $(VENV)

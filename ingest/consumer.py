@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
+from opentelemetry import trace
 
 from ingest.backoff import Backoff
 from ingest.births import Births
@@ -33,6 +34,7 @@ from waterworks.reading import as_datetime
 from waterworks.site import Site
 
 log = logging.getLogger(__name__)
+tracer = trace.get_tracer("ingest")
 
 _LOOK_UP_S = 0.2  # how often to look whether to stop
 _HAND_OVER_S = 5.0  # how long to store what came before the others took over, when stopped
@@ -256,8 +258,14 @@ class Consumer:
         self.stats.unacked = len(messages)
         now = self._clock.now()
         self.stats.last_message = as_datetime(now)
-        group = self._pipeline.prepare([RawMessage(m.topic, m.payload, m.stale) for m in messages], now)
-        return self._commit(group, link, stop)
+        with tracer.start_as_current_span("ingest.messages", record_exception=False) as span:
+            span.set_attribute("twuin.messages", len(messages))
+            with tracer.start_as_current_span("ingest.decode", record_exception=False):
+                raw = [RawMessage(m.topic, m.payload, m.stale) for m in messages]
+                group = self._pipeline.prepare(raw, now)
+            span.set_attribute("twuin.readings", len(group.batch))
+            span.set_attribute("twuin.rejected", len(group.rejected))
+            return self._commit(group, link, stop)
 
     def _commit(self, group: Group, link: Link, stop: threading.Event) -> bool:
         """Make a group durable, however long it takes; False when told to stop before that.

@@ -62,6 +62,7 @@ from twuin.residents.parts import Residents, make_residents
 from twuin.residents.service import Options
 from twuin.settings import ClockSettings, Settings, StoreSettings
 from twuin.signs import FILES, INGEST, MONITOR, Beat, Signs, health_of_others, stats_fields
+from twuin.traces import NO_TRACES_OF_ITS_OWN, traces
 from twuin.views.clock_models import ClocksOut
 from twuin.views.clocks import ClockViews
 from twuin.views.ledger import LedgerViews
@@ -806,6 +807,7 @@ def web_app(parts: Parts, access: Access, provider: ProviderSignIn | None = None
         docs_url=None,
         redoc_url=None,
         openapi_url=None,  # one of our own routes, which says what it takes as all do
+        telemetry=NO_TRACES_OF_ITS_OWN,
     )
     web = parts.settings.web
     install_errors(app)
@@ -962,7 +964,7 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say, show: Say | None = 
             accounts = open_accounts(settings, site, database)
             first_start(accounts, settings, sock, say, show)
             parts = build(settings, site=site, database=database)
-            with until_stopped(parts.jobs.stop), closing(parts):
+            with traces(settings.traces, "serve", site.id), until_stopped(parts.jobs.stop), closing(parts):
                 open_notify(parts)
                 access = AccountAccess(accounts, local_metrics=settings.accounts.local_metrics)
                 # Before there are threads: what it is made of silences warnings for itself.
@@ -998,12 +1000,13 @@ def run_web(settings: Settings, *, say: Say, show: Say | None = None) -> None:
         first_start(accounts, settings, sock, say, show)
         parts = build(settings, site=site, database=database)
         parts.needed = (MONITOR,) if isinstance(parts.clock, DataClock) else (INGEST, MONITOR)
-        with until_stopped(parts.jobs.stop), closing(parts):
+        with traces(settings.traces, "web", site.id), until_stopped(parts.jobs.stop), closing(parts):
             open_notify(parts)
             access = AccountAccess(accounts, local_metrics=settings.accounts.local_metrics)
             store = open_account_store(database)
             provider = open_provider(settings, site, accounts, store, utc_now, address(sock))
             app = web_app(parts, access, provider)
+            start_figures(parts, "web")
             say(f"Pages of {site.name}: {address(sock)}   (Ctrl-C ends it)")
             serve_web(app, sock, parts.jobs.stop, trusted_proxies=settings.web.trusted_proxies)
 
@@ -1051,7 +1054,11 @@ def run_ingest(settings: Settings, *, say: Say) -> None:
     prepare_folder(settings.data_dir)
     with Instance(settings.data_dir, f"ingest-{settings.mqtt.name}"):
         parts = build(settings, site=site)
-        with until_stopped(parts.jobs.stop), closing(parts):
+        with (
+            traces(settings.traces, f"ingest-{settings.mqtt.name}", site.id),
+            until_stopped(parts.jobs.stop),
+            closing(parts),
+        ):
             start_ingest(parts)
             start_watch(parts)
             start_figures(parts, f"ingest {parts.settings.mqtt.name}")
@@ -1068,7 +1075,7 @@ def run_watch(settings: Settings, *, say: Say) -> None:
     site = read_settings_site(settings)
     prepare_folder(settings.data_dir)
     parts = build(settings, site=site)
-    with until_stopped(parts.jobs.stop), closing(parts):
+    with traces(settings.traces, "files", site.id), until_stopped(parts.jobs.stop), closing(parts):
         start_watch(parts)
         start_signs(parts)
         say(f"Files for {site.name} from {settings.watch.folder}   (Ctrl-C ends it)")
@@ -1081,7 +1088,7 @@ def run_monitor(settings: Settings, *, say: Say) -> None:
     prepare_folder(settings.data_dir)
     with Instance(settings.data_dir, "monitor"):
         parts = build(settings, site=site)
-        with until_stopped(parts.jobs.stop), closing(parts):
+        with traces(settings.traces, "monitor", site.id), until_stopped(parts.jobs.stop), closing(parts):
             open_notify(parts)
             open_residents(parts)
             start_monitor(parts)

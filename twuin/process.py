@@ -10,7 +10,6 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -49,10 +48,10 @@ class Jobs:
                 except TwuinError as e:
                     again_s = FIRST_WAIT_S if time.monotonic() - began > LONGEST_WAIT_S else again_s
                     self.failures[name] = str(e)
-                    log.error("%s stopped: %s; trying again in %g s", name, e, again_s)
+                    log.error("%s stopped: %s; trying again in %g s", name, e, again_s, extra={"job": name})
                 except Exception as e:  # a defect of ours: the other jobs go on, and it shows in health
                     self.failures[name] = f"{type(e).__name__}: {e}"
-                    log.error("%s failed; trying again in %g s\n%s", name, again_s, traceback.format_exc())
+                    log.exception("%s failed; trying again in %g s", name, again_s, extra={"job": name})
                 self.stop.wait(again_s)
                 again_s = min(2 * again_s, LONGEST_WAIT_S)
 

@@ -12,8 +12,9 @@ import re
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime
+from functools import reduce
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 from pydantic import (
@@ -33,7 +34,7 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError as UnreadableVariable
 
-from twuin.settings_words import explain, explain_environment, setting_names
+from twuin.settings_words import SECRET, explain, explain_environment, setting_names, variable
 from waterworks.errors import SettingsError
 
 DEFAULT_FILE = Path("twuin.toml")
@@ -388,6 +389,32 @@ class NotifySettings(Section):
     )
 
 
+class TraceSettings(Section):
+    """OpenTelemetry (docs/logs.md)."""
+
+    url: str = Field(
+        "",
+        description="Send traces by OTLP over HTTP to this address, as in http://127.0.0.1:4318/v1/traces; "
+        "empty: none",
+    )
+    share: float = Field(
+        1.0, ge=0, le=1, allow_inf_nan=False, description="Share of traces that are sent, from 0 to 1"
+    )
+    headers_file: Path | None = Field(
+        None,
+        description="File of headers to send along, a line each as in Authorization: Bearer ...; empty: none",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
+            raise ValueError(
+                "give an address such as http://127.0.0.1:4318/v1/traces; headers_file is for secrets"
+            )
+        return url
+
+
 class ResidentSettings(Section):
     """What residents may report, and for how long it is kept who they are (docs/public-reports.md)."""
 
@@ -532,6 +559,10 @@ class Settings(BaseSettings):
     residents: ResidentSettings = ResidentSettings()  # type: ignore[call-arg]
     clock: ClockSettings = ClockSettings()  # type: ignore[call-arg]
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much to log")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="text: lines for people; json: an object a line, for programs (docs/logs.md)"
+    )
+    traces: TraceSettings = TraceSettings()  # type: ignore[call-arg]
 
     @property
     def database_url(self) -> str:
@@ -607,9 +638,37 @@ def _without_none(flags: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def describe() -> list[tuple[str, str, str]]:
-    """(name, default, help) of every setting, for the reference in docs/."""
-    return [
-        (name, str(info.get_default(call_default_factory=False)), info.description or "")
-        for name, info in setting_names(Settings)
-    ]
+class Shown(NamedTuple):
+    """A setting as it is; value: as text, "(set, not shown)" for what may hold a secret."""
+
+    name: str
+    value: str
+    changed: bool
+
+
+def shown(settings: Settings) -> list[Shown]:
+    """Every setting as it is in ``settings``, in the order of the reference."""
+    found = []
+    for name, info in setting_names(Settings):
+        value = reduce(getattr, name.split("."), settings)
+        changed = value != info.get_default(call_default_factory=False)
+        text = str(value)
+        if text and (isinstance(value, SecretStr) or (name in SECRET and "@" in text)):
+            text = "(set, not shown)"
+        found.append(Shown(name, text, changed))
+    return found
+
+
+def reference() -> str:
+    """All settings with their defaults and what they do: the table of docs/settings.md."""
+    lines = ["| setting | in the environment | default | what it does |", "| --- | --- | --- | --- |"]
+    for name, info in setting_names(Settings):
+        default = str(info.get_default(call_default_factory=False))
+        cells = (
+            f"`{name}`",
+            f"`{variable(name)}`",
+            f"`{default}`" if default else "",
+            info.description or "",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"

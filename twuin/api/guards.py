@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
+from opentelemetry import propagate, trace
 from prometheus_client import CollectorRegistry, Histogram
 from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
@@ -153,8 +154,14 @@ def same_origin(headers: Headers) -> bool:
         return False
 
 
+tracer = trace.get_tracer("twuin.http")
+
+
 class Stopwatch:
-    """Measures requests by route; what is no route of the application itself counts as "other"."""
+    """Measures and traces requests by route; what is no route of the application itself counts as "other".
+
+    Addresses are left out of traces: some hold a secret, as a link in a message to a crew does.
+    """
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self.app = app
@@ -181,13 +188,26 @@ class Stopwatch:
                 )
             await send(message)
 
-        try:
-            await self.app(scope, receive, noted)
-        finally:
-            if not stream:
-                method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        with tracer.start_as_current_span(
+            method,
+            context=propagate.extract(Headers(scope=scope)),
+            kind=trace.SpanKind.SERVER,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                await self.app(scope, receive, noted)
+            finally:
                 route = getattr(scope.get("route"), "path", None) or "other"
-                self._seconds.labels(method, route, str(status)).observe(time.perf_counter() - began)
+                if not stream:
+                    self._seconds.labels(method, route, str(status)).observe(time.perf_counter() - began)
+                span.update_name(f"{method} {route}")
+                span.set_attribute("http.request.method", method)
+                span.set_attribute("http.route", route)
+                span.set_attribute("http.response.status_code", status)
+                if status >= 500:
+                    span.set_status(trace.StatusCode.ERROR)
 
 
 _METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}

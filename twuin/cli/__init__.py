@@ -22,6 +22,7 @@ from twuin.cli import (
     notify,
     report,
     run,
+    settings,
     setup,
     site,
     store,
@@ -69,6 +70,7 @@ def common(
 
 run.add_to(app)
 files.add_to(app)
+settings.add_to(app)
 losses.add_to(app)
 app.add_typer(report.app, name="report")
 app.add_typer(export.app, name="export")

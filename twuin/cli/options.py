@@ -61,7 +61,9 @@ class Common:
 def settings_from(**flags: Any) -> Settings:
     """Settings from file, environment and this command's flags; sets up the log as they say."""
     settings = load(Common.config, {**flags, "log_level": Common.log_level})
-    log.configure(settings.log_level)
+    log.configure(
+        settings.log_level, settings.log_format, site="" if settings.site is None else settings.site.name
+    )
     return settings
 
 

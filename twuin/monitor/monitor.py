@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import partial
 from typing import Protocol
 
 import numpy as np
+from opentelemetry import trace
 
 from analytics.events import Event
 from analytics.night import Excess, NightFlow
@@ -38,6 +40,8 @@ from waterworks.series import is_derived
 from waterworks.site import Role, Site
 from waterworks.trusted import TrustedStore
 
+tracer = trace.get_tracer("twuin.monitor")
+
 PATIENCE_S = 0.015
 """How long a step may take before the night's work on the hydraulic model is put off to the next one [s],"""
 
@@ -52,6 +56,13 @@ LONG_STEP = np.timedelta64(6, "h")
 
 
 __all__ = ["Alerts", "Monitor", "MonitorStatus", "Works"]
+
+
+def _traced(anything: bool) -> AbstractContextManager[object]:
+    """A trace of one look at the store, unless there is nothing to see: that is so nearly every second."""
+    if not anything:
+        return nullcontext()
+    return tracer.start_as_current_span("monitor.step", record_exception=False)
 
 
 class Alerts(Protocol):
@@ -145,21 +156,29 @@ class Monitor(Watching):
         before, mark = self._reached, self._mark(latest, final)
         hurried = not final and progress is None
         stepped = hurried and self._stepped(before, mark, spans)
+        with _traced(bool(spans) or mark != before):
+            moved = self._proceed(mark, progress, begun if hurried else None)
+            if spans or moved or self._said is None:
+                self._publish()
+        at_least = 0.0 if moved else PIECE_S
+        self._until = max(begun + PLACING_S, time.monotonic() + at_least) if stepped else np.inf
+        self._report(latest, now)
+        self._cursor = changes.cursor
+        return self._status.watermark
+
+    def _proceed(
+        self, mark: np.datetime64 | None, progress: Callable[[float], None] | None, begun: float | None
+    ) -> bool:
+        """Evaluate up to ``mark``; whether anything moved. begun: of this look, where the next waits."""
         moved = mark is not None and self._engine.proceed(mark, progress)
         self._doubt_places()
         if mark is not None:
             second = second_of(mark)
             moved = self._watch.proceed(second) or moved
             if self._model is not None:
-                patience = max(PATIENCE_S - (time.monotonic() - begun), 0.0) if hurried else None
+                patience = None if begun is None else max(PATIENCE_S - (time.monotonic() - begun), 0.0)
                 moved = self._model.proceed(second, progress, patience_s=patience) or moved
-        if spans or moved or self._said is None:
-            self._publish()
-        at_least = 0.0 if moved else PIECE_S
-        self._until = max(begun + PLACING_S, time.monotonic() + at_least) if stepped else np.inf
-        self._report(latest, now)
-        self._cursor = changes.cursor
-        return self._status.watermark
+        return moved
 
     def _stepped(
         self,

@@ -9,12 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from opentelemetry import trace
+
 from twuin.notify.model import Address, Message, MessageState, Outcome, Result
 from twuin.notify.ports import Notifier, Outbox
 from twuin.notify.tries import LONGEST, REST_S, STOPPED, after, rests
 from waterworks.errors import TwuinError
 
 log = logging.getLogger(__name__)
+tracer = trace.get_tracer("twuin.notify")
 
 LEASE = timedelta(seconds=60)
 """A process that sends says so at least this often; then another may."""
@@ -108,7 +111,9 @@ class Sender:
                 outcome = Outcome(Result.REFUSED, f"{message.address} is not in notify.toml any more")
             else:
                 try:
-                    outcome = channel.send(message)
+                    with tracer.start_as_current_span("message.send", record_exception=False) as span:
+                        outcome = channel.send(message)
+                        span.set_attribute("twuin.outcome", outcome.result.value)
                 except Exception as e:  # a defect of ours: the message is tried again
                     log.exception("message %s to %s", message.id, message.address)
                     outcome = Outcome(Result.DOUBTFUL, f"failed ({type(e).__name__})")

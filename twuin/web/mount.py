@@ -12,6 +12,7 @@ from twuin.accounts.service import AccountService
 from twuin.alerts.service import AlertService
 from twuin.oidc.signing_in import ProviderSignIn
 from twuin.residents.parts import Residents
+from twuin.traces import NO_TRACES_OF_ITS_OWN
 from twuin.views.report_desk import ReportDesk
 from twuin.views.views import Views
 from twuin.web.admin_pages import admin_routes
@@ -66,7 +67,7 @@ def mount_pages(
     """
     templates = Templates(views.site().name)
     seen = seen_views(views)
-    pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=NO_TRACES_OF_ITS_OWN)
     pages.mount(f"/static/{templates.digest}", _KeptFiles(directory=STATIC))
     if takes is not None:
         pages.include_router(take_routes(templates, views, alerts, takes))

@@ -16,6 +16,7 @@ from influxdb_client import InfluxDBClient, WritePrecision
 from influxdb_client.client.exceptions import InfluxDBError
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
+from opentelemetry import trace
 
 from ingest.store.influx.access import Access
 from waterworks.errors import StoreError, StoreUnavailable
@@ -31,6 +32,7 @@ _EXPIRED_2 = re.compile(r"dropped (\d+) points outside retention policy", re.S)
 _PASSING = re.compile(r"timeout|timed out|shut ?down|closed|try again|overload|max-concurrent|killed", re.I)
 """In the error of a statement: it may be over later."""
 
+tracer = trace.get_tracer("ingest.store")
 _ALWAYS = "SHOW DATABASES"
 """Answered with a header even where there is nothing to show. Asked after a question whose answer comes as
 CSV, where InfluxDB leaves out a statement that failed as if it had found nothing; after a failed one,
@@ -109,6 +111,13 @@ class Server:
 
         When it returns, all others are durable. When it raises, some may be: writing again makes it whole.
         """
+        with tracer.start_as_current_span(
+            "influxdb.write", kind=trace.SpanKind.CLIENT, record_exception=False
+        ) as span:
+            span.set_attribute("twuin.bytes", len(lines))
+            return self._write(lines, policy)
+
+    def _write(self, lines: bytes, policy: str) -> int:
         try:
             if self.access.version == 2:
                 bucket = f"{self.access.database}/{policy}" if policy else self.access.database
@@ -122,7 +131,7 @@ class Server:
                 return expired
             middle = lines.find(b"\n", len(lines) // 2) + 1
             if error.status == 413 and 0 < middle < len(lines):  # a server that takes less at a time
-                return self.write(lines[:middle], policy) + self.write(lines[middle:], policy)
+                return self._write(lines[:middle], policy) + self._write(lines[middle:], policy)
             raise self.trouble("did not store what was sent", error) from error
         except (urllib3.exceptions.HTTPError, InfluxDBError) as error:
             raise self.trouble("did not store what was sent", error) from error
@@ -174,15 +183,20 @@ class Server:
         if policy:
             form["rp"] = policy
         try:
-            response = self.client.api_client.call_api(
-                "/query",
-                "POST",
-                header_params={"Accept": accept, "Content-Type": "application/x-www-form-urlencoded"},
-                post_params=form,
-                _preload_content=False,
-                _return_http_data_only=True,
-            )
-            return bytes(response.data)
+            with tracer.start_as_current_span(
+                "influxdb.query", kind=trace.SpanKind.CLIENT, record_exception=False
+            ) as span:
+                response = self.client.api_client.call_api(
+                    "/query",
+                    "POST",
+                    header_params={"Accept": accept, "Content-Type": "application/x-www-form-urlencoded"},
+                    post_params=form,
+                    _preload_content=False,
+                    _return_http_data_only=True,
+                )
+                answer = bytes(response.data)
+                span.set_attribute("twuin.bytes", len(answer))
+            return answer
         except (urllib3.exceptions.HTTPError, InfluxDBError) as error:
             raise self.trouble("could not answer", error) from error
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 from sqlalchemy.engine import make_url
+from typer.testing import CliRunner
 
-from twuin.settings import describe, load
+from twuin.cli import app
+from twuin.settings import load, reference
 from waterworks.errors import SettingsError
 
 
@@ -177,10 +181,31 @@ def test_a_password_file_without_a_user_for_it_is_refused(tmp_path: Path, url: s
         _ = settings.database_url
 
 
-def test_every_setting_is_in_the_reference_with_its_default(root: Path) -> None:
-    reference = (root / "docs" / "settings.md").read_text(encoding="utf-8")
-    for name, default, text in describe():
-        variable = "TWUIN_" + name.upper().replace(".", "__")
-        assert f"| `{name}` | `{variable}` | {f'`{default}`' if default else ''} | {text} |" in reference, (
-            name
-        )
+def test_the_reference_is_made_from_the_settings(root: Path) -> None:
+    written = (root / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert written.endswith("\n\n" + reference()), "make its table anew: twuin settings --markdown"
+    rows = reference().splitlines()[2:]
+    assert len(rows) > 80
+    for row in rows:
+        _, name, variable, _, text, _ = re.split(r" ?\| ?", row)
+        assert text, f"{name} is not documented"
+        assert variable == "`TWUIN_" + name.strip("`").upper().replace(".", "__") + "`"
+
+
+def test_settings_in_force_are_shown_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWUIN_MQTT__PASSWORD", "hush")
+    write(tmp_path, '[web]\nport = 1001\n[store]\ntoken = "hush"\n').rename("twuin.toml")
+    monkeypatch.setenv("TWUIN_DATABASE", "postgresql://it:hush@db/twuin")
+    done = CliRunner().invoke(app, ["settings", "--changed"])
+    assert done.exit_code == 0, done.output
+    assert [line.split() for line in done.output.splitlines()] == [
+        ["*", "database", "(set,", "not", "shown)"],
+        ["*", "mqtt.password", "(set,", "not", "shown)"],
+        ["*", "store.token", "(set,", "not", "shown)"],
+        ["*", "web.port", "1001"],
+        ["*", "not", "as", "by", "default"],
+    ]
+    all_of_them = CliRunner().invoke(app, ["settings", "--json"])
+    assert "hush" not in all_of_them.output
+    assert {s["name"]: s["value"] for s in json.loads(all_of_them.output)}["mqtt.port"] == "1883"
+    assert CliRunner().invoke(app, ["settings", "--markdown"]).output == reference()
