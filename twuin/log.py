@@ -31,6 +31,11 @@ def configure(level: str, form: LogFormat = "text", *, site: str = "") -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+def to_programs() -> bool:
+    """Whether lines are written for programs: then nothing else may stand between them."""
+    return any(isinstance(h.formatter, JsonLines) for h in logging.getLogger().handlers)
+
+
 class Lines(logging.Formatter):
     """Lines for people.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from twuin import log
 from twuin.cli import (
     account,
     bench,
@@ -94,6 +96,9 @@ def main() -> None:
     try:
         app(prog_name="twuin")
     except TwuinError as e:
+        if log.to_programs():
+            logging.getLogger("twuin").error("%s", e)
+            sys.exit(1)
         for line in str(e).splitlines():
             err.print(f"[bold red]error:[/] {_plain(line)}")
         sys.exit(1)

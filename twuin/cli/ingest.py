@@ -23,6 +23,7 @@ from twuin.cli.options import (
     print_json,
     printable,
     settings_from,
+    speaker,
 )
 from waterworks.errors import NotFound, SettingsError
 from waterworks.reading import as_datetime
@@ -56,7 +57,8 @@ def ingest(
     from twuin.app import run_ingest
 
     mqtt = {**broker_flags(broker), "name": name, "shared": shared, "version": mqtt_version}
-    run_ingest(settings_from(site=site, data_dir=data_dir, mqtt=mqtt), say=err.print)
+    settings = settings_from(site=site, data_dir=data_dir, mqtt=mqtt)
+    run_ingest(settings, say=speaker(err))
 
 
 @app.command()
@@ -80,7 +82,8 @@ def watch(
     from twuin.app import run_watch
 
     said = {"folder": folder, "mapping": mapping, "settle_s": settle}
-    run_watch(settings_from(site=site, data_dir=data_dir, watch=said), say=err.print)
+    settings = settings_from(site=site, data_dir=data_dir, watch=said)
+    run_watch(settings, say=speaker(err))
 
 
 @app.command()

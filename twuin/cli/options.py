@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,6 +67,13 @@ def settings_from(**flags: Any) -> Settings:
         settings.log_level, settings.log_format, site="" if settings.site is None else settings.site.name
     )
     return settings
+
+
+def speaker(console: Console) -> Callable[[str], None]:
+    """Says what a process that goes on is at: to a person on ``console``, or in the log for programs."""
+    if log.to_programs():
+        return logging.getLogger("twuin").info
+    return partial(console.print, markup=False)
 
 
 def broker_flags(broker: str | None) -> dict[str, Any]:

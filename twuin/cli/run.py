@@ -21,6 +21,7 @@ from twuin.cli.options import (
     print_json,
     progress,
     settings_from,
+    speaker,
 )
 from waterworks.wording import counted
 
@@ -100,7 +101,7 @@ def serve(
     run_serve(
         settings,
         ingest=ingest,
-        say=partial(out.print, markup=False),
+        say=speaker(out),
         show=partial(out.print, markup=False) if out.is_terminal else None,
     )
 
@@ -117,9 +118,10 @@ def web(
     """
     from twuin.app import run_web
 
+    settings = settings_from(site=site, data_dir=data_dir, web={"port": port, "host": host})
     run_web(
-        settings_from(site=site, data_dir=data_dir, web={"port": port, "host": host}),
-        say=partial(out.print, markup=False),
+        settings,
+        say=speaker(out),
         show=partial(out.print, markup=False) if out.is_terminal else None,
     )
 
@@ -178,10 +180,8 @@ def monitor(
     from twuin.app import run_monitor, run_monitor_once
 
     if not once:
-        run_monitor(
-            settings_from(site=site, data_dir=data_dir, cluster={"scheduler": scheduler}),
-            say=partial(err.print, markup=False),
-        )
+        settings = settings_from(site=site, data_dir=data_dir, cluster={"scheduler": scheduler})
+        run_monitor(settings, say=speaker(err))
         return
     settings = settings_from(
         site=site, data_dir=data_dir, clock={"kind": "data"}, cluster={"scheduler": scheduler}

@@ -25,6 +25,8 @@ from typing import Any
 
 import pytest
 import yaml
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from pytest_httpserver import HTTPServer
 
 pytestmark = pytest.mark.servers
 
@@ -158,9 +160,13 @@ def test_everything_runs_apart_with_servers_of_its_own(
     database: Callable[[], Any],
     program: Callable[[str], str],
     free_port: Callable[[], int],
+    httpserver: HTTPServer,
 ) -> None:
+    httpserver.expect_request("/v1/traces", method="POST").respond_with_data(b"")
     world.read(
         TWUIN_CLOCK="data",
+        TWUIN_LOG_FORMAT="json",
+        TWUIN_TRACES_URL=httpserver.url_for("/v1/traces"),
         TWUIN_DEMO_HISTORY="2026-01-24T20:00:00+07:00",
         TWUIN_DEMO_HISTORY_DAYS="9",
         TWUIN_DEMO_START="2026-02-02T20:00:00+07:00",
@@ -224,6 +230,23 @@ def test_everything_runs_apart_with_servers_of_its_own(
     assert not world["web"].check().returncode
     for name in ("simulator", "ingest", "web"):
         assert world[name].stop() == 0, world[name].log.read_text()[-2000:]
+    logs_and_traces(world, httpserver)
+
+
+def logs_and_traces(world: Any, collector: HTTPServer) -> None:
+    """Every line of a log is an object; a collector was told of each process's work."""
+    for name in ("ingest", "monitor", "web"):
+        lines = [json.loads(line) for line in world[name].log.read_text().splitlines()]
+        assert lines and all({"time", "level", "part", "message"} <= line.keys() for line in lines)
+    traced: dict[str, set[str]] = {}
+    for request, _ in collector.log:
+        for sent in ExportTraceServiceRequest.FromString(request.get_data()).resource_spans:
+            about = {a.key: a.value.string_value for a in sent.resource.attributes}
+            names = traced.setdefault(about["service.name"], set())
+            names |= {span.name for scope in sent.scope_spans for span in scope.spans}
+    assert traced["twuin-ingest-main"] >= {"ingest.messages", "ingest.decode", "influxdb.write"}
+    assert traced["twuin-monitor"] >= {"monitor.step", "influxdb.query"}
+    assert traced["twuin-web"] >= {"GET /api/v1/ingest/stats", "influxdb.query"}
 
 
 def tls(world: Any, root: Path, program: Callable[[str], str], free_port: Callable[[], int]) -> None:
