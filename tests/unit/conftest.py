@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from ingest.rejected import Rejected, RejectedLog
 from ingest.store.duck import DuckStore
 from twuin.alerts.model import Finding, Kind, Suspect
 from twuin.alerts.service import AlertService
+from twuin.cli import main
 from twuin.db import open_alert_store, open_report_store
 from twuin.photos.memory import MemoryPhotoStore
 from twuin.photos.service import PhotoService
@@ -225,3 +227,22 @@ def ltown(data_dir: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) 
     shutil.copytree(root / "examples" / "ltown", folder)
     shutil.copy(data_dir / "ltown" / "network.inp", folder / "network.inp")
     return folder
+
+
+@pytest.fixture
+def twuin(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
+    """Runs ``twuin`` with these arguments, in a folder of the test's own: status, output, errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["twuin", *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as e:
+            status = int(e.code or 0)
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return run

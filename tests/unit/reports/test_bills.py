@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
 
-from twuin.cli import main
 from twuin.losses.current import CurrentBills
 from twuin.reports.bills import BillChanges, read_changes, write_bills
 from waterworks.errors import DataFileError
@@ -226,21 +225,10 @@ def test_a_running_program_takes_changed_bills_but_none_with_mistakes(
     assert current.site().billing == ()
 
 
-def test_the_command_checks_writes_and_tells(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_command_checks_writes_and_tells(folder: Path, tmp_path: Path, twuin: Any) -> None:
     file = sheet_of(tmp_path / "sep.xlsx", [HEADING, ("2026-09", "D1", 13000), ("2026-09", "D2", 9000)])
 
-    def run(*flags: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["twuin", "report", "bills", "--site", str(folder), *flags])
-        try:
-            main()
-            status = 0
-        except SystemExit as e:
-            status = int(e.code or 0)
-        return status, *capfd.readouterr()
-
+    run = partial(twuin, "report", "bills", "--site", folder)
     before = (folder / "billed.csv").read_bytes()
     status, out, err = run(str(file), "--check")
     assert (status, err) == (0, "") and "1 changed, 1 as they were: checked, nothing written" in out

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-
-from twuin.cli import main
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def losses(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, root: Path
-) -> Run:
+def losses(twuin: Run, root: Path) -> Run:
     """Runs ``twuin losses`` on the Ferrara example without readings: status, output, errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    site = str(root / "examples" / "ferrara")
-
-    def run(*flags: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["twuin", "losses", "--site", site, "--data-dir", "data", *flags])
-        status = 0
-        try:
-            main()
-        except SystemExit as e:
-            status = int(e.code or 0)
-        out, err = capfd.readouterr()
-        return status, out, err
-
-    return run
+    return partial(twuin, "losses", "--site", root / "examples" / "ferrara", "--data-dir", "data")
 
 
 def test_a_site_without_readings_gets_a_table_of_what_is_missing(losses: Run) -> None:

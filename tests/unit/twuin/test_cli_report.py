@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,6 @@ import pypdfium2
 import pytest
 
 from twuin.app import open_embedded
-from twuin.cli import main
 from waterworks.localtime import midnight
 from waterworks.reading import ReadingBatch
 from waterworks.site_folder import read_site
@@ -24,13 +23,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def report(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, root: Path
-) -> Run:
+def report(twuin: Run, tmp_path: Path, root: Path) -> Run:
     """Runs ``twuin report make`` on the Ferrara example, whose inlets flow from 10 September to 2 November
     2022: status, output, errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
     folder = root / "examples" / "ferrara"
     site = read_site(folder)
     begin = midnight(date(2022, 9, 10).toordinal(), site.timezone)
@@ -45,18 +40,7 @@ def report(
                 )
             )  # fmt: skip
 
-    def run(*flags: str) -> tuple[int, str, str]:
-        argv = ["twuin", "report", "make", "--site", str(folder), "--data-dir", "data", *flags]
-        monkeypatch.setattr(sys, "argv", argv)
-        status = 0
-        try:
-            main()
-        except SystemExit as e:
-            status = int(e.code or 0)
-        out, err = capfd.readouterr()
-        return status, out, err
-
-    return run
+    return partial(twuin, "report", "make", "--site", folder, "--data-dir", "data")
 
 
 def test_without_a_period_it_is_the_last_month_that_is_over(report: Run, tmp_path: Path) -> None:

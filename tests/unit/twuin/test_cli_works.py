@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from twuin.app import open_embedded
-from twuin.cli import main
 from waterworks.site_folder import read_site
 
 Run = Callable[..., tuple[int, str, str]]
@@ -21,24 +20,13 @@ FLUSHING = "flushing,2026-10-05 08:00,2026-10-05 12:00,{},20\n"
 
 
 @pytest.fixture
-def load(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, root: Path
-) -> Run:
+def load(twuin: Run, tmp_path: Path, root: Path) -> Run:
     """Imports a table with these lines into the Ferrara example: status, output, errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    folder = root / "examples" / "ferrara"
+    site = ("--site", root / "examples" / "ferrara", "--data-dir", "data")
 
     def run(lines: str, *flags: str) -> tuple[int, str, str]:
         (tmp_path / "works.csv").write_text(HEAD + lines, "utf-8")
-        argv = ["twuin", "works", "import", "works.csv", "--site", str(folder), "--data-dir", "data", *flags]
-        monkeypatch.setattr(sys, "argv", argv)
-        try:
-            main()
-            status = 0
-        except SystemExit as e:
-            status = int(e.code or 0)
-        return status, *capfd.readouterr()
+        return twuin("works", "import", "works.csv", *site, *flags)
 
     return run
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,26 +16,14 @@ from werkzeug import Request, Response
 from ingest.store.influx.access import Access
 from ingest.store.influx.prepare import make_token
 from ingest.store.influx.server import Server
-from twuin.cli import main
 from waterworks.errors import StoreError
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def setup(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["twuin", "setup", *arguments])
-        try:
-            main()
-            status = 0
-        except SystemExit as e:
-            status = int(e.code or 0)
-        return status, *capfd.readouterr()
-
-    return run
+def setup(twuin: Run) -> Run:
+    return partial(twuin, "setup")
 
 
 def test_secrets_are_made_once_and_never_shown(setup: Run, tmp_path: Path) -> None:

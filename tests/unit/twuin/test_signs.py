@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,7 +17,6 @@ import pytest
 from ingest.stats import Stats
 from twuin import signs as module
 from twuin.app import build, health_parts, make_views, start_signs
-from twuin.cli import main
 from twuin.settings import load
 from twuin.signs import INGEST, MONITOR, Beat, Sign, Signs, added, stats_fields, stats_of
 
@@ -158,17 +157,8 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def health(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["twuin", "health", "--data-dir", str(tmp_path), *arguments])
-        try:
-            main()
-            status = 0
-        except SystemExit as e:
-            status = int(e.code or 0)
-        return status, *capfd.readouterr()
-
-    return run
+def health(twuin: Run, tmp_path: Path) -> Run:
+    return partial(twuin, "health", "--data-dir", tmp_path)
 
 
 def test_health_of_a_job_that_never_ran_names_those_that_did(health: Run, tmp_path: Path) -> None:
