@@ -240,5 +240,5 @@ def worker(
         settings_from(site=site, data_dir=data_dir, cluster={"scheduler": scheduler, "host": host}),
         name=name,
         more=works(),
-        say=partial(err.print, markup=False),
+        say=speaker(err),
     )
