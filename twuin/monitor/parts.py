@@ -20,6 +20,7 @@ from twuin.alerts.model import Alert, Finding
 from twuin.alerts.work import Check
 from twuin.monitor.cut import cut
 from twuin.monitor.monitor import Alerts, Monitor, Works
+from twuin.monitor.part_store import ChangesOnce, PartStore
 from twuin.monitor.repairs import Repairs
 from twuin.monitor.watching import MonitorStatus, Watching
 from twuin.works.calendar import Calendar, Version
@@ -164,6 +165,7 @@ class PartWork:
         self._opened: tuple[Site, ReadingStore, Network | None] | None = None
         self._digest, self._run = "", ""
         self._most, self._cut = 0, list[Site]()
+        self._changes: ChangesOnce | None = None
         self._parts: dict[int, _Part] = {}
 
     def __call__(self, order: Order) -> Report:
@@ -181,10 +183,14 @@ class PartWork:
         if (order.run, order.most) != (self._run, self._most):
             self._forget(list(self._parts))
             self._run, self._most, self._cut = order.run, order.most, cut(site, order.most)
+            self._changes = ChangesOnce(store, self._cut)
+        assert self._changes is not None
+        self._changes.turn(order.turn)
         self._forget([n for n, p in self._parts.items() if order.turn - p.turn > FORGET])
         part = self._parts.get(order.part)
         if part is None:
-            part = _Part(self._cut[order.part], store, network, order.lateness_s)
+            own = PartStore(store, self._changes, order.part)
+            part = _Part(self._cut[order.part], own, network, order.lateness_s)
         try:
             report = part.look(order)
         except BaseException:
