@@ -48,6 +48,7 @@ from twuin.db import (
     open_report_store,
     open_work_store,
 )
+from twuin.hooks.senders import Senders
 from twuin.instance import Instance, prepare_folder
 from twuin.notify.links import load_key
 from twuin.notify.ports import Attachment
@@ -781,6 +782,11 @@ def open_accounts(settings: Settings, site: Site, database: Database | None = No
     )
 
 
+def open_senders(settings: Settings) -> Senders:
+    """Who may send webhooks: files in the data folder."""
+    return Senders(settings.data_dir / "webhooks")
+
+
 def check_doors(settings: Settings) -> None:
     """SettingsError where hardly anybody could come in."""
     if settings.oidc.passwords == "admins" and not settings.oidc.issuer:
@@ -830,6 +836,8 @@ def web_app(parts: Parts, access: Access, provider: ProviderSignIn | None = None
             messages=messages,
             photos=parts.photos,
             residents=residents,
+            # Past data are looked at: nothing happens in them any more.
+            senders=None if isinstance(parts.clock, DataClock) else open_senders(parts.settings),
         )
     )
     takes = (

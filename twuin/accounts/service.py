@@ -288,6 +288,12 @@ class AccountService:
 
     # The log
 
+    def note_sender(self, by: By, name: str, detail: str, *, made: bool) -> None:
+        """Log that a sender of webhooks got a secret, or lost one."""
+        what = What.TOKEN_MADE if made else What.TOKEN_REVOKED
+        event = SecurityEvent(self._now(), what, by.name, f"webhook {name}", by.source, detail[:200])
+        self._store.record(self._site, [event])
+
     def events(self, *, before: int | None = None, limit: int = 100) -> SecurityEvents:
         """The security log, newest first; events below number ``before``."""
         return self._store.events(self._site, before=before, limit=limit)

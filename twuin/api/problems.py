@@ -23,6 +23,7 @@ from twuin.accounts.rights import Anyone
 from twuin.alerts.service import BadCursor, StaleAlert
 from twuin.alerts.steps import RequestIncomplete, TransitionRefused
 from twuin.api.pace import TooMany
+from twuin.hooks.signature import NotSigned
 from twuin.residents.model import BadReport, ReportChanged, ReportRefused, TooManyReports
 from twuin.views.models import Problem
 from twuin.views.sensorthings import NotSupported, WrongQuery
@@ -34,6 +35,10 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_S = 5
 """After how long a client should try a store again that cannot answer now [s]."""
+
+
+class NotTold(TwuinError):
+    """A system tells what it may not."""
 
 
 def problem(
@@ -98,6 +103,10 @@ def _on_twuin(request: Request, error: Exception) -> JSONResponse:
         )
     if isinstance(error, NotPermitted):
         note_refusal(request, error)
+        return problem(403, detail, type="urn:twuin:problem:not-permitted")
+    if isinstance(error, NotSigned):
+        return problem(401, detail, type="urn:twuin:problem:not-signed")
+    if isinstance(error, NotTold):
         return problem(403, detail, type="urn:twuin:problem:not-permitted")
     if isinstance(error, AccountRefused):
         return problem(422, detail, type="urn:twuin:problem:invalid")

@@ -34,8 +34,10 @@ from twuin.api.results import result_routes
 from twuin.api.sensors import sensor_routes
 from twuin.api.sensorthings import sensorthings_routes
 from twuin.api.step_tests import step_test_routes
+from twuin.api.webhooks import webhook_routes
 from twuin.api.what_if import what_if_routes
 from twuin.api.works import work_routes
+from twuin.hooks.senders import Senders
 from twuin.photos.service import PhotoService
 from twuin.residents.parts import Residents
 from twuin.views.report_desk import ReportDesk
@@ -54,14 +56,15 @@ def api_router(
     messages: Callable[[], dict[str, int]] | None = None,
     photos: PhotoService | None = None,
     residents: Residents | None = None,
+    senders: Senders | None = None,
 ) -> APIRouter:
     """The routes under /api/v1, and /metrics for Prometheus.
 
     accounts: None in a demo, which has none: then there are no routes about them. reports: makes reports;
     photos: of alerts; without these there are no such routes. stopping: set when the program is about to end;
     open event streams end with it. messages: to people, by state, where anybody is told anything. residents:
-    their reports. Include the router after ``install_errors``, ``install_access`` and ``install_guards``,
-    before anything that takes all paths.
+    their reports. senders: of webhooks; without them none are taken. Include the router after
+    ``install_errors``, ``install_access`` and ``install_guards``, before anything that takes all paths.
     """
     api = guarded_router()
     # What routes are given is what whoever asks may see; only these three see all, and guard it themselves.
@@ -89,6 +92,8 @@ def api_router(
         *(() if reports is None else (bill_routes(reports.bills),)),
         *(() if views.works is None else (work_routes(seen),)),
         *(() if residents is None else (resident_routes(residents),)),
+        # A signature says who sends, so these are given all there is, too.
+        *(() if senders is None else (webhook_routes(senders, views.works, alerts, residents),)),
         *(() if accounts is None else (own_routes(accounts), account_routes(accounts))),
     )
     for part in parts:

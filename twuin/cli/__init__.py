@@ -28,6 +28,7 @@ from twuin.cli import (
     setup,
     site,
     store,
+    webhook,
     works,
 )
 from twuin.cli.options import Common, err
@@ -83,6 +84,7 @@ app.add_typer(setup.app, name="setup")
 app.add_typer(grafana.app, name="grafana")
 app.add_typer(notify.app, name="notify")
 app.add_typer(works.app, name="works")
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(broker.app, name="broker")
 app.add_typer(device.app, name="device")
 app.add_typer(account.app, name="account")

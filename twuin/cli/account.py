@@ -37,7 +37,7 @@ DmaOption = Annotated[
 
 
 @contextmanager
-def _opened(site: SiteOption, data_dir: DataOption) -> Iterator[tuple[AccountService, By]]:
+def opened(site: SiteOption, data_dir: DataOption) -> Iterator[tuple[AccountService, By]]:
     from twuin.accounts.service import By
     from twuin.app import open_accounts, read_settings_site
     from twuin.instance import prepare_folder
@@ -71,7 +71,7 @@ def init(
     data_dir: DataOption = None,
 ) -> None:
     """Make the first account, an administrator's, and show the one-time code to choose a password with."""
-    with _opened(site, data_dir) as (accounts, by):
+    with opened(site, data_dir) as (accounts, by):
         account, code = accounts.first(by, name)
         _show_code(account.name, code, accounts.code_hours)
 
@@ -90,7 +90,7 @@ def add(
     data_dir: DataOption = None,
 ) -> None:
     """Make an account, and show the one-time code with which its owner chooses a password."""
-    with _opened(site, data_dir) as (accounts, by):
+    with opened(site, data_dir) as (accounts, by):
         account, code = accounts.add(name, role, by, full_name=full_name, dmas=dma or None, provider=provider)
         if code:
             _show_code(account.name, code, accounts.code_hours)
@@ -101,7 +101,7 @@ def add(
 @app.command("list")
 def show(site: SiteOption = None, data_dir: DataOption = None, as_json: JsonOption = False) -> None:
     """Print all accounts."""
-    with _opened(site, data_dir) as (accounts, _):
+    with opened(site, data_dir) as (accounts, _):
         found = accounts.accounts()
     if as_json:
         print_json(
@@ -142,7 +142,7 @@ def set_role(
     data_dir: DataOption = None,
 ) -> None:
     """Change what an account may do; a limit to DMAs stays unless --dma or --whole-site is given."""
-    with _opened(site, data_dir) as (accounts, by):
+    with opened(site, data_dir) as (accounts, by):
         old = accounts.by_name(name)
         new = accounts.change(old.id, by, role=role, dmas=dma or None, whole_site=whole_site)
     where = "the whole site" if new.dmas is None else " ".join(sorted(new.dmas))
@@ -152,7 +152,7 @@ def set_role(
 @app.command()
 def reset(name: NameArgument, site: SiteOption = None, data_dir: DataOption = None) -> None:
     """Show a one-time code with which the owner of an account chooses a new password."""
-    with _opened(site, data_dir) as (accounts, by):
+    with opened(site, data_dir) as (accounts, by):
         account = accounts.by_name(name)
         _show_code(account.name, accounts.reset(account.id, by), accounts.code_hours)
 
@@ -160,7 +160,7 @@ def reset(name: NameArgument, site: SiteOption = None, data_dir: DataOption = No
 @app.command()
 def disable(name: NameArgument, site: SiteOption = None, data_dir: DataOption = None) -> None:
     """Let nobody in with an account any more: its sessions and tokens end at once."""
-    with _opened(site, data_dir) as (accounts, by):
+    with opened(site, data_dir) as (accounts, by):
         account = accounts.change(accounts.by_name(name).id, by, disabled=True)
     out.print(f"{account.name} is disabled", markup=False)
 
@@ -168,7 +168,7 @@ def disable(name: NameArgument, site: SiteOption = None, data_dir: DataOption = 
 @app.command()
 def enable(name: NameArgument, site: SiteOption = None, data_dir: DataOption = None) -> None:
     """Let a disabled account in again."""
-    with _opened(site, data_dir) as (accounts, by):
+    with opened(site, data_dir) as (accounts, by):
         account = accounts.change(accounts.by_name(name).id, by, disabled=False)
     out.print(f"{account.name} is enabled", markup=False)
 
@@ -176,7 +176,7 @@ def enable(name: NameArgument, site: SiteOption = None, data_dir: DataOption = N
 @app.command("sign-out")
 def sign_out(name: NameArgument, site: SiteOption = None, data_dir: DataOption = None) -> None:
     """Sign an account out everywhere."""
-    with _opened(site, data_dir) as (accounts, by):
+    with opened(site, data_dir) as (accounts, by):
         ended = accounts.end_sessions(accounts.by_name(name).id, by)
     out.print(f"{counted(ended, 'session')} ended", markup=False)
 
@@ -184,7 +184,7 @@ def sign_out(name: NameArgument, site: SiteOption = None, data_dir: DataOption =
 @app.command()
 def unlink(name: NameArgument, site: SiteOption = None, data_dir: DataOption = None) -> None:
     """Part an account from the one at the provider that it is linked to, and sign it out everywhere."""
-    with _opened(site, data_dir) as (accounts, by):
+    with opened(site, data_dir) as (accounts, by):
         parted = accounts.unlink(accounts.by_name(name).id, by)
     out.print(f"{name} was linked to nobody" if not parted else f"{name} is parted", markup=False)
 
@@ -203,7 +203,7 @@ def add_token(
     data_dir: DataOption = None,
 ) -> None:
     """Make a token that speaks for an account, and show it once."""
-    with _opened(site, data_dir) as (accounts, by):
+    with opened(site, data_dir) as (accounts, by):
         owner = accounts.by_name(account)
         _, text = accounts.add_token(
             owner, by, name=purpose, rights=right or [Right.SEE], days=days, dmas=dma or None
@@ -217,7 +217,7 @@ def add_token(
 @tokens.command("list")
 def list_tokens(site: SiteOption = None, data_dir: DataOption = None, as_json: JsonOption = False) -> None:
     """Print all tokens, without what would let anybody use them."""
-    with _opened(site, data_dir) as (accounts, _):
+    with opened(site, data_dir) as (accounts, _):
         found = accounts.tokens()
         owner = {a.id: a.name for a in accounts.accounts()}
     if as_json:
@@ -257,6 +257,6 @@ def revoke(
     data_dir: DataOption = None,
 ) -> None:
     """Let nobody use a token any more."""
-    with _opened(site, data_dir) as (accounts, by):
+    with opened(site, data_dir) as (accounts, by):
         done = accounts.revoke(id, by)
     out.print("revoked" if done else "it was revoked already", markup=False)

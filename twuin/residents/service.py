@@ -124,11 +124,23 @@ class PublicReports:
         source: the address that it comes from. Raises BadReport, TooManyReports.
         """
         key, age = self._keys.read_moment(sent.moment)
+        return self._take(sent, key, source, network_of(source), quick=age < QUICK_S)
+
+    def pass_on(self, sent: Sent, key: str, sender: str) -> Taken:
+        """Take what a resident told another system of the utility. The same ``key`` is the same report.
+
+        sender: the system: limits count it as a network, and whoever told it by the phone number, so that
+        residents stay independent of each other. Raises BadReport, TooManyReports.
+        """
+        phone = phone_number(sent.phone, self.options.country)
+        return self._take(sent, key, f"{sender} {phone}", sender, quick=False)
+
+    def _take(self, sent: Sent, key: str, source: str, network: str, *, quick: bool) -> Taken:
         known = self._store.by_key(self.site.id, key)
         if known is not None:
             return Taken(self._keys.code(key), known)
-        report, person, odd = self._read(sent, key, source)
-        if age < QUICK_S:
+        report, person, odd = self._read(sent, key, source, network)
+        if quick:
             odd.append(Odd.QUICK)
         verdict = judge(self._counts(report), flood=self.options.flood, others=tuple(odd))
         if verdict.refused is not None:
@@ -153,7 +165,7 @@ class PublicReports:
             return Taken(self._keys.code(key), known)
         return Taken(self._keys.code(key), self._joins.place(report), kept)
 
-    def _read(self, sent: Sent, key: str, source: str) -> tuple[Report, Person, list[Odd]]:
+    def _read(self, sent: Sent, key: str, source: str, network: str) -> tuple[Report, Person, list[Odd]]:
         if sent.category not in set(Category):
             raise BadReport("category", f"say what it is: one of {', '.join(Category)}")
         person = Person(
@@ -189,7 +201,7 @@ class PublicReports:
             pipe=pipe,
             event=id,
             source=self._keys.digest("source", source),
-            network=self._keys.digest("network", network_of(source)),
+            network=self._keys.digest("network", network),
             phone=self._keys.digest("phone", person.phone),
         )
         return report, person, odd

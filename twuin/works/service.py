@@ -62,6 +62,10 @@ class WorkService:
             raise NotFound(f"no planned work {id[:40]!r} at site {self._site.id}")
         return work
 
+    def keyed(self, key: str) -> PlannedWork:
+        """The work that was entered with this key. Raises NotFound."""
+        return self.get(_new_id(self._site.id, key))
+
     def calendar(self) -> Calendar:
         """When which works are under way; the same object until something is entered."""
         return self._cache.get()[1]

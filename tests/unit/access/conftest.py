@@ -25,6 +25,7 @@ from twuin.accounts.service import AccountService, By
 from twuin.accounts.sign_in import SignIn, Visitor
 from twuin.api import api_router, install_errors, install_guards
 from twuin.db import open_account_store
+from twuin.hooks.senders import Senders
 from twuin.notify.links import Links
 from twuin.oidc.provider import Client, Provider
 from twuin.oidc.signing_in import ProviderSignIn, Rules
@@ -145,6 +146,7 @@ def office(small_town: Any, tmp_path: Path, outside: tuple[str, Rules]) -> Itera
             stopping=stopping,
             photos=photos,
             residents=residents,
+            senders=Senders(tmp_path / "webhooks"),
         )
     )
     takes = Takes(Links("town", b"k" * 32, "http://localhost"), {}, lambda: now[0])

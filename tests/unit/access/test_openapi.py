@@ -16,6 +16,9 @@ from twuin.accounts.rights import Right
 EXAMPLES = int(os.environ.get("TWUIN_SCHEMATHESIS_EXAMPLES", "3"))
 """Requests made up for each operation; some hundred find more, and take minutes."""
 
+BY_SIGNATURE = {"POST /api/v1/webhooks/{sender}"}
+"""What only a signature opens, and no account."""
+
 Check = Callable[[str, dict[str, Any], Response], None]
 
 
@@ -80,7 +83,8 @@ def test_who_is_limited_gets_neither_a_defect_nor_what_is_not_theirs(office: Any
     rights = office.people["engineer@D1"].rights
 
     def check(label: str, raw: dict[str, Any], answer: Any) -> None:
-        assert answer.status_code < 500 and answer.status_code != 401, (label, answer.text)
+        assert answer.status_code < 500, (label, answer.text)
+        assert answer.status_code != 401 or label in BY_SIGNATURE, (label, answer.text)
         need = raw.get("x-right")
         if need in set(Right) and need not in rights:
             assert answer.status_code == 403, (label, answer.status_code)
@@ -93,6 +97,6 @@ def test_who_is_limited_gets_neither_a_defect_nor_what_is_not_theirs(office: Any
 def test_an_administrator_finds_no_defect(office: Any) -> None:
     def check(label: str, raw: dict[str, Any], answer: Any) -> None:
         assert answer.status_code < 500, (label, answer.status_code, answer.text)
-        assert answer.status_code not in (401, 403), (label, answer.text)
+        assert answer.status_code not in (401, 403) or label in BY_SIGNATURE, (label, answer.text)
 
     send_all(office, lambda: office.browser("admin"), check)

@@ -14,6 +14,7 @@ from twuin.access import OpenAccess, install_access
 from twuin.accounts.service import AccountService
 from twuin.api import api_router, install_errors, install_guards
 from twuin.db import open_account_store
+from twuin.hooks.senders import Senders
 from twuin.reports.desk import Reporter
 from twuin.reports.shelf import Shelf
 
@@ -45,6 +46,7 @@ def app(small_town: Any, stopping: threading.Event, tmp_path: Path) -> Iterator[
             stopping=stopping,
             photos=photos,
             residents=t.residents(),
+            senders=Senders(tmp_path / "webhooks"),
         )
     )
     yield made

@@ -1,0 +1,1 @@
+"""What other systems tell Twuin by signed webhooks (docs/webhooks-in.md)."""
