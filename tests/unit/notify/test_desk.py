@@ -335,7 +335,7 @@ def rounds(s: Sender, count: int = 1) -> None:
         assert s.may_send()
         s.round()
         for t in list(s._under_way.values()):
-            t.thread.join(10)
+            t.thread.join(60)
 
 
 def chat(o: Any) -> Any:
