@@ -50,6 +50,8 @@ COMMANDS = [
     ["account", "add"],
     ["token"],
     ["token", "add"],
+    ["webhook"],
+    ["webhook", "add"],
 ]
 
 
