@@ -57,6 +57,10 @@ class ReadingStore(Protocol):
         """
         ...
 
+    def batch(self, sensors: Sequence[str], start: np.datetime64, end: np.datetime64) -> ReadingBatch:
+        """Readings with ``start <= time < end`` as they are stored, in no certain order: to copy them."""
+        ...
+
     def latest(self, sensors: Sequence[str] | None = None) -> dict[str, Latest]:
         """The newest reading of each sensor that has any; None: of all sensors."""
         ...

@@ -42,6 +42,10 @@ class TrustedStore:
     def append(self, batch: ReadingBatch) -> AppendResult:
         return self._store.append(batch)
 
+    def batch(self, sensors: Sequence[str], start: np.datetime64, end: np.datetime64) -> ReadingBatch:
+        """See ``ReadingStore.batch``: as they are stored."""
+        return self._store.batch(sensors, start, end)
+
     def latest(self, sensors: Sequence[str] | None = None) -> dict[str, Latest]:
         return self._store.latest(sensors)
 

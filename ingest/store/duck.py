@@ -329,6 +329,34 @@ class DuckStore:
         again = [wanted.index(name) for name in sensors]
         return Window(out.times, out.values[:, again], out.quality[:, again])
 
+    def batch(self, sensors: Sequence[str], start: np.datetime64, end: np.datetime64) -> ReadingBatch:
+        """See ``ReadingStore.batch``."""
+        with self._state:
+            self._alive()
+            ids = self._newest.ids
+            column = {ids[name]: k for k, name in enumerate(dict.fromkeys(sensors)) if name in ids}
+            width = len(ids)
+        if not column or not start < end:
+            return ReadingBatch.empty()
+        with self._reading() as cursor:
+            rows = _fetch(
+                cursor,
+                "SELECT sensor, time, value, quality, received FROM readings "
+                f"WHERE sensor IN ({','.join(map(str, column))}) AND time >= ? AND time < ?",
+                [_naive(start), _naive(end)],
+            )
+        for_id = np.full(width, -1, np.int32)
+        for_id[list(column)] = list(column.values())
+        names = tuple(dict.fromkeys(sensors))
+        return ReadingBatch.columns(
+            names,
+            for_id[rows["sensor"]],
+            rows["time"],
+            rows["value"],
+            received=rows["received"],
+            quality=rows["quality"],
+        )
+
     def latest(self, sensors: Sequence[str] | None = None) -> dict[str, Latest]:
         """See ``ReadingStore.latest``. Answered from memory."""
         with self._state:

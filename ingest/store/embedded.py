@@ -143,6 +143,10 @@ class EmbeddedStore:
         """See ``ReadingStore.window``."""
         return self._call(lambda store: store.window(sensors, start, end, step=step, exclude=exclude))
 
+    def batch(self, sensors: Sequence[str], start: np.datetime64, end: np.datetime64) -> ReadingBatch:
+        """See ``ReadingStore.batch``."""
+        return self._call(lambda store: store.batch(sensors, start, end))
+
     def latest(self, sensors: Sequence[str] | None = None) -> dict[str, Latest]:
         """See ``ReadingStore.latest``."""
         return self._call(lambda store: store.latest(sensors))

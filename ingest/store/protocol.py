@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from waterworks.errors import StoreError, StoreUnavailable
 from waterworks.reading import TIME_DTYPE, AppendResult, Changes, Gap, Latest, ReadingBatch, Window
 
-VERSION = 1
+VERSION = 2
 """Of this protocol. Both sides must speak the same."""
 
 MAX_BYTES = 1 << 30
@@ -66,6 +66,12 @@ class AskWindow(msgspec.Struct, tag=True, frozen=True):
     exclude: int
 
 
+class AskBatch(msgspec.Struct, tag=True, frozen=True):
+    sensors: list[str]
+    start: int
+    end: int
+
+
 class AskLatest(msgspec.Struct, tag=True, frozen=True):
     sensors: list[str] | None
 
@@ -102,6 +108,10 @@ class SentWindow(msgspec.Struct, tag=True, frozen=True):
     width: int
 
 
+class SentBatch(msgspec.Struct, tag=True, frozen=True):
+    batch: Append
+
+
 class SentLatest(msgspec.Struct, tag=True, frozen=True):
     """Per sensor: time, value, quality, received."""
 
@@ -125,9 +135,18 @@ class SentNames(msgspec.Struct, tag=True, frozen=True):
     names: list[str]
 
 
-Request = Hello | Append | AskWindow | AskLatest | AskGaps | AskExtent | AskChanges | AskNames
+Request = Hello | Append | AskWindow | AskBatch | AskLatest | AskGaps | AskExtent | AskChanges | AskNames
 Answer = (
-    Welcome | Failed | Appended | SentWindow | SentLatest | SentGaps | SentExtent | SentChanges | SentNames
+    Welcome
+    | Failed
+    | Appended
+    | SentWindow
+    | SentBatch
+    | SentLatest
+    | SentGaps
+    | SentExtent
+    | SentChanges
+    | SentNames
 )
 
 _M = TypeVar("_M")

@@ -177,6 +177,9 @@ class StoreServer:
                         exclude=request.exclude,
                     )
                 )
+            case p.AskBatch():
+                start, end = p.instant_at(request.start), p.instant_at(request.end)
+                return p.SentBatch(p.pack_batch(store.batch(request.sensors, start, end)))
             case p.AskLatest():
                 return p.pack_latest(store.latest(request.sensors))
             case p.AskGaps():
@@ -292,6 +295,11 @@ class StoreClient:
         us = None if step is None else p.span_micros(step)
         request = p.AskWindow(list(sensors), p.micros(start), p.micros(end), us, int(exclude))
         return p.unpack_window(self._ask(request, p.SentWindow))
+
+    def batch(self, sensors: Sequence[str], start: np.datetime64, end: np.datetime64) -> ReadingBatch:
+        """See ``ReadingStore.batch``."""
+        request = p.AskBatch(list(sensors), p.micros(start), p.micros(end))
+        return p.unpack_batch(self._ask(request, p.SentBatch).batch)
 
     def latest(self, sensors: Sequence[str] | None = None) -> dict[str, Latest]:
         """See ``ReadingStore.latest``."""

@@ -179,6 +179,41 @@ def test_it_is_a_reading_store(store: ReadingStore) -> None:
     assert isinstance(store, ReadingStore)
 
 
+class TestBatch:
+    def test_readings_come_as_they_were_stored(self, store: ReadingStore) -> None:
+        store.append(batch(("a", 0, 1.25), ("b", 5, -2.5, int(Quality.CLOCK)), received=7))
+        store.append(batch(("a", 10, 3.0), ("nobody", 2, 9.0), received=20))
+        got = store.batch(["b", "a", "absent", "nobody"], T0, T0 + 10 * MIN)
+        rows = sorted(
+            (got.names[s], t, v, q, r)
+            for s, t, v, q, r in zip(
+                got.sensor.tolist(),
+                got.time,
+                got.value.tolist(),
+                got.quality.tolist(),
+                got.received,
+                strict=True,
+            )
+        )
+        assert rows == [
+            ("a", T0, 1.25, 0, T0 + 7 * MIN),
+            ("b", T0 + 5 * MIN, -2.5, int(Quality.CLOCK), T0 + 7 * MIN),
+            ("nobody", T0 + 2 * MIN, 9.0, 0, T0 + 20 * MIN),
+        ]
+
+    def test_where_nothing_is_it_is_empty(self, store: ReadingStore) -> None:
+        store.append(batch(("a", 0, 1.0)))
+        assert not len(store.batch(["a"], T0 + MIN, FAR))
+        assert not len(store.batch(["absent"], T0, FAR))
+        assert not len(store.batch(["a"], FAR, T0))
+
+    def test_a_copy_appended_elsewhere_changes_nothing_here(self, store: ReadingStore) -> None:
+        store.append(batch(("a", 0, 1.0), ("w0", 1, 2.0)))
+        before = store.window(["a", "w0"], T0, FAR)
+        store.append(store.batch(["a", "w0"], T0, FAR))
+        assert np.array_equal(store.window(["a", "w0"], T0, FAR).values, before.values, equal_nan=True)
+
+
 class TestAppend:
     def test_an_empty_batch_stores_nothing(self, store: ReadingStore) -> None:
         assert told(store.append(ReadingBatch.empty()), 0, 0, 0)

@@ -290,6 +290,15 @@ class InfluxStore:
             rows += more
         return parts
 
+    def batch(self, sensors: Sequence[str], start: np.datetime64, end: np.datetime64) -> ReadingBatch:
+        """See ``ReadingStore.batch``. Without the DMA that a sensor had then, where it was moved since."""
+        names = list(dict.fromkeys(sensors))
+        rows = self.rows(names, _instant(start), _instant(end))
+        received = rows.received.astype(TIME_DTYPE)
+        return ReadingBatch.columns(
+            names, rows.sensor, rows.time, rows.value, received=received, quality=rows.quality
+        )
+
     def latest(self, sensors: Sequence[str] | None = None) -> dict[str, Latest]:
         """See ``ReadingStore.latest``."""
         _, latest, _ = self._call(self._known.refresh)

@@ -426,7 +426,7 @@ class TestProtocol:
         protocol.send(line, protocol.Hello(99))
         answer = protocol.receive_answer(line)
         assert isinstance(answer, protocol.Failed) and not answer.passing
-        assert "version 1" in answer.message and "version 99" in answer.message
+        assert f"version {protocol.VERSION} " in answer.message and "version 99" in answer.message
         with pytest.raises(OSError, match="hung up"):
             protocol.receive_answer(line)
         self.finish(line)
