@@ -597,9 +597,7 @@ def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
     flags: nested as the settings are, for example ``{"web": {"port": 8000}}``; None values are left out.
     Raises SettingsError with one line for every setting that is wrong.
     """
-    if file is None:
-        named = os.environ.get("TWUIN_CONFIG")
-        file = Path(named) if named else (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    file = file_in_use(file)
     if file is not None:
         _check_readable(file)
 
@@ -614,6 +612,46 @@ def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
     except UnreadableVariable as e:
         field = re.search(r'field "(\w+)"', str(e))
         raise SettingsError(explain_environment(field[1] if field else "", Settings)) from None
+
+
+def file_in_use(file: Path | None = None) -> Path | None:
+    """The file that ``load`` reads: ``file`` itself, else what TWUIN_CONFIG names, else twuin.toml here."""
+    if file is not None:
+        return file
+    named = os.environ.get("TWUIN_CONFIG")
+    return Path(named) if named else (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+
+
+def in_use(settings: Settings) -> dict[str, Any]:
+    """Settings that differ from their defaults, secrets and all, nested as in twuin.toml; paths absolute."""
+    return _differing(settings)
+
+
+def path_settings(settings: Settings) -> dict[str, Path]:
+    """All settings that name a file or folder, by their name (``store.token_file``); paths absolute."""
+    found = {}
+    for name, _ in setting_names(Settings):
+        value: Any = settings
+        for part in name.split("."):
+            value = getattr(value, part)
+        if isinstance(value, Path):
+            found[name] = value.absolute()
+    return found
+
+
+def _differing(section: BaseModel) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, info in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            value = _differing(value)
+            if value:
+                found[name] = value
+        elif isinstance(value, Path):
+            found[name] = str(value.absolute())
+        elif value is not None and value != info.get_default():
+            found[name] = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return found
 
 
 def _check_readable(file: Path) -> None:

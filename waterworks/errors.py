@@ -89,6 +89,10 @@ class BrokerError(TwuinError):
     """The MQTT broker cannot be reached, or refuses this client."""
 
 
+class BackupError(TwuinError):
+    """A back-up cannot be made, is not whole, or cannot be restored where it should be."""
+
+
 class NotFound(TwuinError):
     """What was asked for by name does not exist: a DMA, a sensor, an alert."""
 

@@ -12,6 +12,7 @@ import typer
 from twuin import log
 from twuin.cli import (
     account,
+    backup,
     bench,
     benchmark,
     broker,
@@ -81,6 +82,7 @@ app.add_typer(ingest.app, name="ingest")
 app.add_typer(site.app, name="site")
 app.add_typer(store.app, name="store")
 app.add_typer(setup.app, name="setup")
+backup.add_to(app)
 app.add_typer(grafana.app, name="grafana")
 app.add_typer(notify.app, name="notify")
 app.add_typer(works.app, name="works")

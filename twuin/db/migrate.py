@@ -7,8 +7,9 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from twuin.db.engine import name_of, open_engine, transaction
 from waterworks.errors import StoreError
@@ -21,19 +22,34 @@ def migrate(engine: Engine) -> None:
 
     Raises StoreError when a newer Twuin made the database, StoreUnavailable when it cannot be reached.
     """
+    with transaction(engine, writes=True) as connection:
+        migrate_on(connection, engine, "head")
+
+
+def migrate_on(connection: Connection, engine: Engine, schema: str) -> None:
+    """The same up to the migration ``schema``, in a transaction that is open already. Raises StoreError."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    config = _config()
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, schema)
+    except CommandError as e:
+        raise StoreError(
+            f"{name_of(engine)} was made by a newer Twuin ({e}): use that version, or another data folder"
+        ) from e
+
+
+def knows(schema: str) -> bool:
+    """Whether there is a migration of that name here."""
+    return schema in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    with transaction(engine, writes=True) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as e:
-            raise StoreError(
-                f"{name_of(engine)} was made by a newer Twuin ({e}): use that version, or another data folder"
-            ) from e
+    return config
 
 
 @dataclass(frozen=True)

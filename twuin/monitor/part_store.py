@@ -61,6 +61,9 @@ class PartStore:
     ) -> Window:
         return self._store.window(sensors, start, end, step=step, exclude=exclude)
 
+    def batch(self, sensors: Sequence[str], start: np.datetime64, end: np.datetime64) -> ReadingBatch:
+        return self._store.batch(sensors, start, end)
+
     def append(self, batch: ReadingBatch) -> AppendResult:
         return self._store.append(batch)
 
