@@ -194,6 +194,15 @@ def make_store_token(settings: Settings, *, writes: bool) -> str | None:
         return influx.make_token(writes=writes)
 
 
+def make_store_user(settings: Settings, user: str, password: str, *, writes: bool) -> None:
+    """A user of an InfluxDB 1.x who reaches the database of the settings and no other, by an administrator.
+
+    One that is there gets this password, and no right but this one. writes: it may write as well as read.
+    """
+    with closing(open_influx(settings.store, read_settings_site(settings))) as influx:
+        influx.make_user(user, password, writes=writes)
+
+
 def make_clock(settings: ClockSettings, store: ReadingStore) -> Clock:
     """The clock that the settings ask for."""
     return DataClock(store) if settings.kind == "data" else _own_clock(settings)
@@ -973,12 +982,7 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say, show: Say | None = 
             first_start(accounts, settings, sock, say, show)
             parts = build(settings, site=site, database=database)
             with traces(settings.traces, "serve", site.id), until_stopped(parts.jobs.stop), closing(parts):
-                open_notify(parts)
-                access = AccountAccess(accounts, local_metrics=settings.accounts.local_metrics)
-                # Before there are threads: what it is made of silences warnings for itself.
-                store = open_account_store(database)
-                provider = open_provider(settings, site, accounts, store, utc_now, address(sock))
-                app = web_app(parts, access, provider)
+                app = people_app(parts, accounts, address(sock))
                 if ingest:
                     start_ingest(parts)
                     start_watch(parts)
@@ -1007,16 +1011,31 @@ def run_web(settings: Settings, *, say: Say, show: Say | None = None) -> None:
         accounts = open_accounts(settings, site, database)
         first_start(accounts, settings, sock, say, show)
         parts = build(settings, site=site, database=database)
-        parts.needed = (MONITOR,) if isinstance(parts.clock, DataClock) else (INGEST, MONITOR)
         with traces(settings.traces, "web", site.id), until_stopped(parts.jobs.stop), closing(parts):
-            open_notify(parts)
-            access = AccountAccess(accounts, local_metrics=settings.accounts.local_metrics)
-            store = open_account_store(database)
-            provider = open_provider(settings, site, accounts, store, utc_now, address(sock))
-            app = web_app(parts, access, provider)
+            app = pages_alone(parts, accounts, address(sock))
             start_figures(parts, "web")
             say(f"Pages of {site.name}: {address(sock)}   (Ctrl-C ends it)")
             serve_web(app, sock, parts.jobs.stop, trusted_proxies=settings.web.trusted_proxies)
+
+
+def people_app(parts: Parts, accounts: AccountService, base: str) -> FastAPI:
+    """API and pages over ``parts``, for who has an account. base: where people reach them, unless
+    web.public_url says.
+
+    Make it before there are threads: what signing in through a provider is made of silences warnings for
+    itself.
+    """
+    open_notify(parts)
+    access = AccountAccess(accounts, local_metrics=parts.settings.accounts.local_metrics)
+    store = open_account_store(parts.database)
+    provider = open_provider(parts.settings, parts.site, accounts, store, utc_now, base)
+    return web_app(parts, access, provider)
+
+
+def pages_alone(parts: Parts, accounts: AccountService, base: str) -> FastAPI:
+    """``people_app`` where ingest and monitor run in processes of their own."""
+    parts.needed = (MONITOR,) if isinstance(parts.clock, DataClock) else (INGEST, MONITOR)
+    return people_app(parts, accounts, base)
 
 
 def first_start(

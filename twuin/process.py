@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from waterworks.errors import SettingsError, TwuinError
 
@@ -103,7 +103,7 @@ def is_loopback(sock: socket.socket) -> bool:
 
 
 def serve_web(
-    app: FastAPI, sock: socket.socket, stop: threading.Event, *, trusted_proxies: Sequence[str] = ()
+    app: ASGIApp, sock: socket.socket, stop: threading.Event, *, trusted_proxies: Sequence[str] = ()
 ) -> None:
     """Serve ``app`` on ``sock`` until ``stop`` is set.
 

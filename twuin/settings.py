@@ -591,10 +591,13 @@ class Settings(BaseSettings):
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
 
 
-def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+def load(
+    file: Path | None = None, flags: Mapping[str, Any] | None = None, *, environment: bool = True
+) -> Settings:
     """Settings from ``file`` (None: ``twuin.toml`` here, if there is one), environment and ``flags``.
 
     flags: nested as the settings are, for example ``{"web": {"port": 8000}}``; None values are left out.
+    environment: whether variables count. One such as TWUIN_DATA_DIR would hold for each of several sites.
     Raises SettingsError with one line for every setting that is wrong.
     """
     file = file_in_use(file)
@@ -603,6 +606,13 @@ def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
 
     class Loaded(Settings):
         model_config = SettingsConfigDict(toml_file=file)
+
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            flags, variables, text = super().settings_customise_sources(settings_cls, *sources, **named)
+            return (flags, variables, text) if environment else (flags, text)
 
     try:
         return Loaded(**_without_none(flags or {}))

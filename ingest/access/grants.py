@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ingest.decoders.sparkplug import ROOT as SPARKPLUG
+from ingest.foreign import filters, in_sequence
 from ingest.topics import ROOT, Channel, build, escape
 from waterworks.errors import BrokerError
+from waterworks.site import Site
 
 FROM_DEVICE = (Channel.READINGS, Channel.SENML, Channel.SENML_CBOR, Channel.STATUS, Channel.RESULT)
 """What a device says."""
@@ -46,12 +48,34 @@ def _commands_of_edges(more: Sequence[str]) -> tuple[str, ...]:
     return tuple(heard)
 
 
-def of_ingest(site: str) -> Grants:
+def of_ingest(site: str, heard: Sequence[str] | None = None) -> Grants:
     """An ingest process's: it hears everything, tells devices of its site what is stored, and asks Sparkplug
-    nodes for their births."""
+    nodes for their births.
+
+    heard: where a broker serves several sites, the filters of this one's topics (``heard``), and it hears and
+    asks nothing else.
+    """
     level = f"{ROOT}/{escape(site)}/+"
     own = (f"{level}/{Channel.RECEIPT.value}", f"{level}/{Channel.HEARTBEAT.value}")
-    return _checked(Grants((*own, f"{SPARKPLUG}/+/NCMD/+"), ("#",)))
+    if heard is None:
+        return _checked(Grants((*own, f"{SPARKPLUG}/+/NCMD/+"), ("#",)))
+    return _checked(Grants((*own, *_births(heard)), tuple(heard)))
+
+
+def heard(site: Site) -> tuple[str, ...]:
+    """All filters of topics that are a site's: its own under ``twuin/``, and what it listens to."""
+    own = f"{ROOT}/{escape(site.id)}/#"
+    return tuple(dict.fromkeys((own, *filters(site), *in_sequence(site))))
+
+
+def _births(heard: Sequence[str]) -> Iterator[str]:
+    """Where the Sparkplug nodes of some filters are asked for their births."""
+    for topic in heard:
+        levels = topic.split("/")
+        if levels[0] == SPARKPLUG:
+            group = levels[1] if len(levels) > 1 and levels[1] != "#" else "+"
+            node = levels[3] if len(levels) > 3 and levels[3] != "#" else "+"
+            yield f"{SPARKPLUG}/{group}/NCMD/{node}"
 
 
 def of_manager(site: str) -> Grants:

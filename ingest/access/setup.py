@@ -24,21 +24,31 @@ def password_file(folder: Path, name: str) -> Path:
 
 
 def prepare(
-    folder: Path, site: str, name: str, hosts: Sequence[str], now: datetime, group: str | None = None
+    folder: Path,
+    site: str,
+    name: str,
+    hosts: Sequence[str],
+    now: datetime,
+    group: str | None = None,
+    *,
+    heard: Sequence[str] | None = None,
 ) -> list[str]:
     """Make in ``folder`` what is missing; says what was made and what was there, a line each.
 
     name: of the ingest process (``mqtt.name``); hosts: under which devices reach the broker; group: of the
-    broker's user, who may then read what it needs (None: the folder's own). What is there is left as it is,
-    so it may run at every start. Raises BrokerError.
+    broker's user, who may then read what it needs (None: the folder's own). heard: where the broker serves
+    several sites, the filters of this one's topics; None: its ingest hears everything. What is there is
+    left as it is, so it may run at every start. Raises BrokerError.
     """
     _make_folders(folder, group)
     # Two at once would each make an authority, and a password that the other's takes the place of.
     with locked(folder / ".init"):
-        return _fill(folder, site, name, hosts, now)
+        return _fill(folder, site, name, hosts, now, heard)
 
 
-def _fill(folder: Path, site: str, name: str, hosts: Sequence[str], now: datetime) -> list[str]:
+def _fill(
+    folder: Path, site: str, name: str, hosts: Sequence[str], now: datetime, heard: Sequence[str] | None
+) -> list[str]:
     made = certificates.ensure(folder / CERTIFICATES, hosts, now)
     said = []
     if made.authority:
@@ -53,7 +63,7 @@ def _fill(folder: Path, site: str, name: str, hosts: Sequence[str], now: datetim
             "that is past: no device connects any more. It is not of Twuin's authority: renew it where you "
             f"got it, as {folder / CERTIFICATES / certificates.SERVER} and {certificates.SERVER_KEY}"
         )
-    said.append(_ingest(folder, site, name, now))
+    said.append(_ingest(folder, site, name, now, heard))
     said.append(_health(folder, now))
     return said
 
@@ -75,7 +85,7 @@ def _make_folders(folder: Path, group: str | None) -> None:
         raise BrokerError(f"folder {folder} of the broker cannot be made: {e.strerror}") from e
 
 
-def _ingest(folder: Path, site: str, name: str, now: datetime) -> str:
+def _ingest(folder: Path, site: str, name: str, now: datetime, heard: Sequence[str] | None) -> str:
     identities, path = Identities(folder), password_file(folder, name)
     known = [i for i in identities.all() if (i.role, i.name) == (Role.INGEST, name)]
     if known and known[0].site != site:
@@ -83,7 +93,7 @@ def _ingest(folder: Path, site: str, name: str, now: datetime) -> str:
             f"the identity of ingest process {name} is that of site {known[0].site}: give the one of {site} "
             "another name (mqtt.name)"
         )
-    grants = of_ingest(site)
+    grants = of_ingest(site, heard)
     if known and known[0].revoked is None and known[0].grants == grants and path.exists():
         return f"kept the identity of ingest process {name} (user {known[0].user}, password in {path})"
     made, secret = identities.add(Role.INGEST, name, site, grants, now, renew=True)

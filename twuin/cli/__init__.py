@@ -28,6 +28,7 @@ from twuin.cli import (
     settings,
     setup,
     site,
+    sites,
     store,
     webhook,
     works,
@@ -61,6 +62,20 @@ def common(
         Path | None,
         typer.Option("--config", help="Settings file. Default: twuin.toml in this folder, if there is one."),
     ] = None,
+    of: Annotated[
+        str | None,
+        typer.Option(
+            "--of", metavar="NAME", help="Of this site of an installation with many (`twuin sites`)."
+        ),
+    ] = None,
+    installation: Annotated[
+        Path | None,
+        typer.Option(
+            "--installation",
+            help="File of that installation. Default: $TWUIN_INSTALLATION, else installation.toml here.",
+            show_default=False,
+        ),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option("--log-level", help="debug, info, warning or error. Default: info.")
     ] = None,
@@ -69,6 +84,8 @@ def common(
     ] = False,
 ) -> None:
     Common.config = config
+    Common.of = of
+    Common.installation = installation
     Common.log_level = log_level
 
 
@@ -80,6 +97,7 @@ app.add_typer(report.app, name="report")
 app.add_typer(export.app, name="export")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(site.app, name="site")
+app.add_typer(sites.app, name="sites")
 app.add_typer(store.app, name="store")
 app.add_typer(setup.app, name="setup")
 backup.add_to(app)

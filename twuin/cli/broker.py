@@ -56,6 +56,7 @@ def init(
     import socket
 
     from ingest.access.certificates import CA
+    from ingest.access.grants import heard
     from ingest.access.identities import Identities, Role
     from ingest.access.setup import CERTIFICATES, password_file, prepare
     from twuin.app import read_settings_site
@@ -63,7 +64,8 @@ def init(
     settings = settings_from(site=site, broker_dir=folder, mqtt={"name": name})
     hosts = [*(host or [socket.gethostname()]), "localhost", "127.0.0.1"]
     found, target = read_settings_site(settings), settings.broker_dir
-    for line in prepare(target, found.id, settings.mqtt.name, hosts, datetime.now(UTC), group):
+    only = None if settings.mqtt.strays else heard(found)  # of a broker that serves several sites
+    for line in prepare(target, found.id, settings.mqtt.name, hosts, datetime.now(UTC), group, heard=only):
         out.print(line, markup=False, highlight=False)
     user = next(
         i.user for i in Identities(target).all() if (i.role, i.name) == (Role.INGEST, settings.mqtt.name)

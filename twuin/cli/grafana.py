@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from twuin.cli.grafana_sync import sync
-from twuin.cli.options import SiteOption, out, settings_from
+from twuin.cli.options import Common, SiteOption, out, settings_from
 from twuin.grafana.installation import Installation
 from twuin.settings import Settings
 from waterworks.errors import SettingsError
@@ -18,6 +18,11 @@ from waterworks.errors import SettingsError
 app = typer.Typer(no_args_is_help=True, help="Dashboards, alert rules and data sources of Grafana.")
 
 NEEDS = "Grafana's parts are not installed: pip install 'twuin[grafana]'"
+
+
+def site_settings(site: Path | None) -> Settings | None:
+    """Of the one site that is meant by --site or --of; None where neither is given."""
+    return None if site is None and Common.of is None else settings_from(site=site)
 
 
 def installation(settings: Settings | None, twuin_url: str | None, influx_url: str | None) -> Installation:
@@ -92,7 +97,7 @@ def write(
         from twuin.grafana.files import write as write_files
     except ImportError:
         raise SettingsError(NEEDS) from None
-    made = installation(None if site is None else settings_from(site=site), twuin_url, influx_url)
+    made = installation(site_settings(site), twuin_url, influx_url)
     changed = write_files(provisioning(made, dashboards or DASHBOARDS), folder)
     for path in changed:
         out.print(str(folder / path), markup=False, highlight=False)

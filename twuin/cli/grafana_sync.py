@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from twuin.cli.options import JsonOption, SiteOption, err, out, print_json, settings_from
+from twuin.cli.options import JsonOption, SiteOption, err, out, print_json
 from twuin.grafana.installation import LANGUAGES, Installation
 from waterworks.errors import SettingsError, TwuinError
 from waterworks.wording import counted
@@ -74,6 +74,15 @@ def sync(
         str | None,
         typer.Option("--influx-url", help="InfluxDB as Grafana reaches it. Default: store.url."),
     ] = None,
+    influx_user: Annotated[
+        str | None,
+        typer.Option(
+            "--influx-user",
+            help="InfluxDB 1.x: as whom Grafana reads it; one that may only read is enough. Default: "
+            "store.username.",
+            show_default=False,
+        ),
+    ] = None,
     influx_secret_file: Annotated[
         Path | None,
         typer.Option(
@@ -93,7 +102,7 @@ def sync(
     Only what this command wrote is ever changed. Running it again changes nothing; after a failure half-way
     it goes on. Without --site: for any site of the database.
     """
-    from twuin.cli.grafana import NEEDS, installation
+    from twuin.cli.grafana import NEEDS, installation, site_settings
 
     try:
         from twuin.grafana.bundle import make_bundle
@@ -101,7 +110,9 @@ def sync(
         from twuin.grafana.sync import Act, Wishes, apply, plan
     except ImportError:
         raise SettingsError(NEEDS) from None
-    made = installation(None if site is None else settings_from(site=site), twuin_url, influx_url)
+    made = installation(site_settings(site), twuin_url, influx_url)
+    if influx_user is not None:
+        made = replace(made, username=influx_user)
     emails = tuple(_email(e) for e in alert_email or ())
     made = replace(made, alert_emails=emails)
     bundles = [make_bundle(made, name) for name in (LANGUAGES if lang == "both" else (lang,))]

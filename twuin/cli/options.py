@@ -57,12 +57,26 @@ class Common:
     """What was given before the command: the settings file and how much to log."""
 
     config: Path | None = None
+    installation: Path | None = None
+    of: str | None = None
     log_level: str | None = None
 
 
 def settings_from(**flags: Any) -> Settings:
-    """Settings from file, environment and this command's flags; sets up the log as they say."""
-    settings = load(Common.config, {**flags, "log_level": Common.log_level})
+    """Settings from file, environment and this command's flags; sets up the log as they say.
+
+    With `--of NAME` from that site's file of the installation, and never from the environment.
+    """
+    given = {**flags, "log_level": Common.log_level}
+    if Common.of is None:
+        settings = load(Common.config, given)
+    else:
+        from twuin.sites.installation import find_installation, load_installation
+
+        if Common.config is not None:
+            raise SettingsError("give --of or --config, not both")
+        file = load_installation(find_installation(Common.installation)).file_of(Common.of)
+        settings = load(file, given, environment=False)
     log.configure(
         settings.log_level, settings.log_format, site="" if settings.site is None else settings.site.name
     )

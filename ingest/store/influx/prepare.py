@@ -18,7 +18,7 @@ from influxdb_client.rest import ApiException
 
 from ingest.store.influx.schema import LEVELS
 from ingest.store.influx.server import JOURNAL_POLICY, Server
-from ingest.store.influx.text import identifier
+from ingest.store.influx.text import identifier, literal
 from waterworks.errors import StoreError
 
 JOURNAL_DAYS = 7.0
@@ -109,6 +109,26 @@ def _prepare_two(server: Server) -> list[str]:
         if not _mapped(server, policy) and _map(server, bucket, policy):
             made.append(f"DBRP mapping {server.access.database}/{policy} to bucket {name}")
     return made
+
+
+def make_user(server: Server, user: str, password: str, *, writes: bool) -> None:
+    """A user of an InfluxDB 1.x with rights on the server's database alone; one that is there is set right.
+
+    Raises StoreError where the server's own user may not do that, or the name is an administrator's.
+    """
+    name, who = server.access.database, identifier(user)
+    users = {row[0]: row[1] for s in server.ask("SHOW USERS")[0].series for row in s.values}
+    if users.get(user):
+        raise StoreError(f"user {user} of {server.access.url} is an administrator: choose another name")
+    if user in users:
+        server.ask(f"SET PASSWORD FOR {who} = {literal(password)}")
+        for series in server.ask(f"SHOW GRANTS FOR {who}")[0].series:
+            for database, right in series.values:
+                if right != "NO PRIVILEGES":
+                    server.ask(f"REVOKE ALL PRIVILEGES ON {identifier(database)} FROM {who}")
+    else:
+        server.ask(f"CREATE USER {who} WITH PASSWORD {literal(password)}")
+    server.ask(f"GRANT {'ALL' if writes else 'READ'} ON {identifier(name)} TO {who}")
 
 
 def make_token(server: Server, *, writes: bool) -> str:

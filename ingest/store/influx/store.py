@@ -22,7 +22,7 @@ from ingest.store.influx.firsthand import FirstHand
 from ingest.store.influx.journal import MAX_TIMEOUT_S, Journal
 from ingest.store.influx.known import Known, one_of
 from ingest.store.influx.lines import CHUNK, Lines
-from ingest.store.influx.prepare import make_token, prepare
+from ingest.store.influx.prepare import make_token, make_user, prepare
 from ingest.store.influx.schema import QUALITY, RECEIVED, Column, Schema
 from ingest.store.influx.server import Server
 from ingest.store.influx.text import identifier, literal, original, plain
@@ -99,6 +99,10 @@ class InfluxStore:
     def make_token(self, *, writes: bool) -> str:
         """A new token of an InfluxDB 2 that may read, and write if asked for, what Twuin keeps there."""
         return make_token(self._server, writes=writes)
+
+    def make_user(self, user: str, password: str, *, writes: bool) -> None:
+        """A user of an InfluxDB 1.x who may read, and write if asked for, this database and no other."""
+        make_user(self._server, user, password, writes=writes)
 
     def server_version(self) -> str:
         """The version that InfluxDB says it is, "?" where it does not say."""
