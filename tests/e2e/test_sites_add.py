@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tarfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -205,5 +206,17 @@ def test_a_site_that_would_share_is_refused_before_anything_is_made(province: Pr
 def test_any_command_works_on_one_of_them(province: Province) -> None:
     status, said = province.run("--of", "desa", "account", "list")
     assert status == 0 and "admin" in said
+    to = province.folder / "desa.tar.gz"
+    status, said = province.run(
+        "--of", "desa", "backup", "--without", "broker", "--without", "readings", "--to", str(to)
+    )
+    assert status == 0, said
+    with tarfile.open(to) as kept:
+        names = kept.getnames()
+        (settings,) = (n for n in names if n.endswith("config/twuin.toml"))
+        said = kept.extractfile(settings).read().decode()  # type: ignore[union-attr]
+    assert "folders/desa" in said and "kota" not in said and not any("kota" in n for n in names)
     status, said = province.run("--of", "laut", "account", "list")
+    status_both, both = province.run("--of", "desa", "--config", "twuin.toml", "account", "list")
+    assert status_both == 1 and "not both" in both
     assert status == 1 and "no site 'laut'" in said and "desa, kota" in said

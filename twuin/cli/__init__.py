@@ -34,7 +34,7 @@ from twuin.cli import (
     works,
 )
 from twuin.cli.options import Common, err
-from waterworks.errors import TwuinError
+from waterworks.errors import SettingsError, TwuinError
 
 app = typer.Typer(
     name="twuin",
@@ -83,6 +83,8 @@ def common(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
+    if of is not None and config is not None:
+        raise SettingsError("give --of or --config, not both")
     Common.config = config
     Common.of = of
     Common.installation = installation

@@ -73,10 +73,9 @@ def settings_from(**flags: Any) -> Settings:
     else:
         from twuin.sites.installation import find_installation, load_installation
 
-        if Common.config is not None:
-            raise SettingsError("give --of or --config, not both")
         file = load_installation(find_installation(Common.installation)).file_of(Common.of)
         settings = load(file, given, environment=False)
+        Common.config = file
     log.configure(
         settings.log_level, settings.log_format, site="" if settings.site is None else settings.site.name
     )

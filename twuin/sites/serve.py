@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -151,10 +152,17 @@ class Street:
             house.parts.jobs.stop.set()
 
 
+def allow_files() -> None:
+    """As many open files as the machine lets this process have: a site takes some 23, and 1,024 are usual."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def run_sites(installation: Installation, *, say: Callable[[str], None]) -> None:
     """Serve all sites until stopped."""
     web = installation.web
     installation.names()  # where the folder cannot be read nothing can be served: said at once
+    allow_files()
     street = Street(installation)
     sock = listen(web.host, web.port)
 
