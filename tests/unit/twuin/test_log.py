@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,15 +16,6 @@ from twuin.cli.options import settings_from
 from waterworks.errors import SettingsError
 
 HOSTILE = "a\x1b[2J\nERROR   twuin: all is lost\r\x00\u2028b"
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
