@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 import tarfile
 import urllib.error
@@ -100,19 +102,12 @@ def province(
     with pytest.MonkeyPatch.context() as patch:
 
         def run(*arguments: str) -> tuple[int, str]:
-            import contextlib
-            import io
-
-            from twuin.cli import options, sites
-
             text = io.StringIO()
             patch.setenv("TWUIN_INSTALLATION", str(folder / "installation.toml"))
             patch.setattr(sys, "argv", ["twuin", *arguments])
             status = 0
-            for console in (options.out, options.err, sites.out, sites.err):
-                patch.setattr(console, "file", text)
             try:
-                with contextlib.redirect_stdout(text):
+                with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
                     main()
             except SystemExit as e:
                 status = int(e.code or 0)

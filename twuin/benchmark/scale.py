@@ -131,10 +131,10 @@ class Scale:
         return [save(fig, folder, "scale")]
 
 
-def readings(dmas: int, seed: int) -> NDArray[np.float32]:
-    """Simulated readings (T, dmas, SENSORS): flows [m3/s] of two inlets and an outlet, pressures [m]."""
+def readings(dmas: int, seed: int, days: int) -> NDArray[np.float32]:
+    """Simulated readings of ``days`` (T, dmas, SENSORS): flows of two inlets and an outlet [m3/s], pressures [m]."""
     rng = np.random.default_rng(seed)
-    t = DAYS * 86400 // READ_S
+    t = days * 86400 // READ_S
     hour = np.arange(t) * READ_S / 3600 % 24
     course = (1 + 0.4 * np.sin((hour - 9) / 24 * 2 * np.pi)).astype(np.float32)
     out = rng.standard_normal((t, dmas, SENSORS), np.float32)
@@ -203,9 +203,9 @@ class Part(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1)
-def _ready(part: int, seed: int) -> tuple[NDArray[np.float32], Detector]:
+def _ready(part: int, seed: int, days: int) -> tuple[NDArray[np.float32], Detector]:
     """Readings of a part, and the detector that has seen all but the last block."""
-    values = readings(part, seed)
+    values = readings(part, seed, days)
     return values, _warm(_inflow(values))
 
 
@@ -216,7 +216,7 @@ def work(order: tuple[int, int]) -> Part:
 
 def cycle_part(part: int, seed: int = 0) -> Part:
     """Time one cycle over one part. Readings and what detectors had kept are made once and stand for all."""
-    values, kept = _ready(part, seed)
+    values, kept = _ready(part, seed, DAYS)
     day, slot, weekday = _calendar(DAYS)
     per_day = 86400 // GRID_S
     hour = slot * GRID_S / 3600
