@@ -132,7 +132,7 @@ class Scale:
 
 
 def readings(dmas: int, seed: int, days: int) -> NDArray[np.float32]:
-    """Simulated readings of ``days`` (T, dmas, SENSORS): flows of two inlets and an outlet [m3/s], pressures [m]."""
+    """Simulated readings (T, dmas, SENSORS): flows [m3/s] of two inlets and an outlet, pressures [m]."""
     rng = np.random.default_rng(seed)
     t = days * 86400 // READ_S
     hour = np.arange(t) * READ_S / 3600 % 24
