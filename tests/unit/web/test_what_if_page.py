@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from html import unescape
 from types import ModuleType
@@ -21,9 +22,10 @@ Browse = Callable[..., TestClient]
 @pytest.fixture(scope="module")
 def hills(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The demo town, which has reducing valves, with five weeks of inflow."""
-    site = read_site(demo_site_folder())
-    assert site.network_file is not None
     folder = tmp_path_factory.mktemp("hills")
+    # A copy: what pages keep for a sample lies in its site folder.
+    site = read_site(shutil.copytree(demo_site_folder(), folder / "site"))
+    assert site.network_file is not None
     sample = samples._assemble(folder, site, read_network(site.network_file), [], samples.NOW, speed=1.0)
     for dma in site.dmas:
         samples._fill_dma(sample, dma.id, 40.0)
