@@ -240,8 +240,8 @@ def twuin(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tm
         status = 0
         try:
             main()
-        except SystemExit as e:
-            status = int(e.code or 0)
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
         out, err = capfd.readouterr()
         return status, out, err
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from twuin.cli import main
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -18,9 +15,8 @@ TOKEN = "glsa_admin_0123456789"
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, twuin: Run) -> Run:
     """Runs it in an empty folder: status, output, errors. The token shows in none of them."""
-    monkeypatch.chdir(tmp_path)
 
     def run(
         server: Any, *arguments: str, token: str | None = TOKEN, **variables: str
@@ -30,13 +26,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
             monkeypatch.setenv("TWUIN_GRAFANA_TOKEN", token)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["twuin", "grafana", "sync", "--url", server.url, *arguments])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        out, err = capfd.readouterr()
+        status, out, err = twuin("grafana", "sync", "--url", server.url, *arguments)
         assert TOKEN not in out + err
         assert "Traceback" not in out + err
         return status, out, err

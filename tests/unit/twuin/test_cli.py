@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,6 @@ from firmware_sim.town import demo_site_folder
 from ingest.reasons import Reason
 from ingest.rejected import Rejected, RejectedLog
 from ingest.spool.spool import Spool
-from twuin.cli import main
 from twuin.cli.options import broker_flags, moment
 from waterworks.errors import SettingsError
 from waterworks.reading import ReadingBatch, instant
@@ -53,25 +51,6 @@ COMMANDS = [
     ["webhook"],
     ["webhook", "add"],
 ]
-
-
-@pytest.fixture
-def twuin(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Runs ``twuin`` with arguments in an empty folder: its status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["twuin", *map(str, arguments)])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else 1
-        out, err = capfd.readouterr()
-        return status, out, err
-
-    return run
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

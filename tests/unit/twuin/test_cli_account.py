@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +16,6 @@ from twuin.accounts.model import Via, What
 from twuin.accounts.rights import Role
 from twuin.accounts.sign_in import Visitor
 from twuin.app import first_start, open_accounts, read_settings_site, run_serve
-from twuin.cli import main
 from twuin.db.migrate import migrate
 from twuin.demo import run_demo
 from twuin.process import listen
@@ -29,23 +27,10 @@ CODE = re.compile(r"\b[a-z2-9]{5}(?:-[a-z2-9]{5}){3}\b")
 
 
 @pytest.fixture
-def twuin(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def twuin(twuin: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs ``twuin`` for the demo town in ``tmp_path``: its status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TWUIN_SITE", str(demo_site_folder()))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["twuin", *words])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        out, err = capfd.readouterr()
-        return status, out, err
-
-    return run
+    return twuin
 
 
 @pytest.fixture
