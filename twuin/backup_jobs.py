@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
+import tomllib
 from collections.abc import Collection
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import tomli_w
 
 from twuin import __version__
 from twuin.app import Say, open_readings, read_settings_site
@@ -16,7 +19,6 @@ from twuin.backup import manifest as m
 from twuin.backup import readings
 from twuin.backup.archive import ArchiveWriter, check_archive, write_archive
 from twuin.backup.files import BESIDE, copy_file, copy_sqlite, passing, walk
-from twuin.backup.toml_text import toml
 from twuin.db.copying import SQLITE_NAME, describe_sqlite, kind_of, save_postgresql, sqlite_file
 from twuin.settings import Settings, file_in_use, in_use, path_settings
 from waterworks.errors import BackupError, SettingsError, StoreUnavailable
@@ -167,7 +169,7 @@ class _Keeping:
 
     def _config(self, config: Path | None, folders: dict[str, Path]) -> dict[str, str]:
         """Settings, and the files that they name outside of the folders; where these lie, by setting."""
-        self._text(f"{m.CONFIG}/{SETTINGS}", toml(in_use(self._settings)))
+        self._text(f"{m.CONFIG}/{SETTINGS}", tomli_w.dumps(in_use(self._settings)))
         if config is not None:
             self._keep(config, f"{m.CONFIG}/twuin.toml", secret=True)
         named = {}
@@ -249,8 +251,6 @@ def _added(archive: ArchiveWriter, name: str, path: Path) -> None:
 
 def _secrets_of_notify(settings: Settings, site: Site) -> dict[str, Path]:
     """Files of secrets that notify.toml names, as ``notify.secrets.NAME``; none where it cannot be read."""
-    import tomllib
-
     file = settings.notify.file or site.folder / "notify.toml"
     try:
         said: Any = tomllib.loads(file.read_text("utf-8")).get("secrets", {})

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import tomli_w
+
 from ingest.durable import sync_folder
 from twuin import __version__
 from twuin.app import Say, open_embedded, open_readings
@@ -21,7 +23,6 @@ from twuin.backup import manifest as m
 from twuin.backup import readings
 from twuin.backup.archive import check_archive, unpack
 from twuin.backup.files import BEFORE, BESIDE, STAGE, is_sqlite, prove_sqlite
-from twuin.backup.toml_text import toml
 from twuin.backup_jobs import BROKER_RUNS, FILES, SETTINGS
 from twuin.db.copying import (
     SQLITE_NAME,
@@ -450,7 +451,7 @@ class _Restoring:
             return None
         text = "# Settings as they were in use at the back-up, with the paths of this folder.\n"
         path = self.targets["into"].stage / "twuin.toml"
-        path.write_text(text + toml(in_use(self.settings)), "utf-8")
+        path.write_text(text + tomli_w.dumps(in_use(self.settings)), "utf-8")
         path.chmod(0o600)
         return self.targets["into"].folder / "twuin.toml"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import tomllib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import tomli_w
 
 from ingest.access.certificates import CA
 from ingest.access.grants import heard
@@ -113,7 +113,7 @@ def settings_text(at: Installation, name: str, folder: Path) -> str:
             said["store"] = {**store, "org": admin.org, "token_file": secret}
         else:
             said["store"] = {**store, "username": f"twuin-{name}", "password_file": secret}
-    return toml_text(_merged(said, given))
+    return tomli_w.dumps(_merged(said, given))
 
 
 def _filled(value: Any, name: str) -> Any:
@@ -130,20 +130,6 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
         out[key] = _merged(out[key], value) if both else value
     return out
-
-
-def toml_text(said: Mapping[str, Any]) -> str:
-    """Texts, numbers, booleans and lists of them, with tables one level deep, as TOML."""
-    plain = [
-        f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in said.items() if not isinstance(v, Mapping)
-    ]
-    for table, values in said.items():
-        if isinstance(values, Mapping):
-            plain += ["", f"[{table}]"]
-            plain += [f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in values.items()]
-    text = "\n".join(plain) + "\n"
-    tomllib.loads(text)
-    return text
 
 
 def _readings(at: Installation, m: Member, say: Say) -> None:

@@ -7,9 +7,7 @@ import os
 import shutil
 import sqlite3
 import threading
-import tomllib
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,6 @@ from twuin.accounts.service import By
 from twuin.app import open_accounts, read_settings_site
 from twuin.backup import manifest as m
 from twuin.backup.archive import check_archive
-from twuin.backup.toml_text import toml
 from twuin.settings import Settings, in_use, load
 from waterworks.errors import BackupError, SettingsError, TwuinError
 from waterworks.reading import ReadingBatch
@@ -309,14 +306,6 @@ def test_a_damaged_file_is_told_and_no_back_up_is_made(settings: Settings, tmp_p
     with pytest.raises(BackupError, match=r"ledger\.sqlite"):
         back_up(settings, tmp_path / "x.tar.gz")
     assert not (tmp_path / "x.tar.gz").exists()
-
-
-def test_settings_written_out_read_back_the_same() -> None:
-    said = {
-        "site": "/srv/ä \"b\" \\ c\x7f", "n": 3, "x": 0.5, "on": True, "list": ["a", "b"], "none": [],
-        "when": datetime(2026, 1, 1, tzinfo=UTC), "mqtt": {"host": "h", "deep": {"a.b": 1}},
-    }  # fmt: skip
-    assert tomllib.loads(toml(said)) == said
 
 
 def test_settings_in_use_hold_secrets_and_only_what_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
