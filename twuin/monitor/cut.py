@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from waterworks.losses import Bill
 from waterworks.site import Site
@@ -46,21 +48,15 @@ def cut(site: Site, most: int) -> list[Site]:
 def _joined(site: Site) -> list[list[int]]:
     """Columns of DMAs that sensors join, each list in order, by their first."""
     column = {d.id: k for k, d in enumerate(site.dmas)}
-    parent = np.arange(len(column))
-
-    def root(k: int) -> int:
-        while parent[k] != k:
-            parent[k] = parent[parent[k]]
-            k = int(parent[k])
-        return k
-
-    for s in site.sensors:
-        if s.dma in column and s.from_dma in column:
-            a, b = root(column[s.dma]), root(column[s.from_dma])
-            parent[max(a, b)] = min(a, b)
+    pairs = [
+        (column[s.dma], column[s.from_dma]) for s in site.sensors if s.dma in column and s.from_dma in column
+    ]
+    ends = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+    meters = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(column), len(column)))
+    _, group = connected_components(meters, directed=False)
     found: dict[int, list[int]] = {}
-    for k in range(len(column)):
-        found.setdefault(root(k), []).append(k)
+    for k, number in enumerate(group.tolist()):
+        found.setdefault(number, []).append(k)
     return list(found.values())
 
 
