@@ -17,7 +17,6 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e" / "cluster"))
 
 from dask_servers import servers
-from made_town import START, make_site, readings
+from made_town import Now, Told, feed, make_site
 
 from ingest.store.embedded import open_store
 from twuin.cluster.client import Cluster, Keepers
@@ -35,22 +34,6 @@ from twuin.monitor.parts import Alone, PartedMonitor
 from waterworks.site import Site
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-
-
-class Now:
-    def __init__(self) -> None:
-        self.time = START
-
-    def now(self) -> np.datetime64:
-        return self.time
-
-
-class Told:
-    def __init__(self) -> None:
-        self.findings: list[Any] = []
-
-    def apply(self, findings: Sequence[Any], *, since: Any = None) -> None:
-        self.findings = list(findings)
 
 
 def cpu_s(pid: int) -> float:
@@ -89,16 +72,11 @@ def crew(
             spent = [cpu_s(p) - b for p, b in zip(pids, before, strict=True)]
             return [clock, own, spent[0] if spent else 0.0, sum(spent[1:])]
 
-        def feed(first: float, last: float) -> None:
-            batch = readings(site, first, last)
-            store.append(batch)
-            now.time = batch.received[-1]
-
-        feed(0, args.days)
+        feed(store, site, now, 0, args.days)
         rows = [("history", timed())]
         live, idle = [], []
         for k in range(args.rounds):
-            feed(args.days + k / 24, args.days + (k + 1) / 24)
+            feed(store, site, now, args.days + k / 24, args.days + (k + 1) / 24)
             live.append(timed())
             timed()  # what the round before wrote is told once
             idle.append(timed())

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
+from twuin.alerts.model import Finding
+from waterworks.ports import ReadingStore
 from waterworks.reading import ReadingBatch
 from waterworks.site import Site
 from waterworks.site_folder import read_site
@@ -52,3 +56,30 @@ def readings(site: Site, first_day: float, last_day: float, seed: int = 3) -> Re
         values.ravel(),
         received=time[-1] + np.timedelta64(60, "s"),
     )
+
+
+class Now:
+    """A clock that stands where the last readings set it."""
+
+    def __init__(self) -> None:
+        self.time = START
+
+    def now(self) -> np.datetime64:
+        return self.time
+
+
+class Told:
+    """Keeps what was found in the last round."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def apply(self, findings: Sequence[Finding], *, since: datetime | None = None) -> None:
+        self.findings = list(findings)
+
+
+def feed(store: ReadingStore, site: Site, now: Now, first_day: float, last_day: float) -> None:
+    """Store the readings of these days; the clock then stands where the last came."""
+    batch = readings(site, first_day, last_day)
+    store.append(batch)
+    now.time = batch.received[-1]

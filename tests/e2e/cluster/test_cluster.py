@@ -5,19 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tomli_w
 
 from ingest.store.duck import DuckStore
 from ingest.store.embedded import open_store
 from twuin.alerts.model import Finding, Kind
+from twuin.app import init_store, open_readings
 from twuin.cluster.client import Cluster, Keepers
 from twuin.cluster.model import Certificates
 from twuin.monitor.parts import Alone, Order, PartedMonitor, Report
+from twuin.settings import load
 from waterworks.errors import ClusterError, ClusterUnavailable
 from waterworks.ports import ReadingStore
 from waterworks.reading import Window
@@ -27,7 +29,7 @@ from waterworks.site import Site
 sys.path.insert(0, str(Path(__file__).parent))
 
 from dask_servers import Servers, servers
-from made_town import START, make_site, readings
+from made_town import START, Now, Told, feed, make_site
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("installation")]
 
@@ -36,30 +38,8 @@ SMALL = 64_000
 """Bytes that an order or an answer of one part may have; its history alone would be ten times as much."""
 
 
-class Now:
-    def __init__(self) -> None:
-        self.time = START
-
-    def now(self) -> np.datetime64:
-        return self.time
-
-
-class Told:
-    def __init__(self) -> None:
-        self.findings: list[Finding] = []
-
-    def apply(self, findings: Sequence[Finding], *, since: datetime | None = None) -> None:
-        self.findings = list(findings)
-
-
 def monitor(site: Site, crew: Any, now: Now, told: Told) -> PartedMonitor:
     return PartedMonitor(site, told, crew, clock=now, most=MOST)
-
-
-def feed(store: ReadingStore, site: Site, now: Now, first: float, last: float) -> None:
-    batch = readings(site, first, last)
-    store.append(batch)
-    now.time = batch.received[-1]
 
 
 def series(store: ReadingStore, site: Site) -> Window:
@@ -138,6 +118,36 @@ def test_a_worker_killed_in_mid_cycle_changes_nothing_in_what_is_found(
         assert np.array_equal(found.times, alone[1].times)
         assert np.array_equal(found.values, alone[1].values, equal_nan=True)
         assert max(cluster.largest) < SMALL
+
+
+def test_workers_read_their_part_from_influxdb(
+    site: Site, alone: tuple[list[Finding], Window], started: Servers, influxdb: Any
+) -> None:
+    file = started.folder / "influxdb.toml"
+    said = {"kind": "influxdb", "version": "1", "url": influxdb.url, "database": "spread"}
+    file.write_text(
+        tomli_w.dumps({"site": str(site.folder), "data_dir": str(started.folder / "data"), "store": said})
+    )
+    settings = load(file, {})
+    init_store(settings)
+    with closing(open_readings(settings, site)) as store, closing(Cluster(started.address)) as cluster:
+        started.scheduler()
+        for k in (1, 2):
+            started.worker(f"w{k}", config=str(file))
+        started.wait_for(cluster, 2)
+        now, told = Now(), Told()
+        feed(store, site, now, 0, 25)
+        crew = Keepers(cluster, "monitor")
+        with closing(monitor(site, crew, now, told)) as spread:
+            spread.catch_up()
+            feed(store, site, now, 25, DAYS)
+            spread.catch_up(final=True)
+            assert len(set(crew.where.values())) == 2, "one worker did it all"
+            # What one process found in the embedded store, to the last digit.
+            assert told.findings == alone[0]
+            found = series(store, site)
+            assert np.array_equal(found.values, alone[1].values, equal_nan=True)
+            assert max(cluster.largest) < SMALL
 
 
 def test_a_scheduler_that_goes_is_waited_for_and_nothing_is_lost(
