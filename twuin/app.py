@@ -23,6 +23,7 @@ from ingest.clocks.release import Released, release
 from ingest.consumer import Consumer, ConsumerOptions
 from ingest.devices import DeviceLog
 from ingest.foreign import in_sequence
+from ingest.handed_in import HandIn
 from ingest.ledger.book import Ledger
 from ingest.mapping import load_mapping
 from ingest.rejected import RejectedLog
@@ -250,6 +251,7 @@ class Parts:
     desk: Desk | None = None
     works: WorkService | None = None
     residents: Residents | None = None
+    hand_in: HandIn | None = None
     needed: tuple[str, ...] = ()
     """Jobs that other processes are to do: health tells where nobody does them."""
 
@@ -273,6 +275,8 @@ class Parts:
             self.monitor.close()
         if self.desk is not None:
             self.desk.outbox.close()
+        if self.hand_in is not None:
+            self.hand_in.close()
         self.database.close()
         self.store.close()
 
@@ -415,8 +419,6 @@ def broker_options(settings: Settings) -> dict[str, Any]:
 
 def start_ingest(parts: Parts) -> None:
     """Run the MQTT consumer in a thread of its own."""
-    # A clock that follows the data cannot tell what is in the future: that takes the wall's.
-    clock = WallClock() if isinstance(parts.clock, DataClock) else parts.clock
     births = None
     if in_sequence(parts.site):
         births = Births(parts.settings.data_dir / f"births-{parts.settings.mqtt.name}.sqlite")
@@ -433,20 +435,51 @@ def start_ingest(parts: Parts) -> None:
         parts.site,
         parts.store,
         parts.rejected,
-        clock,
+        ingest_clock(parts),
         devices=parts.devices,
         ledger=parts.ledger,
         quarantine=parts.quarantine,
         ahead_s=parts.settings.quarantine.ahead_s,
         births=births,
-        spool=SpoolOptions(
-            spool_root(parts.settings) / parts.settings.mqtt.name,
-            max_bytes=parts.settings.spool.max_bytes,
-            keep_free_bytes=parts.settings.spool.keep_free_bytes,
-            slow_s=parts.settings.spool.slow_s,
-        ),
+        spool=spool_options(parts.settings, parts.settings.mqtt.name),
     )
     parts.jobs.start("ingest", parts.consumer.run)
+
+
+def open_hand_in(parts: Parts) -> HandIn:
+    """Takes messages that come over HTTP; what it opens, ``parts`` closes."""
+    parts.hand_in = HandIn(
+        parts.site,
+        parts.store,
+        parts.rejected,
+        ingest_clock(parts),
+        spool_options(parts.settings, HTTP),
+        devices=parts.devices,
+        quarantine=parts.quarantine,
+        ahead_s=parts.settings.quarantine.ahead_s,
+        ledger=parts.ledger,
+    )
+    parts.hand_in.resume()
+    return parts.hand_in
+
+
+HTTP = "@http"
+"""Spool of what comes over HTTP: no ingest process can have this name."""
+
+
+def ingest_clock(parts: Parts) -> Clock:
+    """A clock that follows the data cannot tell what is in the future: then the wall's."""
+    return WallClock() if isinstance(parts.clock, DataClock) else parts.clock
+
+
+def spool_options(settings: Settings, name: str) -> SpoolOptions:
+    """The spool of the ingest process ``name``."""
+    return SpoolOptions(
+        spool_root(settings) / name,
+        max_bytes=settings.spool.max_bytes,
+        keep_free_bytes=settings.spool.keep_free_bytes,
+        slow_s=settings.spool.slow_s,
+    )
 
 
 def start_watch(parts: Parts) -> None:
@@ -847,6 +880,7 @@ def web_app(parts: Parts, access: Access, provider: ProviderSignIn | None = None
             residents=residents,
             # Past data are looked at: nothing happens in them any more.
             senders=None if isinstance(parts.clock, DataClock) else open_senders(parts.settings),
+            hand_in=open_hand_in(parts),
         )
     )
     takes = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from ingest.handed_in import HandIn
 from ingest.reasons import Reason as Rejection
 from ingest.rejected import Rejected, RejectedLog
+from ingest.spool.behind import SpoolOptions
 from ingest.store.duck import DuckStore
 from twuin.alerts.model import Finding, Kind, Suspect
 from twuin.alerts.service import AlertService
@@ -113,6 +115,7 @@ class Town:
     clock: StillClock
     works: WorkService
     wall: datetime = datetime(2026, 3, 10, 3, tzinfo=UTC)
+    ends: list[Callable[[], None]] = field(default_factory=list)
 
     def put(self, name: str, times: np.ndarray, values: np.ndarray | float, quality: int = 0) -> None:
         """Store one series, values in SI."""
@@ -133,6 +136,13 @@ class Town:
         return make_residents(
             self.site, store, self.alerts, self.clock, self.network, b"r" * 32, lambda: self.wall, **more
         )
+
+    def hand_in(self) -> HandIn:
+        """What takes messages that come over HTTP, until the town is no more."""
+        spool = SpoolOptions(self.site.folder / "spool" / "@http", keep_free_bytes=0)
+        made = HandIn(self.site, self.store, self.rejected, self.clock, spool)
+        self.ends.append(made.close)
+        return made
 
     def photos(self) -> PhotoService:
         """Where photos of the town are kept."""
@@ -216,6 +226,8 @@ def small_town(tmp_path: Path) -> Iterator[Town]:
         ]
     )
     yield town
+    for end in town.ends:
+        end()
     rejected.close()
     store.close()
 

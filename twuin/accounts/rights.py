@@ -16,6 +16,7 @@ class Right(StrEnum):
     PLAN = "plan"
     BILLS = "bills"
     INTAKE = "intake"
+    SEND = "send"
     METRICS = "metrics"
     PERSONAL = "personal"
     TOKENS = "tokens"
@@ -41,6 +42,7 @@ MEANING: dict[Right, str] = {
     Right.PLAN: "Enter, change and cancel planned works",
     Right.BILLS: "Put in what was billed",
     Right.INTAKE: "See what came in and what was rejected, with its raw bytes",
+    Right.SEND: "Send readings over HTTP, as devices do",
     Right.METRICS: "Read the figures for Prometheus",
     Right.PERSONAL: "See which resident sent a report: phone number, words, photo",
     Right.TOKENS: "Make tokens for programs, with no more rights than one's own",
@@ -74,6 +76,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
             Right.PLAN,
             Right.BILLS,
             Right.INTAKE,
+            Right.SEND,
             Right.METRICS,
             Right.TOKENS,
         }
@@ -81,7 +84,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.ADMIN: frozenset(Right),
 }
 
-WHOLE_SITE = frozenset({Right.BILLS, Right.INTAKE, Right.METRICS, Right.ACCOUNTS})
+WHOLE_SITE = frozenset({Right.BILLS, Right.INTAKE, Right.SEND, Right.METRICS, Right.ACCOUNTS})
 """Rights to what belongs to no DMA: nobody who is limited to DMAs has them."""
 
 RIGHT_OF_ACTION: dict[str, Right] = {

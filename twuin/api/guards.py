@@ -20,6 +20,7 @@ from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ingest.decoders.json_readings import MAX_BYTES
 from twuin.api.problems import problem
 from twuin.photos.picture import MAX_FILE
 
@@ -31,6 +32,7 @@ MAX_BODY = 64 * 1024
 LARGER: tuple[tuple[re.Pattern[str], int], ...] = (
     (re.compile(r".*/bills"), 3 * 2**20),  # a file of 2 MB in a form; of a larger one the page itself says so
     (re.compile(r".*/api/v1/alerts/[^/]+/photos"), MAX_FILE),
+    (re.compile(r".*/api/v1/messages/.+"), MAX_BYTES),
     (re.compile(r".*/lapor"), 24 * 2**20),  # a form with a photo; of more than 8 MB the page itself says so
     (re.compile(r".*/api/v1/public-reports"), 12 * 2**20),  # a photo of 8 MB in base64
 )

@@ -184,6 +184,7 @@ def _describe_access(schema: dict[str, Any], app: FastAPI) -> None:
         need = need_of(route)
         if need is None or need is Anyone.PUBLIC:
             continue
+        path = path.replace(":path}", "}")  # as the description has it
         for method in route.methods or ():
             operation = schema.get("paths", {}).get(path, {}).get(method.lower())
             if operation is not None:

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from ingest.handed_in import HandIn
 from twuin.access import guarded_router, needs
 from twuin.access.current import seen_alerts, seen_reports, seen_views
 from twuin.accounts.rights import Anyone
@@ -23,6 +24,7 @@ from twuin.api.exports import export_routes
 from twuin.api.field import field_routes
 from twuin.api.ingest import ingest_routes
 from twuin.api.losses import loss_routes
+from twuin.api.messages import message_routes
 from twuin.api.network import network_routes
 from twuin.api.operations import metrics_route, operation_routes
 from twuin.api.params import PREFIX
@@ -57,14 +59,16 @@ def api_router(
     photos: PhotoService | None = None,
     residents: Residents | None = None,
     senders: Senders | None = None,
+    hand_in: HandIn | None = None,
 ) -> APIRouter:
     """The routes under /api/v1, and /metrics for Prometheus.
 
     accounts: None in a demo, which has none: then there are no routes about them. reports: makes reports;
     photos: of alerts; without these there are no such routes. stopping: set when the program is about to end;
     open event streams end with it. messages: to people, by state, where anybody is told anything. residents:
-    their reports. senders: of webhooks; without them none are taken. Include the router after
-    ``install_errors``, ``install_access`` and ``install_guards``, before anything that takes all paths.
+    their reports. senders: of webhooks; without them none are taken. hand_in: takes messages of devices.
+    Include the router after ``install_errors``, ``install_access`` and ``install_guards``, before anything
+    that takes all paths.
     """
     api = guarded_router()
     # What routes are given is what whoever asks may see; only these three see all, and guard it themselves.
@@ -88,6 +92,7 @@ def api_router(
         field_routes(seen, own),
         *(() if photos is None else (photo_routes(seen, own, photos),)),
         ingest_routes(seen),
+        *(() if hand_in is None else (message_routes(hand_in),)),
         *(() if reports is None else (report_routes(seen_reports(reports, views)),)),
         *(() if reports is None else (bill_routes(reports.bills),)),
         *(() if views.works is None else (work_routes(seen),)),

@@ -257,6 +257,11 @@ class Views:
 
     # The site
 
+    @property
+    def site_name(self) -> str:
+        """Its name alone, for which no store is asked."""
+        return self._site.name
+
     def site(self) -> SiteOut:
         """The site as a whole, and what time it is there."""
         mark, past = self.watermark(), self._clock_is == "data"

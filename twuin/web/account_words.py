@@ -38,6 +38,7 @@ class AccountWords:
             Right.PLAN: _("Enter, change and cancel planned works"),
             Right.BILLS: _("Put in what was billed"),
             Right.INTAKE: _("See what came in and what was rejected"),
+            Right.SEND: _("Send readings over HTTP, as devices do"),
             Right.METRICS: _("Read the figures for Prometheus"),
             Right.TOKENS: _("Make tokens for programs"),
             Right.PERSONAL: _("See who sent residents' reports"),

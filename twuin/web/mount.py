@@ -65,7 +65,7 @@ def mount_pages(
 
     Also sets the security headers, on every answer of ``app``.
     """
-    templates = Templates(views.site().name)
+    templates = Templates(views.site_name)
     seen = seen_views(views)
     pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=NO_TRACES_OF_ITS_OWN)
     pages.mount(f"/static/{templates.digest}", _KeptFiles(directory=STATIC))

@@ -147,6 +147,7 @@ def office(small_town: Any, tmp_path: Path, outside: tuple[str, Rules]) -> Itera
             photos=photos,
             residents=residents,
             senders=Senders(tmp_path / "webhooks"),
+            hand_in=t.hand_in(),
         )
     )
     takes = Takes(Links("town", b"k" * 32, "http://localhost"), {}, lambda: now[0])

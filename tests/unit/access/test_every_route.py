@@ -23,6 +23,7 @@ MAY = {
     "plan": {"dispatcher", "engineer", "admin"},
     "bills": {"engineer", "admin"},
     "intake": {"engineer", "admin"},
+    "send": {"engineer", "admin"},
     "metrics": {"engineer", "admin"},
     "personal": {"dispatcher", "admin"},
     "tokens": {"engineer", "admin"},
@@ -30,7 +31,7 @@ MAY = {
 }
 """Who has which right, written down a second time: a change of the program's own table shows here."""
 
-WHOLE_SITE = {"bills", "intake", "metrics", "accounts"}
+WHOLE_SITE = {"bills", "intake", "send", "metrics", "accounts"}
 """Rights that nobody has who is limited to DMAs."""
 
 ROUTES = {
@@ -110,6 +111,7 @@ ROUTES = {
     "POST /api/v1/public-reports/track/{code}/withdraw": "public",
     "GET /api/v1/charter": "public",
     "POST /api/v1/webhooks/{sender}": "public",
+    "POST /api/v1/messages/{topic}": "send",
     "GET /api/v1/public-reports": "see",
     "GET /api/v1/public-reports/{report}": "see",
     "POST /api/v1/public-reports/{report}/actions": "act",
@@ -238,6 +240,7 @@ def address(route: str, office: Any, who: str = "engineer", dma: str = "D1") -> 
         "dma": dma, "pipe": "P2", "sensor": {"D1": "D1-P", "D2": "D2-P"}[dma], "alert": office.leak(dma),
         "work": office.work(dma), "row": "1", "link": "none", "photo": "none", "file": "none",
         "month": "none", "set": "Things", "layer": "pipes", "report": "none", "code": "none", "sender": "crm",
+        "topic": "twuin/town/dev1/readings",
         "account": office.people["changed"].id, "token": "none", "valve": "none",
         "own_token": (own or ["none"])[0],
     }  # fmt: skip

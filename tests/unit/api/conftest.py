@@ -47,6 +47,7 @@ def app(small_town: Any, stopping: threading.Event, tmp_path: Path) -> Iterator[
             photos=photos,
             residents=t.residents(),
             senders=Senders(tmp_path / "webhooks"),
+            hand_in=t.hand_in(),
         )
     )
     yield made
