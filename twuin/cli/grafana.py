@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from twuin.cli.grafana_sync import sync
-from twuin.cli.options import Common, SiteOption, out, settings_from
+from twuin.cli.options import Common, InfluxUrlOption, SiteOption, TwuinUrlOption, out, settings_from
 from twuin.grafana.installation import Installation
 from twuin.settings import Settings
 from waterworks.errors import SettingsError
@@ -75,14 +75,8 @@ def write(
     folder: Annotated[
         Path, typer.Option("--out", help="Folder to write to. Default: deploy/grafana.")
     ] = Path("deploy/grafana"),
-    twuin_url: Annotated[
-        str | None,
-        typer.Option("--twuin-url", help="Where Twuin's pages are, for links. Default: web.public_url."),
-    ] = None,
-    influx_url: Annotated[
-        str | None,
-        typer.Option("--influx-url", help="InfluxDB as Grafana reaches it. Default: store.url."),
-    ] = None,
+    twuin_url: TwuinUrlOption = None,
+    influx_url: InfluxUrlOption = None,
     dashboards: Annotated[
         str | None, typer.Option("--dashboards", help="Path of that folder as Grafana sees it.")
     ] = None,

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from twuin.cli.options import JsonOption, SiteOption, err, out, print_json
+from twuin.cli.options import (
+    InfluxUrlOption,
+    JsonOption,
+    SiteOption,
+    TwuinUrlOption,
+    err,
+    out,
+    print_json,
+)
 from twuin.grafana.installation import LANGUAGES, Installation
 from waterworks.errors import SettingsError, TwuinError
 from waterworks.wording import counted
@@ -66,14 +74,8 @@ def sync(
     leave: Annotated[
         list[str] | None, typer.Option("--leave", metavar="UID", help="Leave this as it is in Grafana.")
     ] = None,
-    twuin_url: Annotated[
-        str | None,
-        typer.Option("--twuin-url", help="Where Twuin's pages are, for links. Default: web.public_url."),
-    ] = None,
-    influx_url: Annotated[
-        str | None,
-        typer.Option("--influx-url", help="InfluxDB as Grafana reaches it. Default: store.url."),
-    ] = None,
+    twuin_url: TwuinUrlOption = None,
+    influx_url: InfluxUrlOption = None,
     influx_user: Annotated[
         str | None,
         typer.Option(

@@ -38,6 +38,14 @@ BrokerOption = Annotated[
         "--broker", metavar="HOST[:PORT]", help="MQTT broker. Default: 127.0.0.1:1883.", show_default=False
     ),
 ]
+TwuinUrlOption = Annotated[
+    str | None,
+    typer.Option("--twuin-url", help="Where Twuin's pages are, for links. Default: web.public_url."),
+]
+InfluxUrlOption = Annotated[
+    str | None,
+    typer.Option("--influx-url", help="InfluxDB as Grafana reaches it. Default: store.url."),
+]
 SchedulerOption = Annotated[
     str | None,
     typer.Option(
