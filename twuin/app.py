@@ -862,7 +862,7 @@ def web_app(parts: Parts, access: Access, provider: ProviderSignIn | None = None
     install_access(app, access, https=web.https)
     public = (urlsplit(web.public_url).hostname,) if web.public_url else ()
     ours = (web.host, "localhost", "127.0.0.1", "[::1]", *public, *web.allowed_hosts)
-    install_guards(app, allowed_hosts=tuple(filter(None, ours)))
+    install_guards(app, allowed_hosts=tuple(filter(None, ours)), site=parts.site.id)
     messages = None
     if parts.desk is not None:
         messages = parts.desk.counts

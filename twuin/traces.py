@@ -21,10 +21,11 @@ NO_TRACES_OF_ITS_OWN: Any = {"tracing": False, "metrics": False, "logs": False, 
 
 
 @contextmanager
-def traces(settings: TraceSettings, process: str, site: str) -> Iterator[None]:
+def traces(settings: TraceSettings, process: str, site: str = "") -> Iterator[None]:
     """Send what is traced meanwhile to the collector of ``settings``; what waits at the end is sent off.
 
-    process: what this one is called, as in "monitor". While the collector is away its traces are dropped,
+    process: what this one is called, as in "monitor". site: empty where it serves several; then each request
+    says its own. While the collector is away its traces are dropped,
     after a line in the log; no work waits for it. Raises SettingsError where headers cannot be read or the
     packages are not there.
     """
@@ -47,8 +48,7 @@ def traces(settings: TraceSettings, process: str, site: str) -> Iterator[None]:
         "service.name": f"twuin-{process}",
         "service.version": __version__,
         "service.namespace": "twuin",
-        "twuin.site": site,
-    }
+    } | ({"twuin.site": site} if site else {})
     # By the number of the trace, not as who asks says: a browser does not decide what a collector gets.
     provider = TracerProvider(resource=Resource.create(about), sampler=TraceIdRatioBased(settings.share))
     exporter = OTLPSpanExporter(endpoint=settings.url, headers=headers, timeout=5)

@@ -39,18 +39,20 @@ LARGER: tuple[tuple[re.Pattern[str], int], ...] = (
 """Routes that take more [bytes]: files."""
 
 
-def install_guards(app: FastAPI, *, allowed_hosts: Sequence[str], max_body: int = MAX_BODY) -> None:
+def install_guards(
+    app: FastAPI, *, allowed_hosts: Sequence[str], max_body: int = MAX_BODY, site: str = ""
+) -> None:
     """Put the guards before all routes of ``app``.
 
     allowed_hosts: names by which this server is called (without port); "*" for any, which is safe only
     behind a proxy that checks them. A bare IP address is always taken: nobody can point it elsewhere.
-    Durations of requests are kept in ``app.state.registry``.
+    Durations of requests are kept in ``app.state.registry``. site: whose requests these are, for traces.
     """
     registry = CollectorRegistry()
     app.state.registry = registry
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(Guard, allowed_hosts=allowed_hosts, max_body=max_body)
-    app.add_middleware(Stopwatch, registry=registry)
+    app.add_middleware(Stopwatch, registry=registry, site=site)
 
 
 class Guard:
@@ -165,8 +167,8 @@ class Stopwatch:
     Addresses are left out of traces: some hold a secret, as a link in a message to a crew does.
     """
 
-    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry, site: str = "") -> None:
+        self.app, self._site = app, site
         self._seconds = Histogram(
             "twuin_http_request_seconds",
             "Time to the end of an answer, event streams left out",
@@ -205,6 +207,7 @@ class Stopwatch:
                 if not stream:
                     self._seconds.labels(method, route, str(status)).observe(time.perf_counter() - began)
                 span.update_name(f"{method} {route}")
+                span.set_attribute("twuin.site", self._site)
                 span.set_attribute("http.request.method", method)
                 span.set_attribute("http.route", route)
                 span.set_attribute("http.response.status_code", status)

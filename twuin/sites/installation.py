@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from twuin.app import read_settings_site
-from twuin.settings import Section, Settings, StoreSettings, WebSettings, load
+from twuin.settings import Section, Settings, StoreSettings, TraceSettings, WebSettings, load
 from twuin.settings_words import explain
 from waterworks.errors import NotFound, SettingsError, TwuinError
 from waterworks.site import Site
@@ -71,6 +71,7 @@ class Installation(Section):
     )
     front_page: bool = Field(False, description="Whether the host `domain` lists the utilities, by name")
     web: WebSettings = WebSettings()  # type: ignore[call-arg]
+    traces: TraceSettings = TraceSettings()  # type: ignore[call-arg]
     influxdb: AdminSettings = AdminSettings()  # type: ignore[call-arg]
     broker: BrokerSettings = BrokerSettings()  # type: ignore[call-arg]
     new: dict[str, Any] = Field({}, description="Settings that new sites get; {name} stands for the name")

@@ -17,6 +17,7 @@ from twuin.process import Jobs, address, listen, serve_web, until_stopped
 from twuin.sites.apart import overlaps
 from twuin.sites.front import ByHost
 from twuin.sites.installation import Installation, Member, load_member
+from twuin.traces import traces
 from twuin.web.outside import Utility, away_page, front_page
 from waterworks.errors import SettingsError, TwuinError
 
@@ -170,7 +171,11 @@ def run_sites(installation: Installation, *, say: Callable[[str], None]) -> None
         stop.wait()
         street.end_streams()
 
-    with until_stopped(street.jobs.stop), closing(street):
+    with (
+        traces(installation.traces, "sites"),
+        until_stopped(street.jobs.stop),
+        closing(street),
+    ):
         street.jobs.start("sites", street.run)
         street.jobs.start("streams", end_streams)
         say(f"Sites of {installation.sites}: {address(sock)}   (Ctrl-C ends it)")
