@@ -22,7 +22,7 @@ from ingest.rejected import Rejected, RejectedLog
 from ingest.spool.behind import SpooledStore, SpoolOptions
 from ingest.spool.segments import segment_paths
 from ingest.stats import Stats
-from ingest.topics import ROOT
+from ingest.topics import ROOT, Channel, parse
 from waterworks.errors import NotFound, StoreError, StoreUnavailable, WrongInput
 from waterworks.listen import matches
 from waterworks.ports import Clock, ReadingStore
@@ -31,6 +31,7 @@ from waterworks.site import Site
 log = logging.getLogger(__name__)
 
 _TURN_S = 5.0  # how long a message waits for those before it
+_NOT_FROM_DEVICES = frozenset({Channel.COMMAND, Channel.RECEIPT, Channel.HEARTBEAT})
 
 
 class Taken(NamedTuple):
@@ -80,6 +81,11 @@ class HandIn:
             raise WrongInput(
                 f"{topic[:80]!r} carries Sparkplug, where each message rests on those before it: "
                 "send it to the MQTT broker"
+            )
+        if (ours := parse(topic)) is not None and ours.channel in _NOT_FROM_DEVICES:
+            raise WrongInput(
+                f"{topic[:80]!r} is no message of a device, and nobody would get it from here: "
+                "publish it to the MQTT broker"
             )
         if not topic.startswith(f"{ROOT}/") and not any(matches(p, topic) for p in filters(self.site)):
             raise NotFound(

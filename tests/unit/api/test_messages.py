@@ -46,6 +46,7 @@ def test_a_part_that_is_wrong_is_named(client: TestClient, small_town: Any) -> N
         ("/api/v1/messages/twuin/other/dev1/readings", b"{}", 422, "other"),
         ("/api/v1/messages/twuin/town/%2B/readings", b"{}", 422, "no topic"),
         ("/api/v1/messages/application/1/device/2/event/up", b"{}", 404, "listens to no topic"),
+        ("/api/v1/messages/application/1/device/2/event?event=up", b"{}", 404, "listens to no topic"),
         ("/api/v1/messages/", b"{}", 422, "no topic"),
         (WHERE, b" " * (2**20 + 1), 413, "1048576"),
     ],

@@ -172,6 +172,12 @@ def test_no_topic_to_publish_to(make: Make, topic: str) -> None:
         make().take(topic, payload())
 
 
+@pytest.mark.parametrize("kind", ["command", "receipt", "heartbeat"])
+def test_what_no_device_sends_is_refused_and_not_passed_over(make: Make, kind: str) -> None:
+    with pytest.raises(WrongInput, match="MQTT broker"):
+        make().take(f"twuin/malang/d1/{kind}", b'{"id": "1", "interval_s": 60}')
+
+
 def test_what_a_site_listens_to_is_taken_and_nothing_else(make: Make, site: Site, store: Any) -> None:
     root = Path(__file__).parents[2] / "golden" / "chirpstack" / "example_of_the_manual"
     topic, body = (root / "topic").read_text().strip(), (root / "payload.json").read_bytes()
