@@ -33,6 +33,9 @@ FLOW_FLOOR = 0.005
 FARTHEST = 30.0
 """No single step counts for more deviations than this."""
 
+ROWS = 128
+"""Steps that are summed at once: so many stay in the processor's cache."""
+
 LEAST_MEMBERS = 3
 """Of two sensors that disagree nobody knows which one errs."""
 
@@ -124,8 +127,9 @@ def transformed(values: Floats, what: Ints, usual: Floats) -> Floats:
     return out
 
 
-def untransformed(values: Floats, flow: bool, usual: float) -> Floats:
-    """The inverse of ``transformed`` for one sensor, values of any shape: its own unit [m3/s or m]."""
+def untransformed(values: Floats, flow: bool, usual: float | Floats) -> Floats:
+    """The inverse of ``transformed`` for one sensor, values of any shape: its own unit [m3/s or m]. usual: of
+    each, where they are of several meters."""
     if not flow:
         return values
     return np.asarray(np.sign(values) * np.abs(values) ** (1 / POWER) * usual)
@@ -299,27 +303,27 @@ def _given_others(x: Floats, group: Group, use: Bools) -> tuple[Floats, Floats]:
 
     Sums run member by member, so that each step's result is the same whatever steps are computed beside it.
     """
-    m = len(group.members)
     z = x - group.mean
     out = np.full(x.shape, np.nan)
-    variance = np.full(m, np.nan)
+    variance = np.full(len(use), np.nan)
     inside = np.flatnonzero(use)
     if len(inside) < LEAST_MEMBERS - 1:
         return out, variance
     inverse = np.linalg.inv(group.cov[np.ix_(inside, inside)])
-    for k in range(m):
-        if use[k]:
-            if len(inside) < LEAST_MEMBERS:
-                continue
-            at = int(np.searchsorted(inside, k))
-            weight, variance[k] = inverse[:, at] / inverse[at, at], 1 / inverse[at, at]
-        else:
-            weight = -(group.cov[k, inside] @ inverse)
-            variance[k] = group.cov[k, k] + float(weight @ group.cov[inside, k])
-        total = np.zeros(len(x)) if use[k] else z[:, k].copy()
-        for w, column in zip(weight.tolist(), inside.tolist(), strict=True):
-            total = total + w * z[:, column]
-        out[:, k] = total
+    weight = np.zeros((len(inside), len(use)))
+    if len(inside) >= LEAST_MEMBERS:
+        own = np.diag(inverse)
+        weight[:, inside], variance[inside] = inverse / own, 1 / own
+    for k in np.flatnonzero(~use).tolist():
+        w = -(group.cov[k, inside] @ inverse)
+        weight[:, k], variance[k] = w, group.cov[k, k] + float(w @ group.cov[inside, k])
+    total = np.where(use, 0.0, z)
+    for first in range(0, len(z), ROWS):
+        rows = slice(first, first + ROWS)
+        for w, column in zip(weight, inside.tolist(), strict=True):
+            total[rows] += w * z[rows, column, None]
+    known = np.isfinite(variance)
+    out[:, known] = total[:, known]
     return out, variance
 
 
@@ -333,21 +337,18 @@ def compare(values: Floats, trusted: Bools, relation: Relation, layout: Layout) 
         if group is None:
             continue
         own = np.flatnonzero(layout.area[group.members] == area)
+        mine = group.members[own]
         pattern = usable[:, group.members]
         code = pattern @ (1 << np.arange(len(group.members), dtype=np.int64))
         for one in np.unique(code):
             rows = np.flatnonzero(code == one)
             use = pattern[rows[0]]
-            deviation, variance = _given_others(
-                np.where(np.isfinite(x[rows][:, group.members]), x[rows][:, group.members], 0.0), group, use
-            )
-            here = np.isfinite(x[rows][:, group.members])
-            for k in own.tolist():
-                s = int(group.members[k])
-                seen = np.where(here[:, k], x[rows, s], 0.0)
-                said = untransformed(
-                    seen - deviation[:, k], bool(layout.what[s] == INLET), float(relation.usual[s])
-                )
-                answer[rows, s] = said
-                widened[rows, s] = np.sqrt(max(1.0, variance[k] / group.variance[k]))
+            seen = x[np.ix_(rows, group.members)]
+            seen[~np.isfinite(seen)] = 0.0
+            deviation, variance = _given_others(seen, group, use)
+            said = (seen - deviation)[:, own]
+            flow = layout.what[mine] == INLET
+            said[:, flow] = untransformed(said[:, flow], True, relation.usual[mine[flow]])
+            answer[np.ix_(rows, mine)] = said
+            widened[np.ix_(rows, mine)] = np.sqrt(np.fmax(1.0, variance[own] / group.variance[own]))
     return Compared(answer, widened)

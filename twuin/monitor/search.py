@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analytics.gain import DAY_S, expected_gain, grown_volume, mean_positive
-from analytics.onset import onset_interval
+from analytics.onset import Onset, onset_interval
 from analytics.radius import held, search
 from analytics.record import CUT, Record
 from waterworks.network import Network
@@ -100,7 +101,14 @@ def onset_blocks(record: Record, column: int, start: int, end: int | None, cours
     with np.errstate(invalid="ignore", divide="ignore"):
         z = np.clip(clean / record.block["scale"][first:last, column], -CUT, CUT)
     side = 1 if course[: max(1, last - start)].sum() >= 0 else -1
-    found = onset_interval(z, earliest - first, side)
+    found = _interval(z.tobytes(), earliest - first, side)
     if found is None:
         return start, start
     return min(first + found.low, start), max(first + found.high, start)
+
+
+@lru_cache(maxsize=1024)
+def _interval(z: bytes, earliest: int, side: int) -> Onset | None:
+    """``onset_interval``, once: of events that are over, and of the first weeks of those that last, the same
+    is asked at every step."""
+    return onset_interval(np.frombuffer(z), earliest, side)
