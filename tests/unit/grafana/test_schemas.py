@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from twuin.grafana.bundle import Bundle, make_bundle
 from twuin.grafana.installation import LANGUAGES, Installation
 from twuin.grafana.query import register
 
-SCHEMAS = os.environ.get("TWUIN_GRAFANA_SCHEMAS")
+SCHEMAS = Path(__file__).parents[2] / "grafana_api" / "schemas"
 
 OWN_PANELS = {"stat", "timeseries", "table", "bargauge", "geomap", "statetimeline", "state-timeline", "row"}
 
@@ -127,10 +126,8 @@ def allowed(misfit: str) -> bool:
     )
 
 
-@pytest.mark.skipif(not SCHEMAS, reason="TWUIN_GRAFANA_SCHEMAS names no folder of Grafana's JSON schemas")
 def test_each_dashboard_passes_grafanas_published_schemas(bundle: Bundle) -> None:
-    folder = Path(str(SCHEMAS))
-    schemas = {p.name.split(".")[0]: json.loads(p.read_text()) for p in folder.glob("*.json")}
+    schemas = {p.name.split(".")[0]: json.loads(p.read_text()) for p in SCHEMAS.glob("*.json")}
     for board in bundle.dashboards:
         found = [m for m in misfits(board.model, schemas["dashboard"]) if not allowed(m)]
         assert not found, (board.name, found)
