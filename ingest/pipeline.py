@@ -205,6 +205,11 @@ class Pipeline:
             raise Rejection(Reason.WRONG_SITE, f"a topic of site {topic.site!r}; this is {self._site.id!r}")
         return topic
 
+    def _by_ids(self, topic: str) -> bool:
+        """Whether messages of ``topic`` name sensors by their ids, whatever names.csv says."""
+        of = self._topic(topic)
+        return isinstance(of, Topic) and of.channel is Channel.READINGS
+
     def _take_foreign(
         self, format: Format, message: RawMessage, columns: Columns, now: int, when: datetime, group: Group
     ) -> None:
@@ -298,12 +303,14 @@ class Pipeline:
                 of = sources[source[row]]
                 at, sent = time[row], float(value[row])
                 detail = explain(self._site, reason, of.sensor, of.unit, at, sent, of.device)
+                if reason is Reason.UNKNOWN_SENSOR and not self._by_ids(messages[owner].topic):
+                    detail += ", nor is its name in names.csv"
             faults.setdefault(owner, []).append(Fault(columns.place(row), reason, detail))
             if reason is Reason.UNKNOWN_SENSOR:
                 of = sources[source[row]]
                 names = heard.setdefault(owner, {})
                 count = names[of.sensor].readings + 1 if of.sensor in names else 1
-                names[of.sensor] = Heard(of.sensor, float(value[row]), of.unit, time[row], count)
+                names[of.sensor] = Heard(of.sensor, float(value[row]), of.unit, time[row], count, of.device)
         when = as_datetime(received)
         for owner, of_message in faults.items():
             unknown = tuple(heard.get(owner, {}).values())

@@ -41,13 +41,14 @@ _MAX_TEXT = 200  # characters of a name, a unit or a topic
 
 class Heard(NamedTuple):
     """What one message says under one name: the last ``value`` [unit, "" where it names none] at ``time``,
-    the last of ``readings`` readings."""
+    the last of ``readings`` readings. source: the device that says it, where the message names one."""
 
     name: str
     value: float
     unit: str
     time: np.datetime64
     readings: int = 1
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def keep(db: sqlite3.Connection, messages: Iterable[tuple[int, str, Iterable[Hea
     last: dict[tuple[str, str], tuple[float | None, str, int, int, int]] = {}
     for received, topic, names in messages:
         for h in names:
-            key = _clean(_usual(topic)), _clean(h.name)
+            key = _clean(_usual(topic, h.source)), _clean(h.name)
             before = last.pop(key, None)  # so that the dict has the last heard at its end
             count = h.readings + (before[-1] if before else 0)
             value = h.value if isfinite(h.value) else None
@@ -92,9 +93,17 @@ def keep(db: sqlite3.Connection, messages: Iterable[tuple[int, str, Iterable[Hea
     )
 
 
-def _usual(topic: str) -> str:
-    """The topic of a sender's data: Sparkplug's births say the same names on another one."""
+def _usual(topic: str, source: str) -> str:
+    """The topic of a sender's data: Sparkplug's births say the same names on another one, and over HTTP the
+    uplinks of all devices may come to one address."""
     levels = topic.split("/")
+    match levels:
+        case [*_, "device", device, "event", "up"] if source and device.lower() != source.lower():
+            levels[-3] = source.lower()
+        case [*_, "devices", device, "up"] if source and device.lower() != source.lower():
+            levels[-2] = source.lower()
+        case _:
+            pass
     if levels[0] == SPARKPLUG and len(levels) > 3 and levels[2] in ("NBIRTH", "DBIRTH"):
         levels[2] = f"{levels[2][0]}DATA"
     return "/".join(levels)

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from twuin.access.cookies import SESSION
@@ -67,6 +67,7 @@ def install_errors(app: FastAPI) -> None:
     """Answer every error of ``app`` with a problem document, and describe them so in its OpenAPI."""
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(TwuinError, _on_twuin)
     app.add_exception_handler(Exception, _on_defect)
     described = app.openapi
@@ -156,6 +157,11 @@ def _on_twuin(request: Request, error: Exception) -> JSONResponse:
         )
     log.error("%s %s: %s", request.method, request.url.path, error)
     return problem(500, detail)
+
+
+def _on_gone(request: Request, error: Exception) -> JSONResponse:
+    # Whoever hung up amid a request reads no answer; that is no defect of ours, and no traceback in the log.
+    return problem(400, "the request ended before its body did")
 
 
 def _on_defect(request: Request, error: Exception) -> JSONResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -84,3 +85,22 @@ def test_one_address_does_not_keep_all_others_waiting(slow: None, client: TestCl
     answers = [client.post(WHERE, json=reading(second=k)) for k in range(4)]
     assert [a.status_code for a in answers] == [200, 200, 200, 429]
     assert int(answers[-1].headers["retry-after"]) > 0
+
+
+def test_who_hangs_up_amid_a_message_leaves_no_defect_behind(client: TestClient, small_town: Any) -> None:
+    sent = list[str]()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(str(message.get("status", "")))
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-length", b"9")]
+    scope = {
+        "type": "http", "method": "POST", "path": WHERE, "raw_path": WHERE.encode(), "query_string": b"",
+        "headers": headers, "http_version": "1.1", "scheme": "http", "root_path": "",
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+    anyio.run(client.app, scope, receive, send)
+    assert sent[:1] == ["400"]

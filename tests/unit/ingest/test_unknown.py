@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import nan
 from pathlib import Path
@@ -16,6 +17,8 @@ from ingest.pipeline import Pipeline, RawMessage
 from ingest.reasons import Reason
 from ingest.rejected import Rejected, RejectedLog
 from ingest.unknown import MOST, Heard, UnknownName, line_for
+from waterworks.listen import Listening
+from waterworks.names import Format
 from waterworks.reading import instant
 from waterworks.site import Site
 
@@ -124,3 +127,28 @@ def test_the_births_and_data_of_an_edge_node_are_one_name(rejected: RejectedLog)
         rejected.add([said(1, Heard("Load", 1.0, "", AT), topic=f"spBv1.0/PDAM/{verb}/rtu-9/meter")])
     [found] = rejected.unknown()
     assert (found.topic, found.readings) == ("spBv1.0/PDAM/DDATA/rtu-9/meter", 3)
+
+
+@pytest.mark.parametrize(
+    ("root", "topic", "as_mqtt"),
+    [
+        ("chirpstack", "application/app1/device/any/event/up", "application/app1/device/{}/event/up"),
+        ("things-stack", "v3/app1@ttn/devices/any/up", "v3/app1@ttn/devices/{}/up"),
+    ],
+)
+def test_of_uplinks_that_all_come_to_one_address_each_device_has_its_own_lines(
+    site: Site, store: Any, rejected: RejectedLog, root: str, topic: str, as_mqtt: str
+) -> None:
+    listen = (Listening("application/#", Format.CHIRPSTACK), Listening("v3/#", Format.THINGS_STACK))
+    pipeline = Pipeline(replace(site, listen=listen), store, rejected)
+    case = "decoded_object" if root == "chirpstack" else "example_of_the_manual"
+    uplink = (Path(__file__).parents[2] / "golden" / root / case / "payload.json").read_text()
+    known = "0102030405060708" if root == "chirpstack" else "dev1"
+    for device in ("aa01", "aa02"):
+        message = RawMessage(topic, uplink.replace(known, device).encode())
+        pipeline.commit(pipeline.prepare([message], instant(NOW)))
+    found = rejected.unknown()
+    lines = [line_for(n) for n in found]
+    assert len(found) == 4 and {n.topic for n in found} == {as_mqtt.format(d) for d in ("aa01", "aa02")}
+    assert {line[2:4] for line in lines if line} == {(root, "aa01"), (root, "aa02")}
+    assert "names.csv" in rejected.list()[0].detail
