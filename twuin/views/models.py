@@ -94,7 +94,9 @@ class SensorOut(Model):
     interval_s: float
     lon: float | None
     lat: float | None
-    state: str = Field(description="ok, silent, suspect, nodata")
+    state: str = Field(
+        description="ok, silent, suspect (newest reading doubtful, or an alert of a fault), nodata"
+    )
     latest: float | None = None
     latest_at: datetime | None = None
 

@@ -33,14 +33,16 @@ def sensor_out(
     now: np.datetime64,
     clock_speed: float,
     judged: bool = True,
+    faulty: bool = False,
 ) -> SensorOut:
-    """A sensor with its newest reading, in the unit that people read. judged: it can be silent."""
+    """A sensor with its newest reading, in the unit that people read. judged: it can be silent. faulty: an
+    alert says that it does not tell the truth."""
     if latest is None:
         state = "nodata"
     elif is_quiet(s, latest, now, clock_speed):
         state = "silent" if judged else "nodata"
     else:
-        state = "suspect" if latest.quality else "ok"
+        state = "suspect" if latest.quality or faulty else "ok"
     lon, lat = (None, None) if position is None else position
     return SensorOut(
         id=s.id,

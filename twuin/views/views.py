@@ -464,6 +464,8 @@ class Views:
         now = self._clock.now()
         # As long as past readings are only being loaded, nobody can say who is silent.
         judged = not self._site.dmas or self.watermark() is not None
+        faults = self._alerts.list(states=PENDING_STATES, kinds=(Kind.SENSOR,), limit=1000).items
+        faulty = {a.finding.subject for a in faults if a.finding.ended is None}
         return [
             sensor_out(
                 s,
@@ -472,6 +474,7 @@ class Views:
                 now=now,
                 clock_speed=self._clock_speed,
                 judged=judged,
+                faulty=s.id in faulty,
             )
             for s in sensors
         ]

@@ -37,6 +37,17 @@ def test_a_sensor_says_how_it_is(small_town: Any, views: Views) -> None:
     assert views.sensor("D1-P").state == "silent"
 
 
+def test_a_sensor_that_an_alert_calls_faulty_is_doubtful_until_the_fault_is_over(
+    small_town: Any, views: Views
+) -> None:
+    fault = replace(small_town.leak(), kind=Kind.SENSOR, subject="D1-P", flow=0.0, volume=0.0)
+    small_town.alerts.apply([fault])
+    assert {s.id for s in views.sensors() if s.state == "suspect"} == {"D1-P", "T-LEVEL"}
+    assert views.sensor("D1-P").state == "suspect"
+    small_town.alerts.apply([])
+    assert views.sensor("D1-P").state == "ok"
+
+
 def test_a_sensor_stands_where_it_says_or_at_its_element(views: Views) -> None:
     tank, inlet = views.sensor("T-LEVEL"), views.sensor("D1-IN")
     assert (tank.lon, tank.lat) == (112.5, -7.95)
