@@ -92,6 +92,9 @@ def open_files(files: Sequence[Path], mapping: Mapping, site: Site) -> list[Read
             problems.extend(error.problems)
             continue
         for path in paths:
+            if not path.exists():  # said before whether the mapping is for it: it is the likelier mistake
+                problems.append(Problem(str(path), None, "there is no such file"))
+                continue
             try:
                 out.append(ReadingFile(path, mapping.source_of(path), site))
             except ProblemsError as error:

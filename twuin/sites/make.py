@@ -44,7 +44,9 @@ def add(at: Installation, name: str, folder: Path, *, say: Say) -> None:
     others = load_members(at, lambda other, why: None)
     shared = overlaps([m for m in others if m.name != name] + [member]).get(name)
     if shared:
-        raise SettingsError("\n".join([*shared, f"correct it in {file}, and run this again"]))
+        raise SettingsError(
+            "\n".join([*shared, f"correct that (settings of {name} stand in {file}), and run this again"])
+        )
     settings = member.settings
     if at.influxdb.url and settings.store.kind == "influxdb":
         _readings(at, member, say)

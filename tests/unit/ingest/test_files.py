@@ -440,3 +440,10 @@ class TestOrder:
         out = in_time_order([iter([one("a", 5), one("a", 1), one("a", 9)]), iter([one("b", 3), one("b", 7)])])
         merged = ReadingBatch.concat(list(out))
         assert sorted(merged.value.tolist()) == [1.0, 3.0, 5.0, 7.0, 9.0]
+
+
+def test_a_file_that_is_not_there_is_called_so_whatever_its_name(tmp_path: Path, site: Site) -> None:
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text(WIDE.format(more="").replace('files = "*"', 'files = "*.csv"'))
+    with pytest.raises(DataFileError, match=r"flows\.xlsx: there is no such file"):
+        open_files([tmp_path / "flows.xlsx"], load_mapping(mapping), site)
