@@ -25,6 +25,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest.broker import HOST, mosquitto_config
+from ingest.spool.look import look
 from ingest.store.embedded import open_store
 from ingest.store.influx.access import Access
 from ingest.store.influx.store import InfluxStore
@@ -406,6 +407,10 @@ class Installation:
             assert (number % SENSORS == k).all(), "a reading stands under another's sensor"
             found += number.tolist()
         return sorted(found)
+
+    def waiting(self) -> int:
+        """Readings in the spools."""
+        return sum(seen.readings for seen in look(self.data / "spool"))
 
     def missing(self, store: ReadingStore, device: str, due: list[int]) -> str:
         """What to say when not all is stored that was acknowledged."""

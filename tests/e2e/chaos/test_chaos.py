@@ -59,7 +59,8 @@ def settled(installation: Any, store: Any, device: str, wait_until: Callable[...
         before = seen[-1]
         time.sleep(2.0)
         seen.append(installation.stored(store, device))
-        return seen[-1] == before
+        # What waits on disk comes yet: a store that was killed is given time before it is asked again.
+        return installation.waiting() == 0 and seen[-1] == before
 
     wait_until(quiet, lambda: f"readings of {device} still come")
     return seen[-1]
