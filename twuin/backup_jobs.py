@@ -75,7 +75,10 @@ def _place(settings: Settings, site: Site, to: Path, keep: int | None) -> Path:
     if not folder.is_dir():
         raise SettingsError(f"--to {to}: there is no folder {folder}: make it first, or name another")
     if keep is not None and not to.is_dir():
-        raise SettingsError("--keep needs a folder in --to: it removes older back-ups from there")
+        what = "is a file" if to.exists() else "does not exist"
+        raise SettingsError(
+            f"--to {to} {what}: --keep needs a folder there that exists, from which it removes older back-ups"
+        )
     for name, own in _folders(settings, site).items():
         if folder.resolve().is_relative_to(own.resolve()):
             raise SettingsError(

@@ -92,7 +92,11 @@ def _on_invalid(request: Request, error: Exception) -> JSONResponse:
         {"in": str(e["loc"][0]), "name": ".".join(map(str, e["loc"][1:])), "message": e["msg"]}
         for e in error.errors()[:20]
     ]
-    first = f"{errors[0]['in']} {errors[0]['name']}: {errors[0]['message']}" if errors else "invalid request"
+    first = (
+        f"{errors[0]['in']} {errors[0]['name']}".rstrip() + f": {errors[0]['message']}"
+        if errors
+        else "invalid request"
+    )
     return problem(422, first[:500], type="urn:twuin:problem:invalid", errors=errors)
 
 

@@ -95,8 +95,10 @@ def _folder(to: Path) -> None:
 
 
 def _write(to: Path, chunks: Iterator[bytes]) -> None:
-    """The file whole, or none at all."""
+    """A new file, whole or not at all."""
     _folder(to)
+    if to.exists():
+        raise SettingsError(f"--to {to} is there already: name a new file, or remove it")
     beside = to.with_name(f".{to.name}.part")
     try:
         with beside.open("wb") as file:

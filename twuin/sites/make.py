@@ -40,13 +40,18 @@ def add(at: Installation, name: str, folder: Path, *, say: Say) -> None:
     if NAME.fullmatch(name) is None:
         raise SettingsError(f"{name[:60]!r} is no name: give {WHAT_NAME}")
     file = at.sites / f"{name}.toml"
+    before = file.exists()
     member = _written(at, name, folder, file, say)
     others = load_members(at, lambda other, why: None)
     shared = overlaps([m for m in others if m.name != name] + [member]).get(name)
-    if shared:
+    if shared and before:
         raise SettingsError(
             "\n".join([*shared, f"correct that (settings of {name} stand in {file}), and run this again"])
         )
+    if shared:
+        # The file would take from the other site its pages: of two that share something neither is served.
+        file.unlink(missing_ok=True)
+        raise SettingsError("\n".join([*shared, f"{file} was removed again: nothing has changed"]))
     settings = member.settings
     if at.influxdb.url and settings.store.kind == "influxdb":
         _readings(at, member, say)

@@ -272,8 +272,19 @@ def test_every_route_is_in_the_table_and_says_what_it_takes(office: Any) -> None
     table = {(r.split(" ")[0], r.count("{"), r.split(" ")[1].split("{")[0]) for r in ROUTES}
     unknown = {f for f in found if not f[2].startswith("/static/")} - table
     # What no route takes answers itself, to everybody.
-    assert {f for f in unknown if f[2] != "/api/v1/"} == set()
+    nothing = {f for f in unknown if f[2] == "/api/v1/" or (f[2].startswith("/api/sta/") and f[0] != "GET")}
+    assert unknown - nothing == set()
     assert table - found == set()
+
+
+@pytest.mark.parametrize("path", ["", "/Things", "/Things('x')"])
+def test_what_would_change_something_over_sensorthings_is_405_beside_the_pages_too(
+    office: Any, path: str
+) -> None:
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        answer = office.client().request(method, f"/api/sta/v1.1{path}")
+        assert answer.status_code == 405, answer.text
+        assert answer.headers["allow"] == "GET" and "use GET" in answer.json()["detail"]
 
 
 ENDING = {"DELETE /api/v1/me/sessions", "POST /me/sessions", "POST /signout"}

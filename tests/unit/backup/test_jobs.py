@@ -273,6 +273,8 @@ def test_only_the_newest_are_kept_and_nothing_else_goes(settings: Settings, tmp_
     old = [f"twuin-kota-wening-2025010{n}T000000Z.tar.gz" for n in range(1, 5)]
     for name in (*others, *old):
         (folder / name).write_text("")
+    with pytest.raises(SettingsError, match=r"not-yet does not exist: --keep needs a folder"):
+        back_up(settings, folder / "not-yet", keep=3)
     made = back_up(settings, folder, keep=3, without=["readings"])
     assert {p.name for p in folder.iterdir()} == {*others, *old[-2:], made.path.name}
 

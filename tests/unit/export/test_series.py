@@ -112,3 +112,6 @@ def test_the_command_writes_whole_files_or_none(tmp_path: Path, monkeypatch: pyt
     _write(to, iter([b"all"]))
     assert to.read_bytes() == b"all"
     assert list(tmp_path.iterdir()) == [to]
+    with pytest.raises(SettingsError, match="there already"):
+        _write(to, iter([b"other"]))
+    assert to.read_bytes() == b"all"
