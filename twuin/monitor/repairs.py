@@ -72,6 +72,8 @@ def check(site: Site, alert: Alert, repaired: datetime, seen: Seen) -> Check:
     leak = alert.work.leak or 0.0
     if alert.finding.kind in WATER and leak > 0:
         return _by_flow(site, alert, repaired, leak, deadline, seen)
+    if alert.finding.kind is Kind.REPORTED:  # no reading showed it, so none shows that it is over
+        return Check(Outcome.UNDECIDED, at=repaired)
     # What shows in no flow is over when its readings are right again.
     ended = alert.finding.ended
     if ended is not None and seen.until >= repaired:

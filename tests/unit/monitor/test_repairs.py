@@ -251,6 +251,12 @@ def test_where_no_night_flow_is_known_the_models_estimate_of_the_leak_decides(
     assert check(site, of_another, WHEN, seen(site, None, until=until, tracked=[mine])).by == ""
 
 
+def test_what_only_residents_saw_is_left_to_people_at_once(site: Site) -> None:
+    alert = repaired(leak(ONSET, kind=Kind.REPORTED), WHEN)
+    found = check(site, alert, WHEN, seen(site, None, until=WHEN + timedelta(days=2)))
+    assert (found.outcome, found.at, found.until) == (Outcome.UNDECIDED, WHEN, None)
+
+
 def test_a_sensor_is_verified_when_its_readings_are_right_again(site: Site) -> None:
     fault = leak(ONSET, kind=Kind.SENSOR)
     alert = repaired(fault, WHEN)
