@@ -195,6 +195,9 @@ ENTRIES = f"""async () => {{
   const got = db.transaction("queue").objectStore("queue").getAll();
   return new Promise((good) => {{ got.onsuccess = () => {{ db.close(); good(got.result); }}; }});
 }}"""
+CUT = """() => [...document.querySelectorAll("#bar, #bar > *")].filter(
+  (e) => e.scrollWidth > e.clientWidth || e.clientHeight > 64).map((e) => e.textContent)"""
+"""What of the bar is broken into lines, or wider than its place."""
 WAITING = f"""() => ({ENTRIES})().then(
   (all) => all.filter((e) => ["queued", "sending"].includes(e.state)).length)"""
 REFUSED = f"""() => ({ENTRIES})().then(
@@ -274,6 +277,8 @@ def test_a_whole_job_is_done_without_a_line_and_arrives_exactly_once(
         phone.submit()
         expect(phone.page.locator("#line")).to_have_text("tanpa sinyal")
         assert phone.waiting() == 4  # the photo is one of its own
+        expect(phone.page.locator("#told")).to_have_accessible_name("4 belum terkirim")
+        assert phone.page.evaluate(CUT) == []
 
         phone.kill()
         phone.start()
