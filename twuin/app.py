@@ -63,7 +63,7 @@ from twuin.residents.charter import Complaints, complaints_of
 from twuin.residents.parts import Residents, make_residents
 from twuin.residents.service import Options
 from twuin.settings import ClockSettings, Settings, StoreSettings
-from twuin.signs import FILES, INGEST, MONITOR, Beat, Signs, health_of_others, stats_fields
+from twuin.signs import FILES, INGEST, MONITOR, Beat, Signs, added, health_of_others, stats_fields
 from twuin.traces import NO_TRACES_OF_ITS_OWN, traces
 from twuin.views.clock_models import ClocksOut
 from twuin.views.clocks import ClockViews
@@ -778,7 +778,12 @@ def make_views(parts: Parts) -> Views:
         return None if sign is None else sign.watermark
 
     def stats() -> Stats | None:
-        return parts.signs.stats() if parts.consumer is None else parts.consumer.stats
+        mqtt = parts.signs.stats() if parts.consumer is None else parts.consumer.stats
+        if mqtt is None or parts.hand_in is None or not parts.hand_in.stats.received:
+            return mqtt
+        http = parts.hand_in.stats.copy()
+        http.connected = True
+        return added(mqtt, http)
 
     return Views(
         parts.site,

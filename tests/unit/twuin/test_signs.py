@@ -16,7 +16,7 @@ import pytest
 
 from ingest.stats import Stats
 from twuin import signs as module
-from twuin.app import build, health_parts, make_views, start_signs
+from twuin.app import build, health_parts, make_views, open_hand_in, start_signs
 from twuin.settings import load
 from twuin.signs import INGEST, MONITOR, Beat, Sign, Signs, added, stats_fields, stats_of
 
@@ -186,3 +186,15 @@ def test_health_of_a_job_that_was_stopped_or_died_is_not_well(health: Run, tmp_p
     assert health()[0] == 0  # it was meant to stop
     signs.write(sign("monitor", now - timedelta(minutes=1)))
     assert health("monitor")[0] == health()[0] == 1
+
+
+def test_what_came_over_http_is_counted_with_the_rest(site: Path, tmp_path: Path) -> None:
+    settings = load(None, {"site": site, "data_dir": tmp_path})
+    with closing(build(settings)) as parts:
+        views, stats = make_views(parts), stats_fields(Stats(received=3, connected=True))
+        parts.signs.write(sign("ingest-main", datetime.now(UTC), parts={"ingest": OK}, stats=stats))
+        hand_in = open_hand_in(parts)
+        assert views.ingest_stats().messages == 3
+        hand_in.take("twuin/kota-wening/nobody/readings", b"{")
+        told = views.ingest_stats()
+        assert (told.messages, told.rejected_here, told.connected) == (4, {"bad_json": 1}, True)
