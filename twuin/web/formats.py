@@ -89,6 +89,7 @@ class Formats:
             "m³/day": _("m³/day"),
             "L/h": _("L/h"),
             "h/day": _("h/day"),
+            "h": _("h"),
         }.get(shown, shown)
 
     def quantity(self, value: float | None, unit: str, digits: int | None = None) -> str:

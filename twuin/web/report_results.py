@@ -46,11 +46,11 @@ def response_section(report: ReportOut, words: LossWords) -> Section:
         rows.append(Row((name, *cells, *spread, shown), depth, strong))
 
     row(_("Leaks detected"), "", lambda r: r.awareness.leaks)
-    row(_("Awareness: from onset to detection, median"), "h", lambda r: r.awareness, 1)
+    row(_("Awareness: from onset to detection, median"), unit("h"), lambda r: r.awareness, 1)
     row(_("Leaks located"), "", lambda r: r.location.leaks)
-    row(_("Location: from detection until found, median"), "h", lambda r: r.location, 1)
+    row(_("Location: from detection until found, median"), unit("h"), lambda r: r.location, 1)
     row(_("Leaks repaired"), "", lambda r: r.mending.leaks)
-    row(_("Repair: from when found until repaired, median"), "h", lambda r: r.mending, 1)
+    row(_("Repair: from when found until repaired, median"), unit("h"), lambda r: r.mending, 1)
     row(_("Leaks over"), "", lambda r: r.over)
     row(_("Water lost by these, since their onset"), "m³", lambda r: r.lost_m3 if r.over else None)
     row(_("of it during awareness"), "m³", lambda r: r.awareness_m3 if r.over else None, depth=1)
@@ -124,7 +124,7 @@ def promise_section(report: ReportOut, words: LossWords) -> list[Section]:
     columns = (
         Column(_("Priority"), how=As.TEXT),
         Column(_("Promise"), how=As.TEXT),
-        Column(_("Within"), "h", digits=1),
+        Column(_("Within"), words.formats.unit("h"), digits=1),
         Column(_("Counted"), how=As.TEXT),
         Column(_("Time up")),
         Column(_("Kept")),
@@ -221,7 +221,7 @@ def find_section(report: ReportOut, words: LossWords) -> Section:
         Column(_("Begin"), "m"),
         Column(_("Radius 50 %"), "m"),
         Column(_("Radius 90 %"), "m"),
-        Column(_("Location"), "h", digits=1),
+        Column(_("Location"), unit("h"), digits=1),
         Column(_("Flow"), unit("m3/h"), digits=1),
         Column(_("Fell by"), unit("m3/h"), digits=1),
     )

@@ -371,8 +371,8 @@ def _leaks(report: ReportOut, words: LossWords) -> Section:
         Column(_("Lost"), "m³"),
         *((Column(_("Saved"), "m³"),) if saved else ()),
         Column(_("Cost"), money),
-        Column(_("Awareness"), "h", digits=1),
-        Column(_("Repair"), "h", digits=1),
+        Column(_("Awareness"), unit("h"), digits=1),
+        Column(_("Repair"), unit("h"), digits=1),
         Column(_("Outcome"), how=As.TEXT),
     )
     t = report.leak_totals
