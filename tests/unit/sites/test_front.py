@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -113,6 +114,17 @@ def test_nothing_that_a_public_page_says_names_another_utility(twins: Any) -> No
         assert "desa" not in kota.client().get(path).text.lower(), path
 
 
+def told(lines: Iterator[str], what: str) -> list[str]:
+    """The lines of a stream up to the one that holds ``what``. A stream itself has no end."""
+    seen, end = [], time.monotonic() + 120
+    for line in lines:
+        seen.append(line)
+        if what in line:
+            return seen
+        assert time.monotonic() < end, f"{what} is not told: {seen[-20:]}"
+    raise AssertionError(f"the stream ended before {what}: {seen[-20:]}")
+
+
 def test_events_of_one_are_not_told_at_another(port: int, twins: Any) -> None:
     """Desa's alert comes first; Kota's stream tells of Kota's alone."""
     import httpx
@@ -125,15 +137,12 @@ def test_events_of_one_are_not_told_at_another(port: int, twins: Any) -> None:
         opened = client.stream("GET", f"{API}/events", headers={**headers, "host": one.host})
         streams.append((client, opened, opened.__enter__().iter_lines()))
     try:
+        for _, _, lines in streams:
+            told(lines, "event: watermark")  # from its first one on a stream tells all that happens
         theirs = desa.leak()
-        assert any(theirs in line for line in streams[1][2])
+        told(streams[1][2], theirs)
         mine = kota.leak()
-        seen = []
-        for line in streams[0][2]:
-            seen.append(line)
-            if mine in line:
-                break
-        assert not any(theirs in line for line in seen)
+        assert not any(theirs in line for line in told(streams[0][2], mine))
     finally:
         for client, opened, _ in streams:
             opened.__exit__(None, None, None)
