@@ -190,12 +190,16 @@ class Cluster:
     def _value(self, future: Future, index: int, worker: str) -> Answer | None:
         """None: the worker died before its answer was fetched."""
         if future.status in ("cancelled", "lost"):
-            raise self._gone(None)
+            self._let_go(None)
+            return None
         try:
             raw = future.result(timeout=CONNECT_S)
         except distributed.scheduler.KilledWorker:
             return None
-        except (distributed.CancelledError, distributed.TimeoutError, OSError) as e:
+        except distributed.CancelledError as e:
+            self._let_go(e)
+            return None
+        except (distributed.TimeoutError, OSError) as e:
             raise self._gone(e) from e
         except ImportError as e:
             raise ClusterError(
@@ -208,6 +212,12 @@ class Cluster:
             message = f"worker {worker}: {value.message}"
             raise StoreUnavailable(message) if value.again else ClusterError(message)
         return Answer(index, worker, value)
+
+    def _let_go(self, e: Exception | None) -> None:
+        """A scheduler lets go of what a worker had done that then died; a client whose scheduler is gone, of
+        everything: for that, ClusterUnavailable."""
+        if self._client is None or self._client.status != "running":
+            raise self._gone(e) from e
 
     def _gone(self, e: Exception | None) -> ClusterUnavailable:
         self.close()
