@@ -22,7 +22,7 @@ from ingest.rejected import Rejected, RejectedLog
 from ingest.spool.behind import SpooledStore, SpoolOptions
 from ingest.spool.segments import segment_paths
 from ingest.stats import Stats
-from ingest.topics import ROOT, Channel, parse
+from ingest.topics import NOT_FROM_DEVICES, ROOT, parse
 from waterworks.errors import NotFound, StoreError, StoreUnavailable, WrongInput
 from waterworks.listen import matches
 from waterworks.ports import Clock, ReadingStore
@@ -31,7 +31,6 @@ from waterworks.site import Site
 log = logging.getLogger(__name__)
 
 _TURN_S = 5.0  # how long a message waits for those before it
-_NOT_FROM_DEVICES = frozenset({Channel.COMMAND, Channel.RECEIPT, Channel.HEARTBEAT})
 
 
 class Taken(NamedTuple):
@@ -68,6 +67,10 @@ class HandIn:
     _keeper: SpooledStore | None = None
     _closed: bool = False
 
+    def __post_init__(self) -> None:
+        self._in_sequence = in_sequence(self.site)
+        self._foreign = filters(self.site)
+
     def take(self, topic: str, payload: bytes) -> Taken:
         """Make a message durable.
 
@@ -77,17 +80,17 @@ class HandIn:
         """
         if not topic or set(topic) & set("+#\0"):
             raise WrongInput(f"{topic[:80]!r} is no topic that a message is published to")
-        if any(matches(pattern, topic) for pattern in in_sequence(self.site)):
+        if any(matches(pattern, topic) for pattern in self._in_sequence):
             raise WrongInput(
                 f"{topic[:80]!r} carries Sparkplug, where each message rests on those before it: "
                 "send it to the MQTT broker"
             )
-        if (ours := parse(topic)) is not None and ours.channel in _NOT_FROM_DEVICES:
+        if (ours := parse(topic)) is not None and ours.channel in NOT_FROM_DEVICES:
             raise WrongInput(
                 f"{topic[:80]!r} is no message of a device, and nobody would get it from here: "
                 "publish it to the MQTT broker"
             )
-        if not topic.startswith(f"{ROOT}/") and not any(matches(p, topic) for p in filters(self.site)):
+        if not topic.startswith(f"{ROOT}/") and not any(matches(p, topic) for p in self._foreign):
             raise NotFound(
                 f"site {self.site.id} listens to no topic {topic[:80]!r}: see [listen] of its site.toml"
             )

@@ -28,7 +28,7 @@ from ingest.ledger.writer import LedgerWriter, Mark, Spoiled
 from ingest.reasons import Reason
 from ingest.rejected import Rejected, RejectedLog
 from ingest.stats import Stats
-from ingest.topics import Channel, Topic, parse
+from ingest.topics import NOT_FROM_DEVICES, Channel, Topic, parse
 from ingest.unknown import Heard
 from ingest.validate import EARLIEST, MAX_AHEAD, Validated, explain, validate_columns
 from waterworks.names import Format, Names
@@ -37,7 +37,6 @@ from waterworks.site import Site
 
 log = logging.getLogger(__name__)
 
-_NOT_FOR_US = frozenset({Channel.COMMAND, Channel.RECEIPT, Channel.HEARTBEAT})
 _TOPICS_REMEMBERED = 50_000
 _TOPIC_REMEMBERED = 500  # characters: a topic may have 65,535, and anyone may make up new ones
 
@@ -222,7 +221,7 @@ class Pipeline:
         group.states += done.states
 
     def _take_other(self, topic: Topic, message: RawMessage, when: datetime, group: Group) -> None:
-        if topic.channel in _NOT_FOR_US:  # on its way to the device, or to another ingest process
+        if topic.channel in NOT_FROM_DEVICES:  # on its way to one, or to another ingest process
             self.stats.other += 1
             return
         if not self._known_devices & {topic.device, ""}:

@@ -31,6 +31,9 @@ class Channel(StrEnum):
     HEARTBEAT = "heartbeat"  # of an ingest process to itself
 
 
+NOT_FROM_DEVICES = frozenset({Channel.COMMAND, Channel.RECEIPT, Channel.HEARTBEAT})
+
+
 class Topic(NamedTuple):
     """A parsed topic: what, of which device of which site."""
 

@@ -25,9 +25,8 @@ def traces(settings: TraceSettings, process: str, site: str = "") -> Iterator[No
     """Send what is traced meanwhile to the collector of ``settings``; what waits at the end is sent off.
 
     process: what this one is called, as in "monitor". site: empty where it serves several; then each request
-    says its own. While the collector is away its traces are dropped,
-    after a line in the log; no work waits for it. Raises SettingsError where headers cannot be read or the
-    packages are not there.
+    says its own. While the collector is away its traces are dropped, after a line in the log; no work waits
+    for it. Raises SettingsError where headers cannot be read or the packages are not there.
     """
     if not settings.url:
         yield

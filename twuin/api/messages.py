@@ -23,7 +23,6 @@ PACE_S, BURST = 50.0, 2_000
 """Messages a second that one address may send in the long run, and at once: a network server brings what all
 its devices send."""
 
-
 _UPLINK = "up"  # the event of ChirpStack that carries readings
 
 

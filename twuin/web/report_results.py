@@ -98,7 +98,7 @@ def response_section(report: ReportOut, words: LossWords) -> Section:
 
 def promise_section(report: ReportOut, words: LossWords) -> list[Section]:
     """Service promises by priority and step; none where nothing is promised and nothing was due."""
-    _ = words.formats.gettext
+    _, unit = words.formats.gettext, words.formats.unit
     service = ServiceWords(words.formats)
     stages = {
         Stage.RESPOND: _("response"),
@@ -124,7 +124,7 @@ def promise_section(report: ReportOut, words: LossWords) -> list[Section]:
     columns = (
         Column(_("Priority"), how=As.TEXT),
         Column(_("Promise"), how=As.TEXT),
-        Column(_("Within"), words.formats.unit("h"), digits=1),
+        Column(_("Within"), unit("h"), digits=1),
         Column(_("Counted"), how=As.TEXT),
         Column(_("Time up")),
         Column(_("Kept")),
