@@ -3,9 +3,8 @@ taken back."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from copy import deepcopy
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +16,9 @@ from analytics.model.leak import Leak, Note
 from analytics.model.noise import Noise
 from analytics.model.observe import Observation, Reference, leak_rows, observe, signatures
 from analytics.model.options import M3H, Options
+from analytics.model.work import Work
 
 Floats = NDArray[np.float64]
-T = TypeVar("T")
-
-Work: TypeAlias = Generator[None, None, T]
-"""Work that stops now and then, for others to go on; what it comes to is its return value."""
 
 SPREAD = 60
 """Pipes that stand for all in what a leak's uncertain place means for the sensors."""
@@ -155,10 +151,10 @@ class Filter:
         if before.biases:
             predicted = self._predicted(d, before, self._wander())
             flows = self._believable(predicted.flows(), hours)
-            day = self._observe(hours, predicted.ids, flows, disturbed)
+            day = yield from self._observe(hours, predicted.ids, flows, disturbed)
             yield
         else:
-            day = self._observe(hours, (), np.zeros(0), disturbed)
+            day = yield from self._observe(hours, (), np.zeros(0), disturbed)
             yield
             if self._reference is None:
                 self._days[d], self._after[d] = (hours, day), before
@@ -170,7 +166,7 @@ class Filter:
         flows = self._believable(after.flows(), hours)
         if len(flows) and np.abs(flows - day.flows).max() > 1.0 * M3H:
             # Head loss is no linear thing: solve again with flows near those that were found.
-            day = self._observe(hours, after.ids, flows, disturbed)
+            day = yield from self._observe(hours, after.ids, flows, disturbed)
             yield
             after, seen, predicted = self._update(d, hours, day, predicted)
             yield
@@ -267,9 +263,11 @@ class Filter:
                 more[self._offsets.start + o.sensor] += (OFF_FACTOR * o.offset) ** 2
         return np.diag(more)
 
-    def _observe(self, hours: Hours, ids: tuple[int, ...], flows: Floats, disturbed: bool) -> Observation:
+    def _observe(
+        self, hours: Hours, ids: tuple[int, ...], flows: Floats, disturbed: bool
+    ) -> Work[Observation]:
         weights = np.array([self.leaks[k].weight for k in ids]).reshape(len(ids), len(self.layout.zone))
-        day, self._reference = observe(
+        day, self._reference = yield from observe(
             self.layout, self.hydraulics, self.options, hours, weights, flows, self._reference
         )
         day.trouble |= disturbed

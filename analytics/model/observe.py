@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from analytics.model.demand import allocate
 from analytics.model.layout import Hours, Hydraulics, Layout, members
 from analytics.model.options import Options
+from analytics.model.work import Work
 from analytics.sensitivity import head_response
 
 Floats = NDArray[np.float64]
@@ -72,9 +73,9 @@ def observe(
     weights: Floats,
     flows: Floats,
     reference: Reference | None,
-) -> tuple[Observation, Reference | None]:
-    """The day with leaks of ``flows`` (K,) [m3/s] spread over nodes by ``weights`` (K, N), each summing to
-    1."""
+) -> Work[tuple[Observation, Reference | None]]:
+    """The day, in pieces, with leaks of ``flows`` (K,) [m3/s] spread over nodes by ``weights`` (K, N), each
+    summing to 1."""
     n, m, z, b = len(layout.zone), len(layout.sensors), layout.zones, len(options.blocks)
     leak = flows @ weights if len(flows) else np.zeros(n)
     given = allocate(layout, hours, leak)
@@ -85,6 +86,7 @@ def observe(
     flow = np.full((len(ok), len(layout.start)), np.nan)
     if ok.any():
         head[ok], flow[ok] = hydraulics.solve(given.demand[ok], hours.fixed[ok])
+        yield
     solved = np.isfinite(head).all(1)
     residual = np.full((b, m), np.nan)
     balance = np.full((b, z), np.nan)
@@ -118,6 +120,7 @@ def observe(
         noise[k] = per_node @ per_node.T + common @ common.T
         errors = _errors(layout, options, plain, head[use], linear.slope, per_node)
         wrong.append(np.hstack([errors, options.borrowed_sd * common[:, borrowed]]))
+        yield
     passing = ~usual.any(0)
     inflow[:, passing] = np.where(
         np.isfinite(inflow[:, passing]), PASSING * np.nansum(np.abs(inflow), 1)[:, None], np.nan

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from analytics.model.belief import MODES
 from analytics.model.evidence import bayes_factors, place
-from analytics.model.filter import Work
 from analytics.model.leak import Leak, Note
 from analytics.model.search import Search
 from analytics.model.stretches import Stretch, joined, stretch_of
+from analytics.model.work import Work
 
 Floats = NDArray[np.float64]
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from analytics.model.belief import Belief
 from analytics.model.evidence import Window, astray, bayes_factors, place
-from analytics.model.filter import Filter, Work
+from analytics.model.filter import Filter
 from analytics.model.options import M3H
+from analytics.model.work import Work
 
 Floats = NDArray[np.float64]
 

@@ -19,12 +19,13 @@ from scipy.linalg import cho_solve
 
 from analytics.model.belief import MODES
 from analytics.model.evidence import Factors, Placed, Window, bayes_factors, place
-from analytics.model.filter import NOTHING, Out, Saved, Work
+from analytics.model.filter import NOTHING, Out, Saved
 from analytics.model.layout import Hours
 from analytics.model.leak import Leak, Note
 from analytics.model.options import M3H
 from analytics.model.placing import Placing
 from analytics.model.positive import factor
+from analytics.model.work import Work, done
 
 __all__ = ["Leak", "Note", "Saved", "Tracker"]
 
@@ -62,13 +63,7 @@ class Tracker(Placing):
     def advance(self, hours: Hours, repaired: Sequence[int] = ()) -> list[Note]:
         """Take one more day. repaired: pipes (indices of ``Layout.pipes``) known to have been repaired in
         it."""
-        work = self.advancing(hours, repaired)
-        while True:
-            try:
-                next(work)
-            except StopIteration as done:
-                notes: list[Note] = done.value
-                return notes
+        return done(self.advancing(hours, repaired))
 
     def advancing(self, hours: Hours, repaired: Sequence[int] = ()) -> Work[list[Note]]:
         """The same in small pieces, for who has other things to do meanwhile: until it has ended, the tracker

@@ -7,8 +7,8 @@ from datetime import date
 
 import numpy as np
 
-from analytics.model.filter import Work
 from analytics.model.tracker import Saved, Tracker
+from analytics.model.work import Work
 from twuin.benchmark.battle_data import Scada, daily
 from twuin.benchmark.battle_gate import BattleGate
 from twuin.monitor.hydraulics import NetworkHydraulics

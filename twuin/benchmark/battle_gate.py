@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analytics.gate.fault import Fault
 from analytics.gate.gate import Gate
-from analytics.model.filter import Work
+from analytics.model.work import Work
 from twuin.monitor.distrust import Distrust, layout_of
 from twuin.monitor.plant import Plant, Rows, hourly
 from waterworks.gating import gating

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.model.filter import Work
+from analytics.model.work import Work
 from analytics.ranking import nearest_sensors, pipe_probabilities, seasonal_residual, shrunk_covariance
 from analytics.sensitivity import (
     LEAST_FLOW,

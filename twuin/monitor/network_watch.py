@@ -15,10 +15,10 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from analytics.gate.watch import DAYS_BEFORE
-from analytics.model.filter import Work
 from analytics.model.options import Options
 from analytics.model.telling import LEAST, SMALL, WAIT_DAYS, best_pipe, ripe, shadow, visited
 from analytics.model.tracker import Leak, Saved, Tracker
+from analytics.model.work import Work
 from analytics.resample import to_rows
 from twuin.alerts.model import Finding, Kind
 from twuin.monitor.extent import first_day_of_use

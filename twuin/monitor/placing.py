@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analytics.model.filter import Work
+from analytics.model.work import Work
 from twuin.monitor.locate import NOWHERE, Place, Span
 
 Leak = tuple[int, int]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from analytics.model.filter import Work
+from analytics.model.work import Work
 from twuin.monitor import placing
 from twuin.monitor.locate import NOWHERE, Place, Span
 from twuin.monitor.placing import Placing

@@ -15,6 +15,7 @@ from analytics.model.noise import Noise
 from analytics.model.observe import observe
 from analytics.model.options import Options
 from analytics.model.tracker import Tracker
+from analytics.model.work import done
 from firmware_sim.town import demo_site_folder
 from twuin.monitor.hydraulics import NetworkHydraulics
 from twuin.monitor.plant import Plant, Points, Rows
@@ -276,11 +277,12 @@ def test_a_zone_into_which_nothing_flows_is_without_supply(tmp_path: Path) -> No
 
 
 def test_what_only_passes_through_is_not_balanced_to_the_drop(tmp_path: Path) -> None:
+    quiet = np.zeros((0, 9)), np.zeros(0)
     with plant(tmp_path, TOWN, ["m0", "m1", "PU"]) as made:
         chamber = made.layout.zone[made.network.node_index["s"]]
         hydraulics = NetworkHydraulics(made.network, made.solver)
         hours = day(made, {0: 20.0, 1: -8.0, 2: 8.0})
-        seen, _ = observe(made.layout, hydraulics, Options(), hours, np.zeros((0, 9)), np.zeros(0), None)
+        seen, _ = done(observe(made.layout, hydraulics, Options(), hours, *quiet, None))
         inflow = seen.inflow.reshape(3, made.layout.zones)
         noise = Noise(Options(), 2, made.layout.zones)
         noise.begin(seen.residual[6:], seen.inflow)
@@ -297,7 +299,7 @@ def test_a_zone_without_a_meter_may_use_more_or_less_than_the_others_all_togethe
         hydraulics = NetworkHydraulics(made.network, made.solver)
         hours = day(made, {0: -12.0})
         given = allocate(made.layout, hours, np.zeros(10))
-        seen, reference = observe(made.layout, hydraulics, Options(), hours, *quiet, None)
+        seen, reference = done(observe(made.layout, hydraulics, Options(), hours, *quiet, None))
         silent = hours._replace(inflow=np.where(np.arange(24)[:, None] < 8, np.nan, hours.inflow))
         later = allocate(made.layout, silent, np.zeros(10))
     assert given.borrowed[[low, hill]].tolist() == [True, False]
