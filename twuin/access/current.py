@@ -26,6 +26,8 @@ KEPT = 32
 """Limited views kept, each with its part of the map: people share few sets of DMAs."""
 
 
+NO_BILLS = "the demo's bills are part of its town: others can be put in on a site of your own only"
+
 SIGN_IN = "sign in, or send a token: `Authorization: Bearer twuin_...`"
 
 
@@ -65,7 +67,7 @@ def permit(need: Need) -> None:
     if need is Anyone.IN_PERSON and asker.via is Via.SESSION:
         return
     if asker.via is Via.OPEN:
-        raise NotPermitted("a demo has no accounts")
+        raise NotPermitted(NO_BILLS if need is Right.BILLS else "a demo has no accounts")
     if need is Anyone.IN_PERSON:
         raise NotPermitted("this takes a person who is signed in: a token cannot do it")
     raise NotPermitted(f"this takes the right {need.value!r}, which {asker.name} does not have here")

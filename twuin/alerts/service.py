@@ -374,7 +374,7 @@ class AlertService:
 
         Raises BadCursor. ``limit`` is at most 1000.
         """
-        before = None if cursor is None else _decode(cursor)
+        before = None if cursor is None else decode_cursor(cursor)
         limit = min(max(limit, 1), MAX_LIMIT)
         query = AlertQuery(
             frozenset(states),
@@ -388,7 +388,7 @@ class AlertService:
         )
         found = self._store.find(self.site_id, query)
         items = found[:limit]
-        return AlertPage(items, _encode(items[-1]) if len(found) > limit else None)
+        return AlertPage(items, encode_cursor(items[-1]) if len(found) > limit else None)
 
     def history(self, id: str) -> Entries:
         """All that happened to an alert, oldest first. Raises NotFound."""
@@ -486,12 +486,12 @@ def jsonable(value: Any) -> Any:
     raise TypeError(f"evidence holds {type(value).__name__}, which JSON does not know")
 
 
-def _encode(alert: Alert) -> str:
+def encode_cursor(alert: Alert) -> str:
     micros = (alert.finding.onset - _EPOCH) // _MICROSECOND
     return f"{micros:x}-{alert.id}"
 
 
-def _decode(cursor: str) -> tuple[datetime, str]:
+def decode_cursor(cursor: str) -> tuple[datetime, str]:
     try:
         micros, id = cursor.rsplit("-", 1)
         return _EPOCH + int(micros, 16) * _MICROSECOND, id

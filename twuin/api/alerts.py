@@ -16,6 +16,7 @@ from twuin.alerts.steps import RequestIncomplete
 from twuin.api.params import PREFIX, AlertId, Cursor, Limit, When
 from twuin.api.transition import Transition
 from twuin.views.models import AlertDetail, AlertOut, CauseOut, EntryOut, Page
+from twuin.views.urgent import Order
 from twuin.views.views import Views
 
 _NAMED: dict[int | str, dict[str, Any]] = {404: {}}
@@ -25,7 +26,7 @@ def alert_routes(views: Views, alerts: AlertService) -> APIRouter:
     """/alerts."""
     routes = guarded_router(prefix=PREFIX, tags=["alerts"])
 
-    @routes.get("/alerts", summary="Alerts, newest onset first")
+    @routes.get("/alerts", summary="Alerts, newest onset first or most urgent first")
     @needs(Right.SEE)
     def listed(
         state: Annotated[list[State] | None, Query(description="May be repeated; default: all")] = None,
@@ -35,6 +36,13 @@ def alert_routes(views: Views, alerts: AlertService) -> APIRouter:
             str | None, Query(max_length=80, description="Person or crew that they are assigned to")
         ] = None,
         since: Annotated[When | None, Query(description="Only events that lasted at or after this")] = None,
+        order: Annotated[
+            Order,
+            Query(
+                description="`newest`: by onset. `urgent`: what is not over before the rest, what runs before"
+                " what is mended or seems to have ended, what is only watched behind; by priority, then onset"
+            ),
+        ] = Order.NEWEST,
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> Page[AlertOut]:
@@ -44,6 +52,7 @@ def alert_routes(views: Views, alerts: AlertService) -> APIRouter:
             dma=dma,
             assignee=assignee,
             since=since,
+            order=order,
             limit=limit,
             cursor=cursor,
         )

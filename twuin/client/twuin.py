@@ -43,6 +43,7 @@ Step = Literal[
     "acknowledge", "assign", "accept", "arrive", "locate", "not_found",
     "start_repair", "repaired", "close", "reopen", "note",
 ]  # fmt: skip
+Order = Literal["newest", "urgent"]
 Layer = Literal["pipes", "facilities", "dmas", "sensors", "alerts"]
 PAGE = 200
 CHUNK = 1 << 16
@@ -161,10 +162,11 @@ class Twuin:
         dma: str | None = None,
         assignee: str | None = None,
         since: Instant | None = None,
+        order: Order = "newest",
     ) -> Iterator[Alert]:
         """Alerts, newest onset first; pages are asked for as they are reached.
 
-        since: only events that lasted at or after this.
+        since: only events that lasted at or after this. order: "urgent" for the most urgent first.
         """
         query = {
             "state": _some(state),
@@ -172,6 +174,7 @@ class Twuin:
             "dma": dma,
             "assignee": assignee,
             "since": _when(since),
+            "order": order,
         }
         return self._pages(Alert, "alerts", query)
 

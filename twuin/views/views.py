@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,6 +73,7 @@ from twuin.views.sensorthings import SensorThings
 from twuin.views.sensorthings.catalogue import Catalogue, georeferenced
 from twuin.views.step_test import StepTests
 from twuin.views.trimmed import Trimmer
+from twuin.views.urgent import Order, urgent_page
 from twuin.views.what_if import Leakage, WhatIfs
 from twuin.views.works import now_by_dma
 from twuin.works.service import WorkService
@@ -513,18 +514,21 @@ class Views:
         dma: str | None = None,
         assignee: str | None = None,
         since: datetime | None = None,
+        order: Order = Order.NEWEST,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[AlertOut]:
-        """Alerts, newest onset first. Raises BadCursor.
+        """Alerts in the order asked for. Raises BadCursor, also for a cursor of the other order.
 
         state, kind: one or several, none: all. since: those that lasted at or after it.
         """
         states = {state} if isinstance(state, State) else set(state or ())
         kinds = {kind} if isinstance(kind, Kind) else set(kind or ())
-        page = self._alerts.list(
-            states=states, kinds=kinds, dma=dma, assignee=assignee, since=since, limit=limit, cursor=cursor
-        )
+        listed = partial(self._alerts.list, kinds=kinds, dma=dma, assignee=assignee, since=since)
+        if order is Order.URGENT:
+            page = urgent_page(listed, self._site, states, limit, cursor)
+        else:
+            page = listed(states=states, limit=limit, cursor=cursor)
         return Page[AlertOut](items=[self.alert_out(a) for a in page.items], next=page.next)
 
     def alert(self, id: str) -> AlertDetail:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from twuin.access.current import NotPermitted, NotSignedIn
+from twuin.access.current import NO_BILLS, NotPermitted, NotSignedIn
 from twuin.access.door import note_refusal
 from twuin.alerts.service import BadCursor
 from twuin.views.views import Views
@@ -50,7 +50,7 @@ def install_error_pages(pages: FastAPI, templates: Templates, views: Views) -> N
     def not_permitted(request: Request, error: Exception) -> Response:
         assert isinstance(error, NotPermitted)
         note_refusal(request, error)
-        return answer(request, 403, why="right")
+        return answer(request, 403, why="bills" if str(error) == NO_BILLS else "right")
 
     def foreign_form(request: Request, error: Exception) -> Response:
         return answer(request, 403, why="form")

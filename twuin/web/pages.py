@@ -25,13 +25,22 @@ from twuin.alerts.work import Cause, LeakType, Method
 from twuin.residents.parts import Residents
 from twuin.views.ledger_models import LedgerCounts
 from twuin.views.models import AlertOut, NightFlow
+from twuin.views.urgent import Order
 from twuin.views.views import Views
 from twuin.web.alert_form import NEXT, asked_by, closing
 from twuin.web.figures import dma_marks, map_data
 from twuin.web.forms import Form, read_form
 from twuin.web.locales import LANGUAGES
 from twuin.web.loss_words import LossWords
-from twuin.web.render import ACTOR_COOKIE, LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Page, Templates
+from twuin.web.render import (
+    ACTOR_COOKIE,
+    LANGUAGE_COOKIE,
+    ORDER_COOKIE,
+    THEME_COOKIE,
+    THEMES,
+    Page,
+    Templates,
+)
 from twuin.web.security import local_path
 
 RANGES = {"1d": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
@@ -92,32 +101,43 @@ def page_routes(
         state: str = "",
         kind: str = "",
         dma: str = "",
+        order: str = "",
         cursor: str = "",
     ) -> Response:
         p = page(request)
+        kept = request.cookies.get(ORDER_COOKIE, "")
+        by = next((Order(o) for o in (order, kept) if o in set(Order)), Order.URGENT)
         chosen = {
             "state": state if state in set(State) else "",
             "kind": kind if kind in set(Kind) else "",
             "dma": dma,
+            "order": by.value,
         }
         wanted = State(chosen["state"]) if chosen["state"] else None
         found = views.alerts(
             state=wanted,
             kind=Kind(chosen["kind"]) if chosen["kind"] else LOUD,
             dma=dma or None,
+            order=by,
             cursor=cursor or None,
             limit=50,
         )
         silent = None
         if not chosen["kind"] and not cursor:
-            silent = views.alerts(state=wanted, kind=Kind.SILENT, dma=dma or None, limit=50)
+            silent = views.alerts(state=wanted, kind=Kind.SILENT, dma=dma or None, order=by, limit=50)
         more = "&".join(f"{name}={quote(value)}" for name, value in chosen.items() if value)
-        return p.response(
+        answer = p.response(
             "alerts.html",
             alerts=[*found.items, *(silent.items if silent else ())],
             more_silent="&".join(filter(None, (more, "kind=silent"))) if silent and silent.next else None,
             unknown=[
-                v[:40] for v, kept in ((state, chosen["state"]), (kind, chosen["kind"])) if v and not kept
+                v[:40]
+                for v, known in (
+                    (state, chosen["state"]),
+                    (kind, chosen["kind"]),
+                    (order, order in set(Order)),
+                )
+                if v and not known
             ],
             next=f"?{more}&cursor={quote(found.next)}" if found.next else None,
             waiting=waiting_reports(),
@@ -126,6 +146,9 @@ def page_routes(
             kinds=list(Kind),
             dmas=views.dmas(),
         )
+        if order == by:
+            answer.set_cookie(ORDER_COOKIE, order, max_age=_YEAR, httponly=True, samesite="lax")
+        return answer
 
     def waiting_reports() -> int:
         """How many reports of residents wait for a person, for who may act on them."""

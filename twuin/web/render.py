@@ -32,6 +32,7 @@ STATIC = HERE / "static"
 LANGUAGE_COOKIE = "twuin_language"
 THEME_COOKIE = "twuin_theme"
 ACTOR_COOKIE = "twuin_actor"
+ORDER_COOKIE = "twuin_order"
 THEMES = ("auto", "light", "dark")
 
 

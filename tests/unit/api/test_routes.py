@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import ANY
@@ -16,6 +17,9 @@ from fastapi.testclient import TestClient
 from ingest.reasons import Reason
 from ingest.rejected import Rejected
 from ingest.unknown import Heard
+from twuin.alerts.model import Reason as AlertReason
+from twuin.alerts.work import Cause
+from twuin.views.convert import M3H
 
 V1 = "/api/v1"
 
@@ -95,6 +99,58 @@ def test_alerts_are_paged_and_filtered(client: TestClient, small_town: Any) -> N
     assert {a["dma"] for a in both} == {"D1", "D2"}
     assert client.get(f"{V1}/alerts?kind=silent").json()["items"] == []
     assert len(client.get(f"{V1}/alerts?since=2026-03-10T09:00:00+07:00").json()["items"]) == 2
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 6, 7, 50])
+def test_the_most_urgent_come_first_page_by_page(client: TestClient, small_town: Any, limit: int) -> None:
+    t = small_town
+    found = [
+        t.leak("D1", onset_h=-9),  # of 288 m3 a day: high
+        replace(t.leak("D2", onset_h=-2), flow=3 / M3H),  # medium
+        t.leak("D3", onset_h=-4),  # high, and newer than the first
+        replace(t.leak("D1", onset_h=-30), gain=-1.0),  # large, but only watched
+        replace(t.leak("D2", onset_h=-28, ended_h=-20), flow=3 / M3H),  # over
+        t.leak("D3", onset_h=-30),
+        t.leak("D2", onset_h=-34),
+    ]
+    made = t.alerts.apply(found)
+    place = {(a.finding.dma, a.finding.onset): a for a in made}
+    ids = [place[f.dma, f.onset].id for f in found]
+    for k in (5, 6):
+        t.alerts.act(
+            ids[k],
+            "close",
+            version=1,
+            actor="Ani",
+            reason=AlertReason.FALSE_ALARM,
+            cause=Cause.OTHER,
+            note="x",
+        )
+    listed: list[str] = []
+    asked: dict[str, Any] = {"order": "urgent", "limit": limit}
+    while True:
+        page = client.get(f"{V1}/alerts", params=asked).json()
+        assert len(page["items"]) <= limit and (page["items"] or not listed)
+        listed += [a["id"] for a in page["items"]]
+        if page["next"] is None:
+            break
+        asked["cursor"] = page["next"]
+    assert listed == [ids[k] for k in (2, 0, 1, 3, 4, 5, 6)]
+    closed = client.get(f"{V1}/alerts?order=urgent&state=closed").json()
+    assert [a["id"] for a in closed["items"]] == ids[4:]
+    newest = client.get(f"{V1}/alerts").json()["items"]
+    assert newest == sorted(newest, key=lambda a: a["onset"], reverse=True)
+
+
+def test_a_cursor_of_another_order_is_refused(client: TestClient, small_town: Any) -> None:
+    t = small_town
+    t.alerts.apply([t.leak(), t.leak("D2")])
+    for order, other in (("urgent", "newest"), ("newest", "urgent")):
+        cursor = client.get(f"{V1}/alerts?order={order}&limit=1").json()["next"]
+        assert client.get(f"{V1}/alerts?order={order}&cursor={cursor}").status_code == 200
+        assert client.get(f"{V1}/alerts?order={other}&cursor={cursor}").status_code == 422
+    for cursor in ("u-", "u-1", "u-1-", "u-x-1-a", "u-9999-1-a", "r-x", "x-1-a", "u-²-1-a"):
+        assert client.get(f"{V1}/alerts", params={"order": "urgent", "cursor": cursor}).status_code == 422
 
 
 def test_an_alert_is_acknowledged_and_closed_over_http(client: TestClient, small_town: Any) -> None:

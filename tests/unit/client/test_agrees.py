@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from twuin.client import Place, Twuin, records
-from twuin.client.twuin import Layer, Step
+from twuin.client.twuin import Layer, Order, Step
 
 SCHEMA = {
     "Site": "SiteOut",
@@ -102,6 +102,9 @@ def test_what_would_not_fit_is_seen(described: dict[str, Any]) -> None:
 def test_words_that_go_out_are_those_that_the_server_takes(described: dict[str, Any]) -> None:
     action = described["components"]["schemas"]["Transition"]["properties"]["action"]
     assert set(get_args(Step)) == set(action["pattern"].strip("^$()").split("|"))
+    listed = described["paths"]["/api/v1/alerts"]["get"]["parameters"]
+    (order,) = (p["schema"] for p in listed if p["name"] == "order")
+    assert set(get_args(Order)) == set(resolved(order, described)["enum"])
     (layer,) = described["paths"]["/api/v1/export/layers/{layer}"]["get"]["parameters"]
     assert set(get_args(Layer)) == set(resolved(layer["schema"], described)["enum"])
 

@@ -16,7 +16,9 @@ from fastapi.testclient import TestClient
 
 from twuin.alerts.model import Finding, Kind, Reason, State
 from twuin.alerts.work import Check, Outcome
+from twuin.views.urgent import Order
 from twuin.web import locales
+from twuin.web.pages import LOUD
 from twuin.web.render import Templates
 from waterworks.errors import StoreError, StoreUnavailable
 
@@ -477,6 +479,40 @@ def test_alert_list_is_filtered_and_goes_on_where_it_stops(fresh: Any, browse: B
     assert "No alerts here." in client.get("/alerts?dma=none").text
     assert client.get("/alerts?cursor=nonsense").status_code == 404
     assert client.get("/alerts?state=nonsense").status_code == 200
+
+
+def test_alerts_stand_in_the_order_that_was_chosen_last(fresh: Any, browse: Browse) -> None:
+    client = browse(fresh, "en")
+    findings = [a.finding for a in fresh.alerts.list(limit=100).items]
+    fresh.alerts.apply([replace(f, gain=-1.0) if f.kind is Kind.LEAK else f for f in findings])  # watched
+
+    def shown_order(address: str) -> tuple[str, list[str]]:
+        page = client.get(address).text
+        chosen = re.search(r'<option value="(\w+)" selected>(?:most urgent|newest) first', page)
+        assert chosen is not None
+        return chosen[1], re.findall(r'data-alert="([^"]+)"', page)
+
+    def ids(order: Order) -> list[str]:
+        return [a.id for a in fresh.views.alerts(kind=LOUD, order=order).items]
+
+    urgent, newest = ids(Order.URGENT), ids(Order.NEWEST)
+    assert urgent != newest
+    name, listed = shown_order("/alerts")
+    assert (name, listed[: len(urgent)]) == ("urgent", urgent)
+    name, listed = shown_order("/alerts?order=newest")
+    assert (name, listed[: len(newest)]) == ("newest", newest)
+    assert shown_order("/alerts?state=")[0] == "newest"  # it is kept
+    assert shown_order("/alerts?order=nonsense")[0] == "newest"
+    assert shown_order("/alerts?order=urgent")[0] == shown_order("/alerts")[0] == "urgent"
+
+
+def test_a_demo_says_that_nobody_puts_in_bills_there(shown: Shown, browse: Browse) -> None:
+    sample = shown("town")
+    answer = browse(sample).get("/bills")
+    assert answer.status_code == 403 and "Rekening air demo adalah bagian dari kota contohnya" in answer.text
+    assert "administrator Twuin" not in answer.text
+    problem = browse(sample).get("/api/v1/bills/uploads").json()
+    assert problem["detail"].startswith("the demo's bills are part of its town")
 
 
 def test_a_leak_page_tells_flow_loss_cost_and_where_to_look(shown: Shown, browse: Browse) -> None:
