@@ -136,7 +136,7 @@ def start_broker(folder: Path, port: int, *, kind: Kind | None = None) -> Runnin
     elif importlib.util.find_spec("amqtt") is None:
         raise BrokerError(
             "no MQTT broker on this machine: install mosquitto (Debian: apt install mosquitto) "
-            "or the Python package (pip install 'twuin[demo]')"
+            "or the Python package (pip install '.[demo]' in a copy of Twuin's source)"
         )
     else:
         command = [sys.executable, "-m", "ingest.amqtt_child", HOST, str(port)]

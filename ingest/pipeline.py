@@ -28,7 +28,7 @@ from ingest.ledger.writer import LedgerWriter, Mark, Spoiled
 from ingest.reasons import Reason
 from ingest.rejected import Rejected, RejectedLog
 from ingest.stats import Stats
-from ingest.topics import NOT_FROM_DEVICES, Channel, Topic, parse
+from ingest.topics import NOT_FROM_DEVICES, Channel, Topic, parse, why_not
 from ingest.unknown import Heard
 from ingest.validate import EARLIEST, MAX_AHEAD, Validated, explain, validate_columns
 from waterworks.names import Format, Names
@@ -197,7 +197,7 @@ class Pipeline:
             if len(text) <= _TOPIC_REMEMBERED:
                 self._topics[text] = topic
         if topic is None:
-            raise Rejection(Reason.UNKNOWN_TOPIC, "not a topic of the layout twuin/{site}/{device}/...")
+            raise Rejection(Reason.UNKNOWN_TOPIC, why_not(text))
         if isinstance(topic, Format):
             return topic
         if topic.site != self._site.id:

@@ -77,6 +77,16 @@ def parse(topic: str) -> Topic | None:
 _CHANNELS = frozenset(c.value for c in Channel)
 
 
+def why_not(topic: str) -> str:
+    """What is wrong with a topic that ``parse`` does not know, and what would be right."""
+    *others, last = (c.value for c in Channel if c not in NOT_FROM_DEVICES)
+    right = f"{', '.join(others)} or {last}"
+    levels = topic.split("/", 3)
+    if len(levels) == 4 and levels[0] == ROOT and levels[1] and levels[2] and levels[3] not in _CHANNELS:
+        return f"topic {topic[:80]!r} ends in {levels[3][:40]!r}: devices publish to {right} there"
+    return f"topic {topic[:80]!r} is not of the layout {ROOT}/{{site}}/{{device}}/..., ending in {right}"
+
+
 class Subscription(NamedTuple):
     """``filter``: what to subscribe to; ``shared``: whether several consumers divide its messages."""
 

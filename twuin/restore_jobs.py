@@ -73,7 +73,8 @@ def run_restore(
     if unknown:
         raise SettingsError(f"--without {unknown[0]!r} is none of {', '.join(m.PARTS)}")
     found = check_archive(archive)
-    say(f"{archive} is whole: {counted(len(found.files), 'file')}, made {found.began} by Twuin {found.twuin}")
+    began = m.in_seconds(found.began)
+    say(f"{archive} is whole: {counted(len(found.files), 'file')}, made {began} by Twuin {found.twuin}")
     _refuse_newer(archive, found)
     parts = [part for part in found.parts if part not in without]
     settings = _settings(archive, found, into, config, flags)
@@ -217,7 +218,7 @@ class _Restoring:
         if m.DATABASE in self.parts:
             self.notes.append(
                 "Everybody signs in anew. Accounts, passwords and tokens are those of "
-                f"{self.found.began}: what was changed or withdrawn since, do again"
+                f"{m.in_seconds(self.found.began)}: what was changed or withdrawn since, do again"
             )
         return Restored(self.found, settings_file, self.parts, kept, self.notes)
 

@@ -37,6 +37,11 @@ def variable(name: str) -> str:
     return "TWUIN_" + name.upper().replace(".", "__")
 
 
+def message(error: Mapping[str, Any]) -> str:
+    """What one of pydantic's errors says, without what it puts before words of ours."""
+    return str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
 def explain(error: Mapping[str, Any], model: type[BaseModel]) -> str:
     """One line about one of pydantic's errors in ``model``."""
     path = [str(part) for part in error["loc"]]
@@ -44,7 +49,7 @@ def explain(error: Mapping[str, Any], model: type[BaseModel]) -> str:
         return f"no setting is called {'.'.join(path)!r}{_meant(path, model)}"
     name, info = _field(path, model)
     if info is None:
-        return f"settings: {error['msg']}"
+        return f"settings: {message(error)}"
     if section := _section(info):
         first = next(iter(section.model_fields))
         return (
@@ -56,7 +61,7 @@ def explain(error: Mapping[str, Any], model: type[BaseModel]) -> str:
     said = "" if secret else f" = {_shown(value)}"
     where = f" ({variable(name)} in the environment)" if os.environ.get(variable(name)) == value else ""
     if error["type"] == "value_error":
-        right = str(error["msg"]).removeprefix("Value error, ")
+        right = message(error)
     else:
         right = f"give {expected(info)}"
     return f"setting {name}{said}{where}: {right}"

@@ -70,7 +70,9 @@ class Sign(BaseModel):
         """Its parts as they are now: what does not answer any more is down."""
         if self.ended or self.silent(now):
             gone = "was stopped" if self.ended else "gave its last sign of life"
-            return {self.job: {"status": "down", "detail": f"{gone} at {self.at.isoformat()}"}}
+            return {
+                self.job: {"status": "down", "detail": f"{gone} at {self.at.isoformat(timespec='seconds')}"}
+            }
         return self.parts or {self.job: {"status": "ok", "detail": "runs"}}
 
 

@@ -65,6 +65,11 @@ def check_notify(folder: Path, site: Site) -> list[Problem]:
     return check_rules(path, site, check_url)[1]
 
 
+def has_rules(settings: Settings, site: Site) -> bool:
+    """Whether there is a file of rules, right or wrong."""
+    return rules_file(settings, site).is_file()
+
+
 def needed_rules(settings: Settings, site: Site) -> NotifyConfig:
     """The rules. SettingsError where there are none, DataFileError where they are wrong."""
     from twuin.notify.apprise_channel import check_url

@@ -41,7 +41,8 @@ def traces(settings: TraceSettings, process: str, site: str = "") -> Iterator[No
         from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
     except ImportError as e:
         raise SettingsError(
-            "setting traces.url: sending traces needs more packages: pip install 'twuin[traces]'"
+            "setting traces.url: sending traces needs more packages: "
+            "pip install '.[traces]' in a copy of Twuin's source"
         ) from e
     about = {
         "service.name": f"twuin-{process}",

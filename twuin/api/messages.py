@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, HTTPException, Path, Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
@@ -57,7 +57,7 @@ def message_routes(hand_in: HandIn) -> APIRouter:
                 "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
             }
         },
-        responses={404: {}, 413: {}, 429: {}},
+        responses={404: {}, 413: {}, 415: {}, 429: {}},
     )
     @needs(Right.SEND)
     async def message(
@@ -71,6 +71,13 @@ def message_routes(hand_in: HandIn) -> APIRouter:
         """Readings of a message are durable when this answers 200; the same again is stored once. Of any
         other answer take it that they are not."""
         pace.take(source_of(request))
+        if (coding := request.headers.get("content-encoding", "identity").strip().lower()) != "identity":
+            raise HTTPException(
+                415,
+                f"a body in the encoding {coding[:40]!r} is not taken: send it uncompressed, without "
+                "the header Content-Encoding",
+                headers={"Accept-Encoding": "identity"},
+            )
         body = await request.body()
         whole = topic if event is None else f"{topic}/{event}"
         try:

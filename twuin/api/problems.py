@@ -25,6 +25,7 @@ from twuin.alerts.steps import RequestIncomplete, TransitionRefused
 from twuin.api.pace import TooMany
 from twuin.hooks.signature import NotSigned
 from twuin.residents.model import BadReport, ReportChanged, ReportRefused, TooManyReports
+from twuin.settings_words import message
 from twuin.views.models import Problem
 from twuin.views.sensorthings import NotSupported, WrongQuery
 from twuin.works.model import StaleWork, WorkRefused
@@ -89,7 +90,7 @@ def _on_http(request: Request, error: Exception) -> JSONResponse:
 def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     errors = [
-        {"in": str(e["loc"][0]), "name": ".".join(map(str, e["loc"][1:])), "message": e["msg"]}
+        {"in": str(e["loc"][0]), "name": ".".join(map(str, e["loc"][1:])), "message": message(e)}
         for e in error.errors()[:20]
     ]
     first = (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from twuin.settings_words import message
 from waterworks.errors import BackupError
 
 FORMAT = 1
@@ -102,6 +104,14 @@ class _Format(_Said):
     twuin: str = "?"
 
 
+def in_seconds(when: str | None) -> str:
+    """A time of a manifest as people read it; as it is, where it is none."""
+    try:
+        return datetime.fromisoformat(when or "").isoformat(timespec="seconds")
+    except ValueError:
+        return when or "-"
+
+
 def read_manifest(text: bytes, where: str) -> Manifest:
     """The manifest ``text`` of the archive ``where``. BackupError where it is none, or of a newer Twuin."""
     try:
@@ -116,5 +126,5 @@ def read_manifest(text: bytes, where: str) -> Manifest:
         first = e.errors()[0]
         what = ".".join(str(part) for part in first["loc"]) or "it"
         raise BackupError(
-            f"{where}: its {NAME} is none of a back-up ({what}: {first['msg']}): use another archive"
+            f"{where}: its {NAME} is none of a back-up ({what}: {message(first)}): use another archive"
         ) from None

@@ -23,7 +23,8 @@ def require() -> None:
         import matplotlib  # noqa: F401
     except ImportError:
         raise BenchmarkError(
-            "--plots needs Matplotlib, which is not installed: pip install 'twuin[plots]'"
+            "--plots needs Matplotlib, which is not installed: "
+            "pip install '.[plots]' in a copy of Twuin's source"
         ) from None
 
 

@@ -87,6 +87,7 @@ def backup(
 @app.command()
 def check(archive: ArchiveArgument, as_json: JsonOption = False) -> None:
     """Prove a back-up whole, every byte of it, without restoring it; say what it holds."""
+    from twuin.backup.manifest import in_seconds
     from twuin.backup_jobs import run_check
 
     found = run_check(archive)
@@ -94,7 +95,8 @@ def check(archive: ArchiveArgument, as_json: JsonOption = False) -> None:
         print_json({"file": str(archive), **_fields(found)})
         return
     say = partial(out.print, markup=False, highlight=False)
-    say(f"{archive} is whole: {found.site}, as of {found.began}, by Twuin {found.twuin} on {found.host}")
+    began = in_seconds(found.began)
+    say(f"{archive} is whole: {found.site}, as of {began}, by Twuin {found.twuin} on {found.host}")
     for part in found.parts:
         files = found.of(part)
         size = sum(entry.bytes for entry in files) / 2**20
@@ -102,7 +104,7 @@ def check(archive: ArchiveArgument, as_json: JsonOption = False) -> None:
         if part == "readings" and found.readings is not None:
             kept = found.readings
             more = f"; {kept.count:,} readings of {kept.series:,} series"
-            more += f", {kept.first} to {kept.last}" if kept.count else ""
+            more += f", {in_seconds(kept.first)} to {in_seconds(kept.last)}" if kept.count else ""
         if part == "database" and found.database is not None:
             more = f"; {found.database.kind}, schema {found.database.schema_}, "
             more += f"{sum(found.database.rows.values()):,} rows"

@@ -17,7 +17,7 @@ from waterworks.errors import SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="Dashboards, alert rules and data sources of Grafana.")
 
-NEEDS = "Grafana's parts are not installed: pip install 'twuin[grafana]'"
+NEEDS = "Grafana's parts are not installed: pip install '.[grafana]' in a copy of Twuin's source"
 
 
 def site_settings(site: Path | None) -> Settings | None:

@@ -88,6 +88,7 @@ def watch(
 
 @app.command()
 def unknown(
+    site: SiteOption = None,
     data_dir: DataOption = None,
     limit: Annotated[
         int, typer.Option("--limit", help="How many to list, last heard first.", min=1, max=10000)
@@ -107,7 +108,7 @@ def unknown(
     from ingest.rejected import RejectedLog
     from ingest.unknown import line_for
 
-    settings = settings_from(data_dir=data_dir)
+    settings = settings_from(site=site, data_dir=data_dir)
     path = settings.data_dir / "rejected.sqlite"
     if not path.exists():
         raise NotFound(f"no unknown names: {path} does not exist; name the data folder with --data-dir")

@@ -49,7 +49,7 @@ def list_(
     """List messages that are not delivered: waiting, given up, or uncertain whether they arrived."""
     from twuin.app import read_settings_site
     from twuin.notify.model import UNDELIVERED
-    from twuin.telling import list_messages
+    from twuin.telling import has_rules, list_messages
 
     settings = settings_from(site=site, data_dir=data_dir)
     watched = read_settings_site(settings)
@@ -57,7 +57,12 @@ def list_(
     if as_json:
         print_json([_shown(m) for m in found])
         return
-    if not found:
+    if not has_rules(settings, watched):
+        out.print(
+            f"Nobody is told anything: there is no notify.toml in {watched.folder} (docs/notify.md).",
+            markup=False,
+        )
+    elif not found:
         out.print("Nothing was sent yet." if everything else "Nothing waits: all messages were delivered.")
     for m in found:
         when = m.created.astimezone(watched.timezone).strftime("%Y-%m-%d %H:%M")

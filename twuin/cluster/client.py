@@ -19,7 +19,8 @@ try:
     from distributed.client import Future
 except ImportError as missing:  # pragma: no cover - an extra
     raise ClusterError(
-        "a scheduler needs Dask, which is not installed here: pip install 'twuin[dask]'"
+        "a scheduler needs Dask, which is not installed here: "
+        "pip install '.[dask]' in a copy of Twuin's source"
     ) from missing
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ try:
     import distributed
 except ImportError as missing:  # pragma: no cover - an extra
     raise ClusterError(
-        "a worker needs Dask, which is not installed here: pip install 'twuin[dask]'"
+        "a worker needs Dask, which is not installed here: pip install '.[dask]' in a copy of Twuin's source"
     ) from missing
 
 log = logging.getLogger(__name__)

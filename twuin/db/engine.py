@@ -41,7 +41,11 @@ def open_engine(url: str) -> Engine:
                 )  # SQLAlchemy's own choice is the older one
             return create_engine(parsed, **POOL, pool_pre_ping=True)
     except ModuleNotFoundError as e:
-        hint = "pip install 'twuin[postgres]'" if e.name == "psycopg" else f"install {e.name}"
+        hint = (
+            "pip install '.[postgres]' in a copy of Twuin's source"
+            if e.name == "psycopg"
+            else f"install {e.name}"
+        )
         raise SettingsError(f"cannot use database URL: {e}; {hint}") from e
     except (ArgumentError, NoSuchModuleError) as e:
         raise SettingsError(f"cannot use database URL: {e}") from e

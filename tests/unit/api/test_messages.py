@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -50,6 +51,13 @@ def test_a_part_that_is_wrong_is_named(client: TestClient, small_town: Any) -> N
         ("/api/v1/messages/application/1/device/2/event?event=up", b"{}", 404, "listens to no topic"),
         ("/api/v1/messages/", b"{}", 422, "no topic"),
         (WHERE, b" " * (2**20 + 1), 413, "1048576"),
+        (
+            "/api/v1/messages/twuin/town/dev1/readngs",
+            b"{}",
+            422,
+            "'readngs': devices publish to readings, senml",
+        ),
+        ("/api/v1/messages/twuin/readings", b"{}", 422, "not of the layout twuin/{site}/{device}/"),
     ],
 )
 def test_what_cannot_be_taken_is_told(
@@ -57,6 +65,15 @@ def test_what_cannot_be_taken_is_told(
 ) -> None:
     answer = client.post(path, content=body)
     assert answer.status_code == status and told in answer.text
+
+
+def test_a_compressed_body_is_asked_for_as_it_is(client: TestClient) -> None:
+    body = gzip.compress(json.dumps(reading()).encode())
+    answer = client.post(WHERE, content=body, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 415 and "'gzip'" in answer.text and "uncompressed" in answer.text
+    assert answer.headers["accept-encoding"] == "identity"
+    plain = client.post(WHERE, json=reading(), headers={"Content-Encoding": "identity"})
+    assert plain.status_code == 200
 
 
 def test_of_a_server_that_sends_all_kinds_to_one_address_only_uplinks_matter(client: TestClient) -> None:

@@ -91,6 +91,12 @@ def test_a_parameter_that_cannot_be_is_422_and_named(client: TestClient, path: s
     assert [e["name"] for e in body["errors"]] == [name]
 
 
+def test_what_is_wrong_is_said_in_our_words(client: TestClient) -> None:
+    told = check(client.get(V1 + "/alerts", params={"since": "yesterday"}), 422)
+    assert "use RFC 3339 with a zone" in told["detail"]
+    assert "Value error" not in str(told)
+
+
 def test_a_cursor_that_was_never_given_out_is_422(client: TestClient) -> None:
     check(client.get(f"{V1}/alerts", params={"cursor": "somewhere"}), 422)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from twuin.backup import archive as a
-from twuin.backup.manifest import FORMAT, NAME, Entry, Manifest
+from twuin.backup.manifest import FORMAT, NAME, Entry, Manifest, in_seconds
 from waterworks.errors import BackupError
 
 
@@ -54,6 +54,11 @@ def test_what_went_in_comes_out(tmp_path: Path) -> None:
     assert {n: (tmp_path / "out" / n).read_bytes() for n in FILES} == FILES
     with tarfile.open(to) as tar:  # as any tar sees it
         assert tar.getnames() == [*FILES, NAME]
+
+
+def test_times_are_told_in_seconds() -> None:
+    assert in_seconds("2026-11-23T03:00:00.123456+00:00") == "2026-11-23T03:00:00+00:00"
+    assert (in_seconds("at some time"), in_seconds(None)) == ("at some time", "-")
 
 
 def test_one_that_is_there_is_not_written_over(tmp_path: Path) -> None:

@@ -75,6 +75,13 @@ def test_list_says_so_when_nothing_waits(site: Path) -> None:
     assert run.output.strip() == "Nothing waits: all messages were delivered."
 
 
+def test_list_says_so_where_there_are_no_rules(site: Path) -> None:
+    (site / "notify.toml").unlink()
+    run = CliRunner().invoke(app, ["notify", "list", "--site", str(site)])
+    assert run.exit_code == 0 and "delivered" not in run.output
+    assert "no notify.toml" in run.output
+
+
 def test_retry_sends_again_what_was_given_up(site: Path) -> None:
     messages(MessageState.GIVEN_UP, MessageState.UNCERTAIN, MessageState.DELIVERED)
     run = CliRunner().invoke(app, ["notify", "retry", "--all", "--site", str(site)])

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from firmware_sim.town import demo_site_folder
 from ingest.reasons import Reason
 from ingest.rejected import Rejected, RejectedLog
 from ingest.unknown import Heard
@@ -54,6 +55,11 @@ def test_unknown_names_are_listed_with_what_they_said_last_until_forgotten(
     assert unknown("--names") == (0, lines)
     assert "2 unknown names" in unknown("--forget")[1]
     assert "no unknown name" in unknown()[1]
+
+
+def test_the_site_may_be_named_as_for_the_ledger(unknown: Run, tmp_path: Path) -> None:
+    RejectedLog(tmp_path / "rejected.sqlite")
+    assert unknown("--site", str(demo_site_folder())) == (0, "no unknown name was heard\n")
 
 
 def test_what_a_device_sent_cannot_steer_the_terminal(
