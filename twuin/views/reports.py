@@ -338,8 +338,9 @@ def availability(
 
 
 def share_of(counts: LedgerCounts) -> float | None:
-    """Share of what was expected that came, None where nothing was expected."""
-    return min(counts.received / counts.expected, 1.0) if counts.expected else None
+    """Share of what was due that came, None where nothing was due. By what is missing: readings that are not
+    due yet, or more than were to come, make up for no gap, of the same sensor or of another."""
+    return max(counts.expected - counts.missing, 0) / counts.expected if counts.expected else None
 
 
 def _none() -> dict[str, int]:

@@ -80,7 +80,10 @@ def sensor_section(report: ReportOut, words: LossWords) -> Section:
             _("Of %(expected)s readings that were to come %(share)s %% came.")
             % {"expected": number(every.expected, 0), "share": number(report.availability_share * 100, 1)}
         )
-    notes = (_("As the ledger of the ingest counts: what comes by MQTT, since it began to count."),)
+    notes = (
+        _("As the ledger of the ingest counts: what comes by MQTT, since it began to count."),
+        _("What is not due yet may have come already; available is what came of what was due."),
+    )
     table = Table(
         columns, tuple(rows),
         _("The ledger counted no readings: it counts what comes by MQTT since it began."), notes,

@@ -339,7 +339,7 @@ class Words:
     def actor(self, actor: str) -> str:
         """Who did something: a person by the name given, or the monitor."""
         _ = self.formats.gettext
-        return {MONITOR: "Twuin", "someone": _("someone"), "": NOTHING}.get(actor, actor)
+        return {MONITOR: "Twuin", "someone": _("someone"), "staff": _("staff"), "": NOTHING}.get(actor, actor)
 
     # DMAs and sensors
 

@@ -225,6 +225,8 @@ def test_staff_work_on_a_report(client: TestClient, fresh: Any) -> None:
     seen = client.get(f"/alerts/{alert}")
     assert seen.status_code == 200 and "reported by residents" in seen.text
     assert act(action="close", outcome="solved").status_code == 303
+    page = client.get(f"/public-reports/{report.id}", headers={"accept-language": "id"}).text
+    assert "· petugas" in page and "staff" not in page.split('class="history"')[1]
     assert "has been dealt with" in client.get(f"/lapor/{code}").text
     assert client.get(f"/public-reports/{report.id}/photo").status_code == 404
     assert client.get("/public-reports/none").status_code == 404
