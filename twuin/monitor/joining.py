@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from analytics.drops import PairOptions
 from twuin.alerts.model import Finding, Kind
-from twuin.monitor.network_watch import Tracked
+from twuin.monitor.network_watch import OVER, Tracked
 from twuin.monitor.search import visit_gain
 from waterworks.site import MonitorOptions
 
@@ -35,6 +35,7 @@ def with_tracked(
 
     An excess that tracked leaks do not account for stands for itself, as does a leak that inflow has not
     shown, once it is proven: a small one after so many days that a drift of a sensor would have been called.
+    A tracked leak that was first told of after its excess was over adds nothing to it (``_late``).
     """
     parts: dict[int, list[Finding]] = {}
     left: list[Finding] = []
@@ -44,14 +45,30 @@ def with_tracked(
             left.append(leak)
         else:
             parts.setdefault(cause, []).append(_lasting(leak, cause, tracked, zone))
+    late = {k for k, of_leak in parts.items() if _late(tracked[k], of_leak, zone)}
     return [
         *left,
+        *(leak for k in sorted(late) for leak in parts[k]),
         *(
             _one(t, sorted(parts.get(k, []), key=lambda f: f.onset), zone, options)
             for k, t in enumerate(tracked)
-            if k in parts or t.told.proven is not None
+            if k not in late and (k in parts or t.told.proven is not None)
         ),
     ]
+
+
+def _late(t: Tracked, inflow: Sequence[Finding], zone: ZoneInfo) -> bool:
+    """Whether the model told of the leak only after the inflow had shown its end, and has since seen no day
+    on which it still ran.
+
+    Of a day of which the leak ran for some hours the model makes a smaller one, that runs all day, elsewhere.
+    """
+    ends = [part.ended for part in inflow if part.ended is not None]
+    if len(ends) < len(inflow) or t.finding.detected <= max(ends):
+        return False
+    over = max(ends).astimezone(zone).toordinal()
+    least = OVER * max(t.flow.values(), default=0.0)
+    return all(flow < least for day, flow in t.flow.items() if day > over)
 
 
 def _cause(leak: Finding, tracked: Sequence[Tracked], zone: ZoneInfo) -> int | None:

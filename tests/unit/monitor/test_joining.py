@@ -99,6 +99,29 @@ def test_it_lasts_as_long_as_either_says_so() -> None:
     assert both.gain is None
 
 
+def test_a_model_that_learns_of_a_leak_on_the_day_of_its_end_moves_it_nowhere_and_does_not_wake_it() -> None:
+    over = finding(78, 80, 500, flow=0.004, ended=T + timedelta(hours=110), suspects=(Suspect("P9", 0.3),))
+    told = {"detected": T + timedelta(days=5)}  # the evening after
+    halved = tracked(3, 0.002, 4)
+    evening = halved._replace(told=halved.told._replace(finding=replace(halved.finding, **told)))
+    assert join([over], [evening]) == [over]
+    next_day = evening._replace(flow={**evening.flow, T.toordinal() + 5: 0.0001})
+    assert join([over], [next_day]) == [over]
+    runs = evening._replace(flow={**evening.flow, T.toordinal() + 5: 0.0018})
+    (on,) = join([over], [runs])
+    assert on.ended is None and on.suspects[0].pipe == "P1", "the inflow was wrong: it has not ended"
+    before = evening._replace(told=evening.told._replace(finding=halved.finding))
+    (known,) = join(
+        [over],
+        [
+            before._replace(
+                told=before.told._replace(finding=replace(halved.finding, detected=T + timedelta(days=4)))
+            )
+        ],
+    )
+    assert known.suspects[0].pipe == "P1", "it was told of while it ran"
+
+
 def test_an_excess_belongs_to_the_leak_that_made_it_however_large_a_later_one_is() -> None:
     inflow = finding(100, 130, flow=0.008)
     first, later = tracked(4, 0.003), tracked(12, 0.009)
