@@ -264,6 +264,26 @@ def test_a_new_alert_comes_by_itself_and_is_framed(station: Any, browser: Browse
         assert page.evaluate("window.kept") is True
 
 
+def test_an_alert_whose_event_is_over_stays_in_its_list(
+    station: Any, samples: ModuleType, browser: Browser
+) -> None:
+    station.wall("[[screen]]\ndistance_m = 2\n[[screen.page]]\ngrid = ['alerts']\n")
+    id = station.sample.new_leak()
+    alerts = station.sample.alerts
+    alerts.act(id, "acknowledge", version=alerts.get(id).version)
+    station.sample.findings[-1] = replace(station.sample.findings[-1], ended=samples.NOW)
+    station.find()
+    with display(browser) as page:
+        page.goto(f"{station.url}/wall?lang=en")
+        drawn(page)
+        card = page.locator(f'.wall-page.here .wall-alert.over[data-alert="{id}"]')
+        expect(card).to_be_visible()
+        edges = page.locator(".wall-page.here .wall-alert:visible").evaluate_all(
+            "(cards) => cards.map((e) => [e.getBoundingClientRect().left, e.getBoundingClientRect().width])"
+        )
+        assert len(edges) > 1 and edges == edges[:1] * len(edges)
+
+
 def test_a_stopped_server_is_said_at_once_and_all_is_brought_up_to_date_when_it_is_back(
     station: Any, browser: Browser
 ) -> None:

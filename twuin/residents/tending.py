@@ -79,7 +79,7 @@ class Tender:
         if alert.reason is Reason.WITHDRAWN:
             self._joins.write(report, "parted", RESIDENTS, {"alert": alert.id}, alert="", event=report.id)
             return
-        answered = report.answered or self._answered(alert)
+        answered = report.answered or self._answered(report, alert)
         if alert.state is State.CLOSED and alert.reason in _OUTCOME:
             outcome = _OUTCOME[alert.reason]
             self._joins.write(
@@ -95,10 +95,11 @@ class Tender:
         elif answered != report.answered:
             self._joins.write(report, "taken_on", RESIDENTS, {"alert": alert.id}, answered=answered)
 
-    def _answered(self, alert: Alert) -> datetime | None:
-        """When somebody took the alert on; None: nobody yet."""
+    def _answered(self, report: Report, alert: Alert) -> datetime | None:
+        """When somebody took the alert on, not before the report came; None: nobody yet."""
         found = course(self._alerts.history(alert.id))
-        return None if found is None else found.done.get(Stage.RESPOND)
+        taken_on = None if found is None else found.done.get(Stage.RESPOND)
+        return None if taken_on is None else max(taken_on, report.received)
 
     def forget(self) -> int:
         """Erase who sent what was closed, or came, long enough ago; how many that were."""

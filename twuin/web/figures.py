@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from twuin.alerts.model import PENDING, Kind
+from twuin.alerts.model import PENDING, UNREPAIRED, Kind
 from twuin.views.models import AlertOut, DmaState, NightFlow, SensorOut, SiteOut
 from twuin.web.words import Words
 
 SPARK_WIDTH = 120.0
 SPARK_HEIGHT = 32.0
 _MARGIN = 2.0
+
+
+def running(alerts: Iterable[AlertOut]) -> list[AlertOut]:
+    """Leaks that run: their event is not over, and nobody says that they are repaired."""
+    return [a for a in alerts if a.kind is Kind.LEAK and a.ended is None and a.state in UNREPAIRED]
 
 
 def sparkline(values: Sequence[float | None]) -> list[str]:

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_decimal, format_percent, get_currency_symbol
+from babel.numbers import format_decimal, format_percent, get_currency_symbol, get_decimal_symbol
 
 NOTHING = "–"
 """Shown where there is no value."""
@@ -99,8 +99,8 @@ class Formats:
         return f"{self.number(value, digits)}\u00a0{self.unit(unit)}".rstrip("\u00a0")
 
     def plain(self, value: float | None) -> str:
-        """A number as it is typed into a form; "" where there is none."""
-        return "" if value is None else f"{value:.12g}"
+        """A number as it is typed into a form, with the language's decimal mark; "" where there is none."""
+        return "" if value is None else f"{value:.12g}".replace(".", get_decimal_symbol(self.code))
 
     def money(self, value: float | None) -> str:
         """An amount of the site's currency, in whole units."""

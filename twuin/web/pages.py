@@ -28,7 +28,7 @@ from twuin.views.models import AlertOut, NightFlow
 from twuin.views.urgent import Order
 from twuin.views.views import Views
 from twuin.web.alert_form import NEXT, asked_by, closing
-from twuin.web.figures import dma_marks, map_data
+from twuin.web.figures import dma_marks, map_data, running
 from twuin.web.forms import Form, read_form
 from twuin.web.locales import LANGUAGES
 from twuin.web.loss_words import LossWords
@@ -84,7 +84,7 @@ def page_routes(
         dmas, current = views.dmas(), living()
         closed = views.alerts(state=(State.VERIFIED, State.CLOSED), kind=LOUD, limit=5).items
         data = map_data(p.known_site, dmas, views.sensors(), current, p.words, base=p.base)
-        leaks = [a for a in current if a.kind is Kind.LEAK]
+        leaks = running(current)
         return p.response(
             "overview.html",
             dmas=dmas,

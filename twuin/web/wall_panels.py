@@ -16,6 +16,7 @@ from twuin.alerts.model import PENDING, UNREPAIRED, Kind, Reason, State
 from twuin.views.loss_models import Limited
 from twuin.views.models import AlertOut, DmaState, SensorOut, SiteOut
 from twuin.views.views import Views
+from twuin.web.figures import running
 from waterworks.errors import TwuinError
 from waterworks.wall import Panel, PanelKind
 
@@ -107,7 +108,7 @@ class WallData:
     @cached_property
     def leaks(self) -> list[AlertOut]:
         """Leaks that run."""
-        return [a for a in self.alerts if a.kind is Kind.LEAK and a.ended is None and a.state in UNREPAIRED]
+        return running(self.alerts)
 
     @cached_property
     def midnight(self) -> datetime:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from twuin.alerts.lifecycle import MONITOR
 from twuin.alerts.model import Kind, Reason
+from twuin.residents.joins import RESIDENTS
 from twuin.views.models import AlertOut, EntryOut, SensorOut
 from twuin.web.fault_words import FaultWords
 from twuin.web.formats import NOTHING, Formats
@@ -337,9 +338,10 @@ class Words:
         return ", ".join(parts.get(part, part) for part in entry.note.split(", ") if part)
 
     def actor(self, actor: str) -> str:
-        """Who did something: a person by the name given, or the monitor."""
+        """Who did something: a person by the name given; Twuin by itself, as it read sensors or reports."""
         _ = self.formats.gettext
-        return {MONITOR: "Twuin", "someone": _("someone"), "staff": _("staff"), "": NOTHING}.get(actor, actor)
+        names = {MONITOR: "Twuin", RESIDENTS: "Twuin", "someone": _("someone"), "staff": _("staff")}
+        return names.get(actor, actor) or NOTHING
 
     # DMAs and sensors
 

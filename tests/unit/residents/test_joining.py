@@ -196,6 +196,17 @@ def test_reports_end_with_their_alert(here: Any) -> None:
     assert {here.get(t).outcome for t in taken} == {Outcome.SOLVED}
 
 
+def test_what_joins_an_alert_that_is_taken_on_is_answered_when_it_comes_not_before(here: Any) -> None:
+    (alert,) = here.town.alerts.apply([replace(here.town.leak(), centre="P1", radius_50_m=50.0)])
+    here.town.alerts.act(alert.id, "acknowledge", version=alert.version)
+    here.pass_time(hours=2)
+    report = here.at()
+    assert report.alert == alert.id
+    here.tender.tend()
+    after = here.desk.get(report.id)
+    assert after.answered == report.received
+
+
 def test_reports_outlive_an_alert_that_readings_no_longer_support(here: Any) -> None:
     found = replace(here.town.leak(), centre="P1", radius_50_m=50.0, radius_90_m=300.0)
     (alert,) = here.town.alerts.apply([found])

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from twuin.web.entered import number
 from twuin.web.formats import Formats, zone_names
 from twuin.web.locales import language
 
@@ -32,6 +33,14 @@ def test_numbers_keep_three_figures_and_the_mark_of_the_language(
 ) -> None:
     assert formats("id").number(value) == indonesian
     assert formats("en").number(value) == english
+
+
+@pytest.mark.parametrize("value", [33.2, 20.0, 0.125, 99999.5])
+def test_a_form_shows_numbers_as_they_are_typed_and_reads_them_back(value: float) -> None:
+    indonesian, english = formats("id").plain(value), formats("en").plain(value)
+    assert indonesian == english.replace(".", ",")
+    assert number(indonesian) == number(english) == value
+    assert formats("id").plain(None) == ""
 
 
 def test_units_are_words_of_the_language() -> None:

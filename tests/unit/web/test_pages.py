@@ -259,6 +259,17 @@ def test_a_broken_or_unreachable_store_gets_a_page_without_its_inner_words(
     assert answer.status_code == 500 and "has been logged" in answer.text and "secret" not in answer.text
 
 
+def test_a_leak_that_is_repaired_runs_no_longer(fresh: Any, browse: Browse) -> None:
+    def now() -> int:
+        page = browse(fresh, "en").get("/").text
+        return int(page.split("Leaks now</span>")[1].split(">")[1].split("<")[0].replace("–", "0"))
+
+    before = now()
+    alert = leak_of(fresh)
+    fresh.alerts.act(alert.id, "repaired", version=alert.version)
+    assert before > 0 and now() == before - 1
+
+
 def leak_of(sample: Any) -> Any:
     return next(a for a in sample.views.alerts(state=State.OPEN).items if a.kind.value == "leak")
 

@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ingest.reasons import Reason as RejectReason
+from twuin.alerts.lifecycle import MONITOR
 from twuin.alerts.model import Kind, Reason, State
 from twuin.alerts.promises import Stage, Standing
 from twuin.alerts.steps import STEPS
 from twuin.alerts.work import Cause, LeakType, Method, Outcome
+from twuin.residents.joins import RESIDENTS
 from twuin.views.models import CheckOut
 from twuin.web.formats import Formats
 from twuin.web.locales import LANGUAGES, language
@@ -142,6 +144,14 @@ def test_a_leak_is_told_by_what_has_shown_it(shown: Callable[[str], Any], code: 
     assert w.formats.quantity(abs(alert.flow_m3h), "m3/h") in model
     assert len({model, told(found_by="pressure"), told(test="sudden")}) == 3
     assert told(found_by="model", inflow={"test": "sudden"}) == told(test="sudden")
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_what_nobody_did_was_done_by_twuin(code: str) -> None:
+    w = words(code)
+    assert w.actor(MONITOR) == w.actor(RESIDENTS) == "Twuin"
+    assert w.actor("Regu Utara") == "Regu Utara"
+    assert w.actor("someone") == {"id": "seseorang", "en": "someone"}[code]
 
 
 def test_confidence_is_told_in_words_and_figures() -> None:
