@@ -11,9 +11,10 @@ Two ways to read the result, both printed:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,30 +23,38 @@ from numpy.typing import NDArray
 
 from analytics.options import Options
 from twuin.benchmark import own
-from twuin.benchmark.bound import Bound, SlowBound, bound, slow_bound
-from twuin.benchmark.inflow import Inflow, read_inflow
+from twuin.benchmark.bound import Bound, SlowBound
+from twuin.benchmark.inflow import Inflow
+from twuin.benchmark.injected_parts import (
+    DAYS_AT_ONCE,
+    SCORED,
+    TUNED,
+    Bounds,
+    Case,
+    Count,
+    Delays,
+    Lost,
+    OwnDelays,
+    OwnRate,
+    Part,
+    begin,
+    days_of,
+    scene,
+    work,
+)
 from twuin.benchmark.paired import compare
 from twuin.benchmark.rivals import Rival, rivals
+from twuin.benchmark.spread import Each, in_turn
 from twuin.benchmark.table import Table, plain
-from twuin.benchmark.trials import (
-    HORIZON_D,
-    LOOKBACK_D,
-    SIZES,
-    Period,
-    Trials,
-    Windows,
-    count_alarms,
-    delays,
-    draw,
-    measured_years,
-    windows,
-)
-from waterworks.errors import BenchmarkError
+from twuin.benchmark.trials import HORIZON_D, SIZES, Period, Trials
 
 Floats = NDArray[np.float64]
 
 ALLOWED = 1.0
 """False alarms a DMA and year at which methods are compared."""
+
+KEENEST = 8.0
+"""False alarms a DMA and year up to which a method is looked at."""
 
 STARTS = 36
 """Days in each period on which leaks begin: with a third of them most differences between methods are no
@@ -96,10 +105,15 @@ class Injected:
     curves: dict[str, list[Point]]
     bound: Bound
     slow_bound: SlowBound
-    shown: own.Run
+    best_years: float
     seed: int
     rates: dict[float, float]
     fixed: list[Point] = field(default_factory=list)
+
+    @cached_property
+    def shown(self) -> own.Run:
+        """Twuin at its best on the inflow as it is."""
+        return own.quiet(self.inflow, self.best_years)
 
     def tables(self) -> list[Table]:
         return [
@@ -274,55 +288,6 @@ class Injected:
         return draw_all(self, folder)
 
 
-def periods(inflow: Inflow, score_from: date | None) -> tuple[Period, Period]:
-    """Tuning and scored days. By default scored from the first 1 January after ten months."""
-    total = int(inflow.local.day[-1]) - inflow.first_day + 1
-    if score_from is None:
-        begun = date.fromordinal(inflow.first_day + 300)
-        score_from = date(begun.year + 1, 1, 1)
-    at = score_from.toordinal() - inflow.first_day
-    if at < LOOKBACK_D + 2 * HORIZON_D or total - at < 2 * HORIZON_D:
-        raise BenchmarkError(
-            f"{total} days of inflow cannot be tuned on before {score_from} and scored after it: "
-            f"at least {LOOKBACK_D + 2 * HORIZON_D} days before and {2 * HORIZON_D} after are needed"
-        )
-    return Period(LOOKBACK_D + 7, at), Period(at, total)
-
-
-class _Bench(NamedTuple):
-    """What rivals are run on: the inflow as it is, and around each leak."""
-
-    inflow: Inflow
-    period: Period
-    cut: Windows
-    years: float
-
-    def sweep(self, rival: Rival, number: int) -> list[Point]:
-        """One setting at all thresholds that matter: false alarms, and delays where these are few enough."""
-        setting = rival.settings[number]
-        s = self.inflow.flow.shape[1]
-        days = self.inflow.days()
-        quiet = setting.read(days, np.repeat(self.inflow.weekdays()[:, None], s, axis=1))
-        rate = (
-            count_alarms(setting.chart(quiet, rival.thresholds), quiet.hours, self.period).sum(0) / self.years
-        )
-        use = np.flatnonzero(rate <= 8.0 * ALLOWED)
-        if not len(use):
-            return []
-        both = np.concatenate([self.cut.flow, self.cut.quiet], axis=2)
-        r = setting.read(both, np.concatenate([self.cut.weekday] * 2, axis=1))
-        delay = delays(setting.chart(r, rival.thresholds[use]), r.hours, self.cut.start)
-        return [
-            Point(rival.name, setting.label, float(rival.thresholds[h]), float(rate[h]), delay[:, i])
-            for i, h in enumerate(use)
-        ]
-
-
-def _best(points: Sequence[Point]) -> Point | None:
-    """Of those with few enough false alarms the one that loses the least time."""
-    return min((p for p in points if p.false_alarms <= ALLOWED), key=lambda p: p.lost, default=None)
-
-
 def run(
     files: Sequence[Path],
     *,
@@ -331,93 +296,139 @@ def run(
     seed: int = 1,
     score_from: date | None = None,
     progress: Callable[[float], None] = lambda _: None,
+    each: Each = in_turn,
 ) -> Injected:
     """The whole case. ``starts``: days in each period on which leaks begin, of each size and shape in each
-    DMA. Raises BenchmarkError, SiteError and DataFileError."""
-    inflow = read_inflow(files, site)
-    tuned, scored = periods(inflow, score_from)
-    step = _steps(progress, len(own.KNOB) + 3 + 2 * sum(len(r.settings) for r in rivals()) // 8)
-    bench = {}
-    for name, period in (("tuned", tuned), ("scored", scored)):
-        trials = draw(inflow, period, starts, seed)
-        bench[name] = (
-            trials,
-            _Bench(inflow, period, windows(inflow, trials), measured_years(inflow, period)),
-        )
-    trials = bench["scored"][0]
+    DMA. each: who does the pieces. Raises BenchmarkError, SiteError and DataFileError."""
+    case = begin(files, site, starts, seed, score_from)
+    there = scene(case)
+    crew = _Crew(case, each, progress)
+    trials = there.trials[SCORED]
+    areas = range(len(there.inflow.dmas))
+    methods = rivals()
+    swept = [(r, n, rival.thresholds) for r, rival in enumerate(methods) for n in range(len(rival.settings))]
+    by_thumb = [(r, n, shares) for r, rival in enumerate(methods) for n, shares in _rule_of_thumb(rival)]
 
-    ahead: list[Point] = []
-    points: list[Point] = []
-    fixed: list[Point] = []
-    curves: dict[str, list[Point]] = {}
-    for rival in rivals():
-        of: dict[str, list[list[Point]]] = {"tuned": [], "scored": []}
-        for number in range(len(rival.settings)):
-            for name, (_, b) in bench.items():
-                of[name].append(b.sweep(rival, number))
-            if number % 4 == 3:
-                next(step, None)
-        choice = _best([p for c in of["tuned"] for p in c])
-        if choice is not None:
-            same = [p for c in of["scored"] for p in c]
-            match = [p for p in same if (p.setting, p.threshold) == (choice.setting, choice.threshold)]
-            ahead += match
-        best = _best([p for c in of["scored"] for p in c])
-        if best is not None:
-            points.append(best)
-            curves[rival.name] = [p for c in of["scored"] for p in c if p.setting == best.setting]
-        fixed += _rule_of_thumb(rival, bench["scored"][1])
-
-    mine: dict[float, own.Run] = {}
-    rates: dict[float, float] = {}
-    scored_bench = bench["scored"][1]
-    for years in own.KNOB:
-        mine[years], _ = own.run(inflow, years, None)
-        rates[years] = mine[years].rate(scored, scored_bench.years)
-        next(step, None)
-    calm = [y for y in own.KNOB if rates[y] <= ALLOWED]
-    best_years = min(calm) if calm else max(own.KNOB)
     default = Options().years
-    at: dict[float, Point] = {}
-    for years in sorted({best_years, default, min(own.KNOB)}):
-        raised, delay = own.run(inflow, years, trials)
-        assert delay is not None
-        label = f"one in {years:g} years"
-        at[years] = Point(OWN, label, years, raised.rate(scored, scored_bench.years), delay)
-        next(step, None)
-    points.insert(0, at[best_years])
-    ahead.insert(0, at[default])
-    curves = {OWN: [at[y] for y in sorted(at)], **curves}
-    progress(1.0)
+    knob = sorted({*own.KNOB, default})
+    (bound, slow_bound), *first = crew.do(
+        [Bounds(0.1, WITHIN_H), *map(OwnRate, knob), *(Count(*s) for s in swept + by_thumb)], until=0.35
+    )
+    own_rate = dict(zip(knob, first, strict=False))
+    counted = iter(first[len(knob) :])
+    rate = {(r, n): next(counted) / np.array(there.years)[:, None] for r, n, _ in swept}
+    thumb_rate = [next(counted)[SCORED] / there.years[SCORED] for _ in by_thumb]
+
+    rates = {years: own_rate[years] for years in own.KNOB}
+    calm = [years for years in own.KNOB if rates[years] <= ALLOWED]
+    best_years = min(calm) if calm else max(own.KNOB)
+    shown_years = sorted({best_years, default, min(own.KNOB)})
+    mine = [
+        OwnDelays(years, k, k + DAYS_AT_ONCE)
+        for years in shown_years
+        for k in range(0, len(days_of(trials)), DAYS_AT_ONCE)
+    ]
+    false = [np.array([rate[r, n] for n in range(len(rival.settings))]) for r, rival in enumerate(methods)]
+    lost = [Lost(r, k, false[r] <= KEENEST) for r in range(len(methods)) for k in areas]
+    second = crew.do([*mine, *lost], until=0.9)
+    total = [
+        sum((a for a, part in zip(second[len(mine) :], lost, strict=True) if part.rival == r), np.zeros(()))
+        for r in range(len(methods))
+    ]
+
+    chosen = [
+        tuple(_best(false[r][:, p], total[r][:, p]) for p in (TUNED, SCORED)) for r, _ in enumerate(methods)
+    ]
+    wanted: dict[tuple[int, int], list[int]] = {}
+    for r, (ahead_at, best_at) in enumerate(chosen):
+        if best_at is not None:
+            wanted[r, best_at[0]] = np.flatnonzero(np.isfinite(total[r][best_at[0], SCORED])).tolist()
+        if ahead_at is not None and np.isfinite(total[r][ahead_at[0], SCORED, ahead_at[1]]):
+            wanted.setdefault((r, ahead_at[0]), [ahead_at[1]])
+    asked = [(r, n, methods[r].thresholds[at]) for (r, n), at in wanted.items()] + by_thumb
+    third = crew.do([Delays(r, n, shares, k) for r, n, shares in asked for k in areas], until=1.0)
+    found = [
+        _put_together([(trials.dma == k, third[i * len(areas) + k]) for k in areas])
+        for i in range(len(asked))
+    ]
+
+    points: list[Point] = []
+    ahead: list[Point] = []
+    curves: dict[str, list[Point]] = {}
+    of = {
+        (r, n, h): Point(
+            methods[r].name, methods[r].settings[n].label, float(methods[r].thresholds[h]),
+            float(false[r][n, SCORED, h]), delay[:, i],
+        )
+        for ((r, n), at), delay in zip(wanted.items(), found, strict=False)
+        for i, h in enumerate(at)
+    }  # fmt: skip
+    for r, (ahead_at, best_at) in enumerate(chosen):
+        if ahead_at is not None and (r, *ahead_at) in of:
+            ahead.append(of[r, *ahead_at])
+        if best_at is not None:
+            points.append(of[r, *best_at])
+            curves[methods[r].name] = [of[r, best_at[0], h] for h in wanted[r, best_at[0]]]
+    fixed = [
+        Point(methods[r].name, f"fixed at {share:.0%}", float(share), float(rate_of[i]), delay[:, i])
+        for (r, _, shares), rate_of, delay in zip(by_thumb, thumb_rate, found[len(wanted) :], strict=True)
+        for i, share in enumerate(shares)
+    ]
+    at = {
+        years: Point(
+            OWN, f"one in {years:g} years", years, own_rate[years],
+            _put_together(
+                [(p.which(trials), d) for p, d in zip(mine, second, strict=False) if p.years == years]
+            ),
+        )
+        for years in shown_years
+    }  # fmt: skip
     return Injected(
-        inflow, tuned, scored, trials, points, ahead, curves, bound(inflow, scored, 0.1, WITHIN_H),
-        slow_bound(inflow, scored), mine[best_years], seed, rates, fixed,
+        there.inflow, *there.periods, trials, [at[best_years], *points], [at[default], *ahead],
+        {OWN: [at[y] for y in shown_years], **curves}, bound, slow_bound, best_years, seed, rates, fixed,
     )  # fmt: skip
 
 
-def _rule_of_thumb(rival: Rival, b: _Bench) -> list[Point]:
-    """The night flow threshold at 10 and 20 %, and LeakDB's rule at its 10 %, as they are written."""
+class _Crew:
+    """Has pieces of a case done, and tells how far it is."""
+
+    def __init__(self, case: Case, each: Each, progress: Callable[[float], None]) -> None:
+        self._case, self._each, self._progress, self._at = case, each, progress, 0.0
+
+    def do(self, parts: Sequence[Part], until: float) -> list[Any]:
+        """What each came to, in their order. until: share of the whole that is then done."""
+        out: dict[int, Any] = {}
+        for number, value in self._each("benchmark.injected", work, [(self._case, part) for part in parts]):
+            out[number] = value
+            self._progress(self._at + (until - self._at) * len(out) / len(parts))
+        self._at = until
+        return [out[k] for k in range(len(parts))]
+
+
+def _best(false: Floats, lost: Floats) -> tuple[int, int] | None:
+    """Place of setting and threshold, of (settings, H) each: of those with few enough false alarms the one
+    that loses the least time."""
+    open_to = np.where(false <= ALLOWED, lost, np.inf)
+    if not np.isfinite(open_to).any():
+        return None
+    setting, threshold = np.unravel_index(int(np.argmin(open_to)), open_to.shape)
+    return int(setting), int(threshold)
+
+
+def _put_together(pieces: Sequence[tuple[NDArray[Any], Floats]]) -> Floats:
+    """Delays of all leaks, from those of some each, whose places (or a mask of them) come first."""
+    n = sum(len(delay) for _, delay in pieces)
+    out = np.full((n, *pieces[0][1].shape[1:]), np.nan)
+    for which, delay in pieces:
+        out[which] = delay
+    return out
+
+
+def _rule_of_thumb(rival: Rival) -> list[tuple[int, Floats]]:
+    """The night flow threshold at 10 and 20 %, and LeakDB's rule at its 10 %, as they are written: number of
+    the setting, and shares."""
     wanted = {"night flow threshold": ("28 d, 1 in a row", (0.1, 0.2)), "LeakDB MNF": ("10 d", (0.1,))}
     if rival.name not in wanted:
         return []
     label, shares = wanted[rival.name]
-    number = next(i for i, s in enumerate(rival.settings) if s.label == label)
-    setting = rival.settings[number]
-    s = b.inflow.flow.shape[1]
-    quiet = setting.read(b.inflow.days(), np.repeat(b.inflow.weekdays()[:, None], s, axis=1))
-    both = np.concatenate([b.cut.flow, b.cut.quiet], axis=2)
-    r = setting.read(both, np.concatenate([b.cut.weekday] * 2, axis=1))
-    thresholds = np.array(shares)
-    rate = count_alarms(setting.chart(quiet, thresholds), quiet.hours, b.period).sum(0) / b.years
-    delay = delays(setting.chart(r, thresholds), r.hours, b.cut.start)
-    return [
-        Point(rival.name, f"fixed at {share:.0%}", share, float(rate[i]), delay[:, i])
-        for i, share in enumerate(shares)
-    ]
-
-
-def _steps(progress: Callable[[float], None], total: int) -> Iterator[None]:
-    """Tell progress with each step taken, up to so many."""
-    for i in range(total):
-        progress(min(0.99, (i + 1) / total))
-        yield
+    return [(next(i for i, s in enumerate(rival.settings) if s.label == label), np.array(shares))]

@@ -61,41 +61,40 @@ def _hour_of(inflow: Inflow, detector: Detector) -> Callable[[int], float]:
     return at
 
 
-def run(
-    inflow: Inflow, years: float, trials: Trials | None, progress: Callable[[float], None] = lambda _: None
-) -> tuple[Run, Floats | None]:
-    """The detector over all inflow, and the delay of each trial (N,) [h], infinite where it is not found.
-
-    Each day on which trials begin, the detector is branched: a column per trial, fed with inflow and leak.
-    """
+def quiet(inflow: Inflow, years: float) -> Run:
+    """The detector over all inflow, without any leak put in."""
     s = inflow.flow.shape[1]
     detector = Detector(s, inflow.step_s, Options(years=years))
     hour_of = _hour_of(inflow, detector)
+    last = len(inflow.flow) // detector.rows_per_block * detector.rows_per_block
+    _advance(detector, inflow, 0, last, inflow.flow[:last])
+    real = [(k, when) for k in range(s) for when in told(detector.events, k, hour_of)]
+    block = detector.record.block
+    return Run(
+        np.array([k for k, _ in real], np.int64),
+        np.array([w for _, w in real]),
+        (block["residual"] - block["known"])[: detector.blocks],
+        detector.statistic.copy(),
+    )
+
+
+def delays(inflow: Inflow, years: float, trials: Trials) -> Floats:
+    """Delay of each trial (N,) [h], infinite where it is not found.
+
+    Each day on which trials begin, the detector is branched: a column per trial, fed with inflow and leak.
+    """
+    detector = Detector(inflow.flow.shape[1], inflow.step_s, Options(years=years))
     per = detector.rows_per_block
     days = inflow.local.day - inflow.first_day
-    starts = [] if trials is None else np.unique(trials.day).tolist()
-    delay = None if trials is None else np.full(len(trials.dma), np.inf)
+    out = np.full(len(trials.dma), np.inf)
     at = 0
-    for i, day in enumerate(starts):
-        assert trials is not None and delay is not None
+    for day in np.unique(trials.day).tolist():
         until = int(np.searchsorted(days, day)) // per * per
         _advance(detector, inflow, at, until, inflow.flow[at:until])
         at = until
         which = np.flatnonzero(trials.day == day)
-        delay[which] = _delays(detector, inflow, trials.take(which), at)
-        progress((i + 1) / (len(starts) + 4))
-    last = len(inflow.flow) // per * per
-    _advance(detector, inflow, at, last, inflow.flow[at:last])
-    real = [(k, when) for k in range(s) for when in told(detector.events, k, hour_of)]
-    block = detector.record.block
-    shown = (block["residual"] - block["known"])[: detector.blocks]
-    result = Run(
-        np.array([k for k, _ in real], np.int64),
-        np.array([w for _, w in real]),
-        shown,
-        detector.statistic.copy(),
-    )
-    return result, delay
+        out[which] = _delays(detector, inflow, trials.take(which), at)
+    return out
 
 
 def _delays(detector: Detector, inflow: Inflow, trials: Trials, at: int) -> Floats:

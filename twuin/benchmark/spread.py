@@ -26,6 +26,10 @@ def in_turn(name: str, work: Work, orders: Sequence[Any]) -> Iterator[tuple[int,
 
 def works() -> dict[str, Work]:
     """What a worker can do for a benchmark."""
-    from twuin.benchmark import faults, scale
+    from twuin.benchmark import faults, injected_parts, scale
 
-    return {"benchmark.scale": scale.work, "benchmark.faults": faults.work}
+    return {
+        "benchmark.scale": scale.work,
+        "benchmark.faults": faults.work,
+        "benchmark.injected": injected_parts.work,
+    }

@@ -145,6 +145,7 @@ def injected(
             "ten months.",
         ),
     ] = None,
+    scheduler: SchedulerOption = None,
     as_json: JsonOption = False,
     plots: PlotsOption = None,
 ) -> None:
@@ -152,7 +153,7 @@ def injected(
     from twuin.benchmark.injected import run
 
     before(plots)
-    with progress("Injecting leaks", quiet=as_json) as moved:
+    with spread(scheduler) as each, progress("Injecting leaks", quiet=as_json) as moved:
         result = run(
             files,
             site=site,
@@ -160,6 +161,7 @@ def injected(
             seed=seed,
             score_from=score_from.date() if score_from else None,
             progress=moved,
+            each=each,
         )
     present(result, as_json=as_json, plots=plots)
 

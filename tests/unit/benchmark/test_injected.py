@@ -167,7 +167,7 @@ def test_hours_are_compared_with_days_of_the_same_kind() -> None:
 
 def test_what_cannot_be_benchmarked_is_said_in_one_line(tmp_path: Path) -> None:
     from twuin.benchmark.inflow import read_inflow
-    from twuin.benchmark.injected import periods
+    from twuin.benchmark.injected_parts import periods
     from waterworks.errors import BenchmarkError
 
     with pytest.raises(BenchmarkError, match="name one with --site"):
