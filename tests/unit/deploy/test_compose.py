@@ -72,6 +72,36 @@ def test_nothing_is_published_beyond_loopback_but_the_proxy(services: dict[str, 
     assert open_to_all == {"proxy"}
 
 
+def test_two_utilities_in_containers_have_nothing_in_common(
+    root: Path, program: Callable[[str], str], tmp_path: Path
+) -> None:
+    lines = (root / "deploy" / "utility.env").read_text()
+    other = lines.replace("kota", "desa")
+    for port in ("8901", "8101", "8201", "8301"):
+        assert port in other
+        other = other.replace(port, port[:-1] + "2")
+    published: list[set[str]] = []
+    for name, text in (("kota", lines), ("desa", other)):
+        file = tmp_path / f"{name}.env"
+        file.write_text(text)
+        compose = [program("docker-compose"), "--env-file", str(file), "-f", str(root / "docker-compose.yml")]
+        done = subprocess.run([*compose, "config"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        said = yaml.safe_load(done.stdout)
+        services = {n: s for n, s in said["services"].items() if n != "proxy"}
+        # What has no name of its own, Compose names after the project.
+        assert not any("container_name" in s or "network_mode" in s for s in services.values())
+        for kind in ("volumes", "networks"):
+            assert not any(
+                (v or {}).get("external") or "name" in (v or {}) for v in said.get(kind, {}).values()
+            )
+        assert services["twuin"]["environment"]["TWUIN_WEB__PUBLIC_URL"] == f"https://{name}.water.example"
+        assert str(services["twuin"]["volumes"][0]).startswith(f"/srv/twuin/{name}:")
+        published.append({str(p).rsplit(":", 1)[0] for s in services.values() for p in s.get("ports", ())})
+    assert len(published[0]) == len(published[1]) == 4
+    assert not published[0] & published[1]
+
+
 def test_every_service_is_bounded_in_memory_and_processors_and_its_log_in_size(
     services: dict[str, Any],
 ) -> None:
