@@ -473,6 +473,26 @@ def test_every_view_fits_a_narrow_phone_and_is_made_for_fingers(
         assert phone.page.evaluate("document.documentElement.lang") == language
 
 
+def test_names_on_the_map_keep_apart_and_a_small_share_is_not_nothing(station: Station, phones: Any) -> None:
+    phone = phones()
+    phone.ready(station.leak)
+    script = phone.page.locator('script[src$="/js/field.js"]').get_attribute("src")
+    assert script is not None
+    names = [{"text": f"P{i}", "at": [200 + 3 * i, 100], "width": 40} for i in range(7)]
+    placed, shares = phone.page.evaluate(
+        """async ([url, names]) => {
+          const map = await import(url.replace("field.js", "fieldmap.js"));
+          const text = await import(url.replace("field.js", "fieldtext.js"));
+          return [map.apart(names), [0, 0.00001, 0.034, 0.44].map(text.percent)]; }""",
+        [script, names],
+    )
+    assert [p["text"] for p in placed][:4] == ["P0", "P1", "P2", "P3"] and len(placed) < 7
+    boxes = [p["at"] for p in placed]
+    for i, (x, y) in enumerate(boxes):
+        assert all(abs(x - a) >= 40 or abs(y - b) >= 16 for a, b in boxes[:i])
+    assert shares == ["0,0\xa0%", "<\xa00,1\xa0%", "3,4\xa0%", "44\xa0%"]
+
+
 def test_a_tap_on_a_pipe_says_where_on_it(station: Station, phones: Any) -> None:
     id, phone = station.leak, phones()
     phone.ready(id)

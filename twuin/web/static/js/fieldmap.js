@@ -210,10 +210,13 @@ function paint(canvas, drawing, view, marks, toScreen, places) {
   for (const l of drawing.lines.filter((l) => l.suspect > 0)) stroke([l], "#6a1b9a", 2.5 + 5 * l.suspect);
   for (const p of drawing.points) point(context, p, toScreen(p.at), view.scale);
   context.font = "600 12px system-ui, sans-serif";
-  for (const l of drawing.lines.filter((l) => l.suspect > 0.15)) {
-    const [x, y] = toScreen(l.line[Math.floor(l.line.length / 2)].map((v, i) => (v + l.line[0][i]) / 2));
-    label(context, l.id, [x + 14, y - 8]);
-  }
+  const middle = (line) => toScreen(line[Math.floor(line.length / 2)].map((v, i) => (v + line[0][i]) / 2));
+  const suspects = drawing.lines.filter((l) => l.suspect > 0.15).sort((a, b) => b.suspect - a.suspect);
+  const named = [
+    ...drawing.points.filter((p) => p.shut).map((p) => ({ text: p.id, at: toScreen(p.at) })),
+    ...suspects.map((l) => ({ text: l.id, at: middle(l.line) })),
+  ].map((n) => ({ ...n, width: context.measureText(n.text).width }));
+  for (const n of apart(named)) label(context, n.text, n.at);
   if (drawing.start) cross(context, toScreen(drawing.start));
   const chosen = marks.chosen?.lon != null ? places.to([marks.chosen.lon, marks.chosen.lat]) : drawing.place;
   if (chosen) pin(context, toScreen(chosen));
@@ -226,8 +229,6 @@ function point(context, p, [x, y], scale) {
     context.fillRect(x - 8, y - 8, 16, 16);
     context.fillStyle = "#fff";
     context.fillRect(x - 5, y - 1.5, 10, 3);
-    context.font = "700 12px system-ui, sans-serif";
-    label(context, p.id, [x, y + 18]);
   } else if (p.kind === "stop_valve") {
     if (scale < 0.12) return;
     context.fillStyle = "#fff";
@@ -251,6 +252,27 @@ function point(context, p, [x, y], scale) {
     context.arc(x, y, p.kind === "tank" || p.kind === "reservoir" ? 7 : 4, 0, 7);
     context.fill();
   }
+}
+
+/**
+ * Names beside their places, none over another: below, above, to the right or to the left; what finds no room is
+ * left out. names: {text, at: [x, y], width} in pixels, what matters most first.
+ */
+export function apart(names) {
+  const taken = [];
+  const placed = [];
+  for (const { text, at, width } of names) {
+    const [x, y] = at;
+    const aside = 14 + width / 2;
+    for (const [mx, my] of [[x, y + 20], [x, y - 12], [x + aside, y + 4], [x - aside, y + 4]]) {
+      const box = [mx - width / 2 - 2, my - 12, mx + width / 2 + 2, my + 4];
+      if (taken.some((o) => box[0] < o[2] && o[0] < box[2] && box[1] < o[3] && o[1] < box[3])) continue;
+      taken.push(box);
+      placed.push({ text, at: [mx, my] });
+      break;
+    }
+  }
+  return placed;
 }
 
 function label(context, text, [x, y]) {

@@ -45,7 +45,9 @@ export function metres(value) {
   return value >= 1000 ? `${number(value / 1000, 1)}\u00a0km` : `${number(value)}\u00a0m`;
 }
 
+/** A share; what is there at all is never shown as nothing. */
 export function percent(share) {
+  if (share > 0 && share < 0.0005) return `<\u00a0${number(0.1, 1)}\u00a0%`;
   return `${number(share * 100, share < 0.1 ? 1 : 0)}\u00a0%`;
 }
 
