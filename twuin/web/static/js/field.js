@@ -174,7 +174,7 @@ function bar() {
     h("a", { class: "brand", href: "#" }, "Twuin"),
     h("span", { class: `line ${line === _("no line") ? "off" : ""}`, id: "line" }, line),
     h("a", { class: `tool ${trouble ? "alarm" : ""}`, href: "#told", id: "told", "aria-label": waiting ? _("%(n)s to send", { n: waiting }) : _("Told from this phone") }, waiting ? `↑ ${waiting}` : trouble ? "!" : "✓"),
-    h("button", { type: "button", class: "tool", lang: other, "aria-label": setup.languages[other], onclick: () => (speak(other), app.show()) }, other.toUpperCase()),
+    h("button", { type: "button", class: "tool", lang: other, "aria-label": `${other.toUpperCase()}, ${setup.languages[other]}`, onclick: () => (speak(other), app.show()) }, other.toUpperCase()),
     h("a", { class: "tool", href: "#phone", "aria-label": _("This phone") }, "⚙"),
   );
 }
