@@ -30,7 +30,8 @@ MAX_BODY = 64 * 1024
 """Longest request body [bytes]: the longest that most routes take is a note."""
 
 LARGER: tuple[tuple[re.Pattern[str], int], ...] = (
-    (re.compile(r".*/bills"), 3 * 2**20),  # a file of 2 MB in a form; of a larger one the page itself says so
+    (re.compile(r"(?!.*/api/).*/bills"), 24 * 2**20),  # a file of 2 MB in a form; of more the page says so
+    (re.compile(r".*/api/v1/bills"), 3 * 2**20),
     (re.compile(r".*/api/v1/alerts/[^/]+/photos"), MAX_FILE),
     (re.compile(r".*/api/v1/messages/.+"), MAX_BYTES),
     (re.compile(r".*/lapor"), 24 * 2**20),  # a form with a photo; of more than 8 MB the page itself says so

@@ -75,6 +75,11 @@ def test_the_api_looks_takes_and_refuses(office: Any, browse: Browse) -> None:
     assert client.post("/api/v1/bills?file=a.csv", content=b"x" * (4 * 2**20)).status_code == 413
 
 
+def test_the_page_says_in_words_that_a_file_is_too_large(office: Any, browse: Browse) -> None:
+    answer = browse(office).post("/bills", files={"file": ("big.csv", b"x" * (20 * 10**6))})
+    assert answer.status_code == 422 and "lebih besar dari 2 MB" in answer.text
+
+
 def test_in_a_demo_nobody_puts_bills_in(fresh: Any, browse: Browse) -> None:
     client = browse(fresh, "en")
     assert client.get("/bills").status_code == 403
