@@ -125,7 +125,7 @@ def _by_night_flow(
     onset = min(alert.finding.onset, repaired)
     first, until = _undisturbed(alert, seen.findings, repaired)
     base = end <= _second(onset)
-    before = (begin >= max(_second(onset), first)) & (end <= _second(repaired))
+    before = (begin >= max(_second(onset), first)) & (end <= _second(_ran_until(alert, repaired)))
     after = (begin >= _second(repaired)) & (end <= min(_second(last), until))
     found = by_nights(lowest, base, before, after, leak, alert.work.leak_sd or 0.0)
     known = math.isfinite(found.fall)
@@ -140,6 +140,12 @@ def _by_night_flow(
         found.after,
         as_datetime(np.datetime64(int(end[found.last]), "s")) if found.verdict else None,
     )
+
+
+def _ran_until(alert: Alert, repaired: datetime) -> datetime:
+    """Up to when its leak ran, as far as is known: a repair may be told of days late."""
+    ended = alert.finding.ended
+    return repaired if ended is None else min(ended, repaired)
 
 
 def _undisturbed(alert: Alert, findings: Sequence[Finding], repaired: datetime) -> tuple[float, float]:
@@ -178,7 +184,8 @@ def _by_model(
     if named is None or mine is None:
         return None
     day = repaired.astimezone(site.timezone).toordinal()
-    ran = [(flow, sd) for d, flow, sd in mine.told.course if d < day]
+    stopped = _ran_until(alert, repaired).astimezone(site.timezone).toordinal()
+    ran = [(flow, sd) for d, flow, sd in mine.told.course if d < stopped]
     if not ran:
         return None
     was, was_sd = ran[-1]

@@ -138,6 +138,21 @@ def test_live_by_hours_or_all_at_once_the_repair_is_judged_alike(
     assert told[0] == told[1]
 
 
+def test_a_repair_that_is_told_of_late_is_held_against_the_nights_on_which_the_leak_ran(
+    town: Callable[..., Town],
+) -> None:
+    t = town(0.0)
+    t.until(FIXED)
+    (alert,) = t.alerts.list(kinds=[Kind.LEAK]).items
+    t.alerts.act(alert.id, "acknowledge", version=alert.version)
+    t.until(FIXED + 5)
+    id = t.repair()
+    t.until(FIXED + 9)
+    told = judged(t.alerts.get(id))
+    assert (t.alerts.get(id).state, told.outcome) == (State.VERIFIED, Outcome.FELL)
+    assert told.fell == pytest.approx(0.004, rel=0.15)
+
+
 def test_a_repair_of_the_first_day_is_judged_by_the_nights_before_the_leak(
     town: Callable[..., Town],
 ) -> None:
