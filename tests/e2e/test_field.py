@@ -165,11 +165,18 @@ class Phone:
         return int(self.page.evaluate(WAITING))
 
     def tap(self, action: str) -> None:
+        """Tap a step, and wait until the phone has kept it or asks more in a form."""
+        before = len(self.entries())
         self.page.locator(f'[data-action="{action}"]').first.click()
+        self.until(lambda: self.page.locator("main form").count() > 0 or len(self.entries()) > before)
 
     def submit(self) -> None:
         self.page.locator("form .button.primary").click()
         expect(self.page.locator("main")).to_have_attribute("data-view", "job")
+
+    def entries(self) -> list[Any]:
+        """All that was told on the phone and is still on it."""
+        return list(self.page.evaluate(ENTRIES))
 
     def nothing_waits(self) -> None:
         self.page.evaluate("dispatchEvent(new Event('online'))")  # as phones tell it

@@ -42,5 +42,5 @@ def test_a_picture_is_written_without_a_display(tmp_path: Path) -> None:
 
 def test_missing_matplotlib_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(BenchmarkError, match=r"pip install 'twuin\[plots\]'"):
+    with pytest.raises(BenchmarkError, match=r"pip install '\.\[plots\]'"):
         figure()

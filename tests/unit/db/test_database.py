@@ -184,7 +184,7 @@ def test_a_postgresql_url_needs_no_driver_in_it(postgresql_url: str) -> None:
 
 def test_without_the_driver_the_url_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(SettingsError, match=r"twuin\[postgres\]"):
+    with pytest.raises(SettingsError, match=r"pip install '\.\[postgres\]'"):
         open_alert_store("postgresql://localhost/x")
 
 
