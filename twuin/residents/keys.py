@@ -70,7 +70,7 @@ class Keys:
             number, at = divmod(number, len(LETTERS))
             letters.append(LETTERS[at])
         text = "".join(letters)
-        return "-".join(text[i : i + GROUP] for i in range(0, len(text), GROUP))
+        return written_code(text)
 
     def code_digest(self, code: str) -> str:
         """What is stored of a code; "" for what can be none."""
@@ -116,3 +116,9 @@ def plain_code(text: str) -> str:
     """A tracking code as it is compared, without what people add; "" for what can be none."""
     plain = "".join(c for c in text[:60].casefold() if c.isalnum())
     return plain if len(plain) == GROUPS * GROUP and set(plain) <= set(LETTERS) else ""
+
+
+def written_code(text: str) -> str:
+    """A tracking code as it is given out, however it was typed in; "" for what can be none."""
+    plain = plain_code(text)
+    return "-".join(plain[i : i + GROUP] for i in range(0, len(plain), GROUP))

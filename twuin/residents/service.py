@@ -307,7 +307,6 @@ class PublicReports:
                     state=Standing.CLOSED,
                     outcome=Outcome.WITHDRAWN,
                     settled=now,
-                    answered=after.answered or now,
                 )
             try:
                 self._store.erase(after, report.version, Line(report.id, now, RESIDENTS, action))

@@ -18,8 +18,10 @@ def number(text: str) -> float | None:
         value = float(said.replace(",", "."))
     except ValueError:
         value = math.nan
-    if not math.isfinite(value) or abs(value) > MOST:
+    if not math.isfinite(value):
         raise WrongInput(f"{said[:40]!r} is no number", "not_a_number", value=said[:40])
+    if abs(value) > MOST:
+        raise WrongInput(f"{said[:40]!r} is too large", "too_large", value=said[:40])
     return value
 
 

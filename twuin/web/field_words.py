@@ -51,6 +51,8 @@ def _a_day(words: Words, alert: AlertOut) -> str:
     """How much water is lost a day; "" where that is not known or nothing is lost."""
     if alert.kind not in (Kind.LEAK, Kind.NIGHT_FLOW) or alert.flow_m3h <= 0 or "meter" in alert.evidence:
         return ""
+    if alert.ended is not None:
+        return ""
     return words.formats.quantity(alert.flow_m3h * 24, "m3")
 
 

@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from twuin.access import GuardedRoute, guarded_router, needs
 from twuin.access.door import source_of
 from twuin.accounts.rights import Anyone
+from twuin.residents.keys import written_code
 from twuin.residents.model import BadReport, Category, Sent, TooManyReports
 from twuin.residents.parts import Residents
 from twuin.residents.photo import MOST_BYTES
@@ -221,7 +222,7 @@ def lapor_routes(templates: Templates, residents: Residents) -> APIRouter:
                 "lapor_status.html",
                 422 if problem else 200,
                 found=found,
-                code=code.strip().lower()[:60],
+                code=written_code(code),
                 new=new,
                 no_photo=no_photo,
                 problem=problem,

@@ -211,10 +211,10 @@ class ScoreWords:
         values = {"named": number(found.named, 0), "first": number(found.first, 0),
                   "among": number(found.among, 0), "n": number(found.leaks, 0)}  # fmt: skip
         text = self.formats.ngettext(
-            "%(n)s leak was found; Twuin had named pipes for %(named)s. The right one was the first "
-            "%(first)s times, and among them %(among)s times.",
-            "%(n)s leaks were found; Twuin had named pipes for %(named)s of them. The right one was the "
-            "first %(first)s times, and among those named %(among)s times.",
+            "%(n)s leak was found; Twuin had named pipes for %(named)s. The right one stood first for "
+            "%(first)s, and among those named for %(among)s.",
+            "%(n)s leaks were found; Twuin had named pipes for %(named)s of them. The right one stood first "
+            "for %(first)s, and among those named for %(among)s.",
             found.leaks,
         )
         return text % values

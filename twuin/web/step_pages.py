@@ -120,12 +120,12 @@ def _chosen(
 def entered_steps(entered: Mapping[str, str], zone: object) -> tuple[float | None, list[StepDone]]:
     """Flow before the first step [m3/s] and the steps that were made, from the fields of the form: v1, v2,
     ... valves, t1, ... local times, f0, f1, ... flows [m3/h]. Raises WrongInput."""
-    before = _flow(entered.get("f0", ""))
+    before = _flow(entered.get("f0", ""), 0)
     done: list[StepDone] = []
     ended = 0
     for k in range(1, MOST_STEPS + 1):
         shut = tuple(entered.get(f"v{k}", "").replace(",", " ").replace(";", " ").split())
-        flow, at = _flow(entered.get(f"f{k}", "")), _time(entered.get(f"t{k}", ""), zone)
+        flow, at = _flow(entered.get(f"f{k}", ""), k), _time(entered.get(f"t{k}", ""), zone, k)
         if flow is None and at is None:
             ended = ended or k
             continue
@@ -135,12 +135,15 @@ def entered_steps(entered: Mapping[str, str], zone: object) -> tuple[float | Non
     return before, done
 
 
-def _flow(text: str) -> float | None:
-    value = number(text)
+def _flow(text: str, step: int) -> float | None:
+    try:
+        value = number(text)
+    except WrongInput as e:
+        raise WrongInput(str(e), e.code, **e.values, field=step) from None
     return None if value is None else value * M3S
 
 
-def _time(text: str, zone: object) -> datetime | None:
+def _time(text: str, zone: object, step: int) -> datetime | None:
     said = text.strip()
     if not said:
         return None
@@ -150,4 +153,4 @@ def _time(text: str, zone: object) -> datetime | None:
             raise ValueError
         return (local if local.tzinfo else local.replace(tzinfo=zone)).astimezone(UTC)  # type: ignore[arg-type]
     except (ValueError, OverflowError):
-        raise WrongInput(f"{said[:40]!r} is no time", "not_a_time", value=said[:40]) from None
+        raise WrongInput(f"{said[:40]!r} is no time", "not_a_time", value=said[:40], field=step) from None

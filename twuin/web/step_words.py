@@ -105,11 +105,18 @@ class StepWords:
             "no_flow": _("Step %(step)s: enter the flow, or the time at which its valves were shut."),
             "disorder": _("The times of the steps do not follow one another."),
             "not_a_number": _("“%(value)s” is no number: write 12.5 or 12,5."),
+            "too_large": _("“%(value)s” is too large."),
             "not_a_time": _("“%(value)s” is no time."),
             "gap": _("Step %(step)s is empty, but a later one is not."),
         }  # fmt: skip
         values = {
-            name: fmt.time(value, "clock") if isinstance(value, datetime) else str(value)
+            name: fmt.time(value, "minute" if name == "start" else "clock")
+            if isinstance(value, datetime)
+            else str(value)
             for name, value in wrong.values.items()
         }
-        return known[wrong.code] % values if wrong.code in known else str(wrong)
+        said = known[wrong.code] % values if wrong.code in known else str(wrong)
+        step = values.get("field")
+        if step is None:
+            return said
+        return f"{_('All valves open') if step == '0' else _('Step %(step)s') % {'step': step}}: {said}"

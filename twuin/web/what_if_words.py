@@ -30,6 +30,7 @@ class WhatIfWords:
             "hours": _("Hours are whole ones from 0 to 23."),
             "no_set": _("Enter a set pressure."),
             "not_a_number": _("“%(value)s” is no number: write 12.5 or 12,5."),
+            "too_large": _("“%(value)s” is too large."),
         }
         values = {
             k: (fmt.number(v) if k == "n1" else fmt.quantity(v, "m", 1))

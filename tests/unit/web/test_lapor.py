@@ -145,12 +145,23 @@ def test_far_too_many_are_told_so_and_keep_what_they_wrote(client: TestClient) -
     assert "Jl. Melati 3" in answer.text
 
 
+def test_a_code_is_shown_as_it_was_given_however_it_is_typed(client: TestClient) -> None:
+    code = sent(client)
+    typed = {"code": f" {code.upper().replace('-', ' ')}"}
+    page = client.get("/lapor/cek", params=typed, follow_redirects=True)
+    assert page.status_code == 200 and f'<strong class="code">{code}</strong>' in page.text
+
+
 def test_a_report_is_withdrawn_on_its_page(client: TestClient, fresh: Any) -> None:
     code = sent(client)
     wrong = client.post(f"/lapor/{code}", data={"phone": "0812 0000 0000"})
     assert wrong.status_code == 422 and "not the number" in wrong.text
     assert client.post(f"/lapor/{code}", data={"phone": "0812-3456-7890"}).status_code == 303
-    assert "You have withdrawn" in client.get(f"/lapor/{code}").text
+    page = client.get(f"/lapor/{code}").text
+    assert "You have withdrawn" in page and "First answered" not in page
+    [report] = fresh.residents.desk.page().items
+    assert "First answered" not in client.get(f"/public-reports/{report.id}").text
+    assert "answered" not in client.get("/public-reports").text
     assert fresh.residents.desk.page().items[0].state is Standing.CLOSED
 
 

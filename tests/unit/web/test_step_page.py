@@ -20,7 +20,7 @@ Shown = Callable[[str], Any]
 
 CODES = (
     "no_valve", "no_time", "no_reading", "other_dma", "no_step", "nothing_shut", "nothing_dry", "no_flow",
-    "disorder", "not_a_number", "not_a_time", "gap",
+    "disorder", "not_a_number", "too_large", "not_a_time", "gap",
 )  # fmt: skip
 
 
@@ -72,11 +72,22 @@ def test_flows_that_are_entered_are_judged(shown: Shown, browse: Browse, code: s
     assert told.status_code == 200 and told.json()["verdict_steps"] == [1]
 
 
+def test_a_time_without_readings_is_named_with_its_day(shown: Shown, browse: Browse) -> None:
+    client = browse(shown("town"), "en")
+    [step, *_] = client.get("/api/v1/dmas/D1/step-test?steps=2").json()["steps"]
+    shut = " ".join(v["id"] for v in step["shut"])
+    asked = {"of": "D1", "judge": "1", "f0": "3", "v1": shut, "t1": "2026-11-29T01:30"}
+    page = unescape(client.get("/step-test", params=asked).text)
+    assert re.search(r"Step 1: no reading of .* from Sun 29 Nov 01:33 to 01:53", page)
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("judge=1&v1=V-000&f0=3&f1=x", "is no number"),
-        ("judge=1&v1=V-000&f0=3&t1=yesterday", "is no time"),
+        ("judge=1&v1=V-000&f0=3&f1=x", "Step 1: “x” is no number"),
+        ("judge=1&v1=V-000&f0=x&f1=2", "All valves open: “x” is no number"),
+        ("judge=1&v1=V-000&f0=3&f1=99999999", "Step 1: “99999999” is too large"),
+        ("judge=1&v1=V-000&f0=3&t1=yesterday", "Step 1: “yesterday” is no time"),
         ("judge=1&v1=none&f0=3&f1=2", "none is no valve"),
         ("judge=1&f0=3&f2=2&v2=V-004", "Step 1 is empty"),
         ("judge=1", "at least one step"),
@@ -84,7 +95,7 @@ def test_flows_that_are_entered_are_judged(shown: Shown, browse: Browse, code: s
         ("alert=none", "does not know “none”"),
         ("steps=99&dwell=-1", ""),
     ],
-    ids=["number", "time", "valve", "gap", "none", "dma", "alert", "bounds"],
+    ids=["number", "first number", "large", "time", "valve", "gap", "none", "dma", "alert", "bounds"],
 )
 def test_what_is_entered_wrongly_is_told(shown: Shown, browse: Browse, query: str, said: str) -> None:
     of = "of=D1&" if "judge" in query else ""

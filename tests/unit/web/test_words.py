@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from twuin.residents.joins import RESIDENTS
 from twuin.views.models import CheckOut
 from twuin.web.formats import Formats
 from twuin.web.locales import LANGUAGES, language
+from twuin.web.score_words import ScoreWords
 from twuin.web.words import Words
 from waterworks.reading import Quality
 from waterworks.site import Role
@@ -186,3 +188,9 @@ def test_a_silence_that_was_made_good_is_told_as_past(shown: Callable[[str], Any
     assert w.sentence(late) != w.sentence(alert)
     assert w.why_closed(late) != w.reason(Reason.WITHDRAWN)
     assert w.why_closed(alert) == ""
+
+
+@pytest.mark.parametrize("leaks", [1, 2])
+def test_how_often_the_right_pipe_was_named_reads_well_of_one_leak_too(leaks: int) -> None:
+    found = SimpleNamespace(leaks=leaks, named=leaks, first=1, among=leaks)
+    assert "1 times" not in ScoreWords(words("en").formats).overall(found)  # type: ignore[arg-type]

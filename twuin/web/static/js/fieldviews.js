@@ -82,8 +82,9 @@ function card(app, job, language) {
 export async function jobView(app, id) {
   const job = app.details.get(id) ?? (await app.fetchDetail(id));
   if (!job) {
-    const listed = app.jobs?.jobs.some((j) => j.id === id);
-    return [back("#", _("Jobs")), h("p", { class: "banner warn" }, listed ? _("This job is not on the phone yet: it needs a line once.") : _("This job is not there for you any more."))];
+    // Without a line nobody knows whether it is there: only the server can say that it is not.
+    const unknown = app.how === "offline" || !navigator.onLine || app.jobs?.jobs.some((j) => j.id === id);
+    return [back("#", _("Jobs")), h("p", { class: "banner warn" }, unknown ? _("This job is not on the phone yet: it needs a line once.") : _("This job is not there for you any more."))];
   }
   const said = words(job, app.language);
   const own = app.entries.filter((e) => e.alert === id);
