@@ -405,6 +405,40 @@ def test_a_session_that_has_ended_keeps_what_waits_for_the_one_who_told_it(
     assert station.lines(id) == [("accepted", "regu1")]
 
 
+def test_what_waits_is_sent_by_the_browser_when_the_page_is_closed(station: Station, phones: Any) -> None:
+    id, phone = station.leak, phones()
+    phone.ready(id)
+    with no_line(station, phone):
+        phone.open(f"/field#job/{id}")
+        phone.tap("accept")
+        assert phone.waiting() == 1
+        empty = phone.context.new_page()
+        phone.page.close()
+    assert station.lines(id) == []
+    worker = phone.context.new_cdp_session(empty)
+    known: dict[str, str] = {}
+    worker.on(
+        "ServiceWorker.workerRegistrationUpdated",
+        lambda e: known.update({r["scopeURL"]: r["registrationId"] for r in e["registrations"]}),
+    )
+    worker.send("ServiceWorker.enable")
+    phone.page = empty
+    phone.until(lambda: bool(known))
+    [registration] = known.values()
+    # What Android does by itself once a line is there, at a time of its own.
+    asked = {
+        "origin": station.url,
+        "registrationId": registration,
+        "tag": "twuin-field-sync",
+        "lastChance": False,
+    }
+    worker.send("ServiceWorker.dispatchSyncEvent", asked)
+    phone.until(lambda: station.lines(id) == [("accepted", "regu1")])
+    phone.open(f"/field#job/{id}")
+    phone.nothing_waits()
+    assert station.lines(id) == [("accepted", "regu1")]
+
+
 def test_a_wrong_clock_of_the_phone_does_no_harm(station: Station, phones: Any) -> None:
     id, phone = station.leak, phones()
     phone.context.add_init_script(
