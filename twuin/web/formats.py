@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_decimal, format_percent, get_currency_symbol, get_decimal_symbol
+from babel.numbers import format_decimal, get_currency_symbol, get_decimal_symbol
 
 NOTHING = "–"
 """Shown where there is no value."""
@@ -27,6 +27,10 @@ _UNITS = {
 
 # CLDR writes Indonesian clock times with a full stop.
 _CLOCK = {"id": "HH.mm"}
+
+
+# The charts' dates are the browser's, which begins an English one with the day only for Britain ("28 Sept").
+_DATES = {"en": "en_GB"}
 
 
 # Where the language's own list has only the code: people write rupiah as Rp in English too.
@@ -112,11 +116,15 @@ class Formats:
     def percent(self, share: float) -> str:
         """In whole ones; what is there at all is never shown as nothing."""
         if 0 < share <= 0.005:
-            return f"<\u00a0{format_percent(0.01, locale=self.code)}"
-        return format_percent(share, locale=self.code)
+            return f"<\u00a0{self.quantity(1, '%', 0)}"
+        return self.quantity(share * 100, "%", 0)
 
     def bytes(self, size: int) -> str:
         return f"{self.number(size, 0)}\u00a0B" if size < 1024 else f"{self.number(size / 1024, 1)}\u00a0kB"
+
+    @property
+    def _dates(self) -> str:
+        return _DATES.get(self.code, self.code)
 
     def time(self, when: datetime | None, style: str = "full") -> str:
         """A local instant. style: "full" (with the zone's name), "minute", "clock" (hour and minute)."""
@@ -125,9 +133,9 @@ class Formats:
         local = when.astimezone(self.zone)
         clock = _CLOCK.get(self.code, "HH:mm")
         if style == "clock":
-            return str(format_datetime(local, clock, self.zone, self.code))
+            return str(format_datetime(local, clock, self.zone, self._dates))
         year = "" if local.year == self.year else " y"
-        shown = format_datetime(local, f"EEE d MMM{year} {clock}", self.zone, self.code)
+        shown = format_datetime(local, f"EEE d MMM{year} {clock}", self.zone, self._dates)
         return f"{shown}\u00a0{_zone_name(local)}" if style == "full" else str(shown)
 
     def year_of(self, when: datetime) -> str:
@@ -138,10 +146,10 @@ class Formats:
         """The local day that an instant belongs to, as short as ``time``."""
         local = when.astimezone(self.zone)
         year = "" if local.year == self.year else " y"
-        return str(format_datetime(local, f"EEE d MMM{year}", self.zone, self.code))
+        return str(format_datetime(local, f"EEE d MMM{year}", self.zone, self._dates))
 
     def day(self, day: date) -> str:
-        return str(format_date(day, "EEE d MMM y", self.code))
+        return str(format_date(day, "EEE d MMM y", self._dates))
 
     def span(self, seconds: float) -> str:
         """An interval between readings, to the second below two minutes."""

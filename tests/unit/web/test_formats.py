@@ -51,8 +51,8 @@ def test_units_are_words_of_the_language() -> None:
 
 def test_a_small_share_is_not_shown_as_nothing() -> None:
     shown = [formats("en").percent(share) for share in (0.0, 0.001, 0.005, 0.0051, 1.0)]
-    assert shown == ["0%", "<\u00a01%", "<\u00a01%", "1%", "100%"]
-    assert formats("id").percent(0.001) == "<\u00a01%"
+    assert shown == ["0\u00a0%", "<\u00a01\u00a0%", "<\u00a01\u00a0%", "1\u00a0%", "100\u00a0%"]
+    assert formats("id").percent(0.001) == "<\u00a01\u00a0%"
 
 
 def test_money_is_in_whole_units_of_the_sites_currency() -> None:

@@ -50,7 +50,7 @@ def test_a_message_says_what_where_since_when_how_much_and_where_to_look() -> No
         "Leak flow: 20.0\xa0m³/h (5.56\xa0L/s)",
         "Since Fri 20 Nov 05:00\xa0WIB",
         "Lost so far: 100\xa0m³",
-        "Most suspect: pipe P2 (80%)",
+        "Most suspect: pipe P2 (80\xa0%)",
         "Search within 120\xa0m along the pipes around P2",
         "Priority: high",
         f"Map: {LINKS.map}",

@@ -159,11 +159,11 @@ def test_what_nobody_did_was_done_by_twuin(code: str) -> None:
 def test_confidence_is_told_in_words_and_figures() -> None:
     said = [words("en").confidence(share) for share in (0.999, 0.97, 0.85, 0.6, 0.3)]
     assert said == [
-        "almost certain (>\u00a099%)",
-        "almost certain (97%)",
-        "very likely (85%)",
-        "likely (60%)",
-        "possible (30%)",
+        "almost certain (>\u00a099\u00a0%)",
+        "almost certain (97\u00a0%)",
+        "very likely (85\u00a0%)",
+        "likely (60\u00a0%)",
+        "possible (30\u00a0%)",
     ]
 
 
