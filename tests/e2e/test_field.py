@@ -351,6 +351,71 @@ def test_what_was_decided_meanwhile_stands_and_the_crews_word_is_kept_beside_it(
         expect(page.locator('.entry[data-state="kept"]')).to_have_count(left)
 
 
+def test_a_job_that_another_phone_took_is_shown_as_it_stands_now_not_as_it_was(
+    station: Station, phones: Any
+) -> None:
+    station.person("regu2", dmas=["D2"])
+    id, phone, other = station.leak, phones(), phones("regu2")
+    phone.ready(id)
+    other.ready(id)
+    phone.context.set_offline(True)
+    phone.open(f"/field#job/{id}")
+    phone.tap("accept")
+    other.open(f"/field#job/{id}")
+    other.tap("accept")
+    other.nothing_waits()
+    phone.context.set_offline(False)
+    phone.nothing_waits()
+    state, banner = phone.page.locator("main .chip").nth(1), phone.page.locator("main .banner.warn")
+    expect(state).to_have_text("Ditugaskan")
+    expect(banner.first).to_contain_text("regu2")  # whose job it is now
+    expect(banner.nth(1)).to_contain_text("Diterima · regu2")
+    expect(banner.nth(1)).not_to_contain_text("→")  # who took it gave it to nobody else
+
+    phone.open("/field")
+    expect(phone.page.locator("main")).to_have_attribute("data-view", "list")
+    other.tap("arrive")
+    other.nothing_waits()
+    phone.open(f"/field#job/{id}")  # no list names it any more
+    expect(state).to_have_text("Di lokasi")
+
+
+def test_what_was_cut_off_on_its_way_waits_again_and_the_page_says_so(station: Station, phones: Any) -> None:
+    id, phone = station.leak, phones()
+    phone.ready(id)
+    tried: list[str] = []
+
+    def cut(route: Any) -> None:
+        tried.append(route.request.url)
+        route.abort()
+
+    phone.context.route("**/reports", cut)
+    phone.open(f"/field#job/{id}")
+    phone.tap("accept")
+    phone.until(lambda: bool(tried) and [e["state"] for e in phone.entries()] == ["queued"])
+    phone.open("/field#told")
+    expect(phone.page.locator(".entry .chip")).to_have_text("menunggu sinyal")
+
+
+def test_large_letters_on_a_small_phone_leave_all_within_reach(station: Station, phones: Any) -> None:
+    id, phone = station.leak, phones()
+    phone.ready(id)
+    phone.page.set_viewport_size({"width": 180, "height": 370})  # 360 px, everything twice as large
+    with no_line(station, phone):
+        phone.open(f"/field#job/{id}")
+        phone.tap("accept")
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert phone.page.evaluate(wide) == 0
+        expect(phone.page.locator("#line")).to_have_text("tanpa sinyal")
+        for tool in phone.page.locator("#bar > *").all():
+            box = tool.bounding_box()
+            assert box and box["x"] >= 0 and box["x"] + box["width"] <= 180
+        phone.open("/field#phone")
+        phone.page.get_by_role("link", name="Akun saya").click()
+        expect(phone.page.locator("#toasts")).to_contain_text("perlu sinyal")
+        assert phone.page.url.endswith("/field#phone")  # not the browser's own page of no line
+
+
 def test_an_answer_that_is_lost_on_the_way_makes_nothing_happen_twice(
     station: Station, phones: Any, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ import { h, toast } from "./fieldparts.js";
 import { flush, onQueue } from "./fieldqueue.js";
 import { WAITING, Unreachable, ask, askSession, readJson } from "./fieldsend.js";
 import { details, dropDetail, dropEntry, fact, forget, keepDetail, keepFact, queue } from "./fieldstore.js";
-import { _, clockOf, language, setClock, setup, speak } from "./fieldtext.js";
+import { _, clockOf, language, setClock, setup, speak, time } from "./fieldtext.js";
 import { doView, jobView, listView, phoneView, toldListView } from "./fieldviews.js";
 
 const LOOK_MS = 90_000; // how often the server is asked while the page is looked at
@@ -101,8 +101,12 @@ async function look() {
   const listed = new Set(jobs.jobs.map((j) => j.id));
   const told = new Set(app.entries.map((e) => e.alert));
   for (const id of app.details.keys()) {
-    if (listed.has(id) || told.has(id)) continue;
-    if (location.hash.includes(id)) continue;
+    if (listed.has(id)) continue;
+    if (location.hash.includes(id)) {
+      await app.fetchDetail(id); // no list tells that it went on: it is others' now, or over
+      continue;
+    }
+    if (told.has(id)) continue;
     app.details.delete(id);
     dropDetail(id).catch(() => {});
   }
@@ -188,7 +192,7 @@ function banners() {
       h("div", { class: "banner warn", id: "signed-out" }, h("p", {}, waiting ? _("Your session has ended. What you told is kept and is sent once you sign in again.") : _("Sign in to see your jobs.")), h("a", { class: "button primary", href: `${setup.base}/signin?next=${next}` }, _("Sign in"))),
     );
   } else if (app.how === "offline" && app.jobs) {
-    found.push(h("p", { class: "banner" }, _("No line. You see what the phone has; what you tell is kept and sent later.")));
+    found.push(h("p", { class: "banner" }, _("No line. You see what was known at %(time)s; what you tell is kept and sent later.", { time: time(app.jobs.now) })));
   }
   if (!app.storage) found.push(h("p", { class: "banner bad" }, _("This browser keeps nothing on the phone: without a line this page cannot work.")));
   if (app.ready) {
@@ -300,7 +304,13 @@ onQueue(async (how) => {
   if (how === "done" && !looked) app.sync();
 });
 
-self.addEventListener("hashchange", () => app.show());
+self.addEventListener("hashchange", async () => {
+  await app.show();
+  const [view, id] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  if (view !== "job" || !app.details.has(id) || app.jobs?.jobs.some((j) => j.id === id)) return;
+  await app.fetchDetail(id); // as no list tells that it went on
+  await redraw();
+});
 self.addEventListener("online", () => app.sync(true));
 self.addEventListener("offline", () => {
   app.how = "offline";

@@ -202,9 +202,9 @@ function placeField(job, draft, changed, needed) {
     const place = draft.place;
     const known = place ?? (needed ? null : job.place);
     map?.show({ chosen: place ?? job.place });
-    said.textContent = [known ? placeText(known) : _("Tap the pipe on the map, or use where the phone is."), how]
-      .filter(Boolean)
-      .join(" ");
+    said.textContent = known
+      ? [placeText(known), how].filter(Boolean).join(". ")
+      : _("Tap the pipe on the map, or use where the phone is.");
     said.classList.toggle("set", Boolean(known));
   }
 

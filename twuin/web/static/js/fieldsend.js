@@ -56,6 +56,9 @@ export async function send(base, told = () => {}) {
 async function sendAll(base, told) {
   const waiting = (await queue()).filter((e) => WAITING.has(e.state));
   if (!waiting.length) return "done";
+  for (const entry of waiting) {
+    if (entry.state === "sending") await mark(entry.seq, { state: "queued" }); // that try was cut off
+  }
   try {
     let session = await askSession(base);
     if (!session.signed_in) return "signed out";
@@ -87,6 +90,15 @@ async function sendAll(base, told) {
 
 async function sendOne(base, session, entry) {
   await mark(entry.seq, { state: "sending", tries: (entry.tries ?? 0) + 1 });
+  try {
+    return await tryOne(base, session, entry);
+  } catch (error) {
+    await mark(entry.seq, { state: "queued" }); // the page must not say that it is on its way
+    throw error;
+  }
+}
+
+async function tryOne(base, session, entry) {
   const headers = session.form ? { "X-Twuin-Form": session.form } : {};
   const answer = await (entry.kind === "photo" ? sendPhoto(base, headers, entry) : sendReport(base, headers, entry));
   if (answer.ok) {

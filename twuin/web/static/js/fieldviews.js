@@ -129,7 +129,7 @@ function outcome(entries) {
 
 function meanwhileList(entry) {
   const lines = entry.result?.meanwhile ?? [];
-  return lines.length ? h("ul", { class: "plain" }, lines.map((m) => h("li", {}, `${time(m.at)} · ${happened(m.action)} · ${m.actor}${m.details?.assignee ? ` → ${m.details.assignee}` : ""}${m.note ? ` · ${m.note}` : ""}`))) : null;
+  return lines.length ? h("ul", { class: "plain" }, lines.map((m) => h("li", {}, `${time(m.at)} · ${happened(m.action)} · ${m.actor}${m.details?.assignee && m.details.assignee !== m.actor ? ` → ${m.details.assignee}` : ""}${m.note ? ` · ${m.note}` : ""}`))) : null;
 }
 
 function actions(app, job, may) {
@@ -308,11 +308,18 @@ export function toldListView(app) {
     back("#", _("Jobs")),
     h("h1", {}, _("Told from this phone")),
     others.length ? h("p", { class: "banner warn" }, _("%(n)s of these wait until %(who)s signs in on this phone again.", { n: others.length, who: names })) : null,
-    shown.some((e) => WAITING.has(e.state)) ? button(_("Send now"), () => app.sync(true), { class: "button primary wide" }) : null,
+    shown.some((e) => WAITING.has(e.state) && !others.includes(e)) ? button(_("Send now"), () => app.sync(true), { class: "button primary wide" }) : null,
     shown.length
       ? h("ul", { class: "entries" }, shown.map((e) => entryLine(e, h("span", { class: "row" }, h("a", { href: `#job/${e.alert}` }, app.titleOf(e.alert)), e.state === "kept" || e.state === "refused" ? button(_("I have read it"), () => app.dismiss(e), { class: "button small" }) : null))))
       : h("p", { class: "empty" }, _("Nothing has been told from this phone yet.")),
   ];
+}
+
+/** A page that the phone does not keep: without a line the browser would show its own, outside of the app. */
+function needsLine(app, event) {
+  if (navigator.onLine && app.how !== "offline") return;
+  event.preventDefault();
+  app.say(_("This needs a line."), "bad");
 }
 
 export function phoneView(app) {
@@ -338,7 +345,7 @@ export function phoneView(app) {
       button(_("Save"), () => app.save({ crew: crew.value.trim(), name: name.value.trim() }), { class: "button primary wide" }),
     ),
     app.install ? button(_("Install on this phone"), () => app.installNow(), { class: "button wide" }) : null,
-    app.session?.signed_in && !app.session.open ? h("a", { class: "button wide", href: `${setup.base}/me` }, _("My account")) : null,
+    app.session?.signed_in && !app.session.open ? h("a", { class: "button wide", href: `${setup.base}/me`, onclick: (e) => needsLine(app, e) }, _("My account")) : null,
     button(_("Clear this phone"), () => app.clear(), { class: "button wide quiet-button" }),
     h("p", { class: "quiet" }, _("Clearing forgets jobs and maps; what was not sent yet stays.")),
   ];
