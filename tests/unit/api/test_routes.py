@@ -18,6 +18,7 @@ from ingest.reasons import Reason
 from ingest.rejected import Rejected
 from ingest.unknown import Heard
 from twuin.alerts.model import Reason as AlertReason
+from twuin.alerts.model import State
 from twuin.alerts.work import Cause
 from twuin.views.convert import M3H
 
@@ -112,6 +113,7 @@ def test_the_most_urgent_come_first_page_by_page(client: TestClient, small_town:
         replace(t.leak("D2", onset_h=-28, ended_h=-20), flow=3 / M3H),  # over
         t.leak("D3", onset_h=-30),
         t.leak("D2", onset_h=-34),
+        t.leak("D1", onset_h=-60),  # as large as the first, and mended
     ]
     made = t.alerts.apply(found)
     place = {(a.finding.dma, a.finding.onset): a for a in made}
@@ -126,6 +128,8 @@ def test_the_most_urgent_come_first_page_by_page(client: TestClient, small_town:
             cause=Cause.OTHER,
             note="x",
         )
+    mended = t.alerts.act(ids[7], "repaired", version=1, actor="Ani", note="clamp")
+    assert mended.state is State.REPAIRED
     listed: list[str] = []
     asked: dict[str, Any] = {"order": "urgent", "limit": limit}
     while True:
@@ -135,9 +139,9 @@ def test_the_most_urgent_come_first_page_by_page(client: TestClient, small_town:
         if page["next"] is None:
             break
         asked["cursor"] = page["next"]
-    assert listed == [ids[k] for k in (2, 0, 1, 3, 4, 5, 6)]
+    assert listed == [ids[k] for k in (2, 0, 1, 3, 7, 4, 5, 6)]
     closed = client.get(f"{V1}/alerts?order=urgent&state=closed").json()
-    assert [a["id"] for a in closed["items"]] == ids[4:]
+    assert [a["id"] for a in closed["items"]] == ids[4:7]
     newest = client.get(f"{V1}/alerts").json()["items"]
     assert newest == sorted(newest, key=lambda a: a["onset"], reverse=True)
 
