@@ -220,7 +220,9 @@ def test_a_mail_arrives_once_in_the_receivers_language_with_everything_needed(
         f"https://twuin.example/a/{id}~budi~",
     ):
         assert part in said
-    assert f'<a href="https://twuin.example/alerts/{id}">Rincian</a>' in html.get_content()
+    shown = html.get_content()
+    assert f'<a href="https://twuin.example/alerts/{id}"' in shown and ">Rincian</a>" in shown
+    assert '<html lang="id">' in shown and "viewport" in shown  # else a phone shows it as a small print
 
 
 def kept(town: Town, *names: str, age: timedelta = timedelta(0)) -> Shelf:

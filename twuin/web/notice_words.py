@@ -81,7 +81,7 @@ class NoticeWords:
             (_("Details"), links.page),
             (_("We go") if told.what is Event.ASSIGNED else _("I take this on"), links.take),
         ]
-        return _text(title, lines, [(name, url) for name, url in addresses if url], form)
+        return _text(title, lines, [(name, url) for name, url in addresses if url], form, language)
 
     def digest(
         self, told: Sequence[Told], form: Form, language: str, links: Mapping[str, str], page: str
@@ -107,7 +107,7 @@ class NoticeWords:
                 formats.ngettext("and %(n)s more", "and %(n)s more", more) % {"n": formats.number(more, 0)}
             )
         addresses = [(formats.gettext("All alerts"), page)] if page else []
-        return _text(title, [f"- {line}" for line in lines], addresses, form)
+        return _text(title, [f"- {line}" for line in lines], addresses, form, language)
 
     def report(self, period: str, form: Form, language: str, attached: Sequence[str], page: str) -> Text:
         """A message that the report of a month was made; ``attached``: files that go with it."""
@@ -132,7 +132,7 @@ class NoticeWords:
             line,
             _("A report that is made stays as it is: make it anew on the page where bills came late."),
         ]
-        return _text(title, lines, [(_("Reports"), page)] if page else [], form)
+        return _text(title, lines, [(_("Reports"), page)] if page else [], form, language)
 
     def test(self, receiver: str, form: Form, language: str) -> Text:
         """A message that says only that messages come through."""
@@ -144,7 +144,7 @@ class NoticeWords:
         }
         if form is Form.SMS:
             return Text("", fit(title, (line,)))
-        return _text(title, [line], [], form)
+        return _text(title, [line], [], form, language)
 
     # parts
 
@@ -269,16 +269,40 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _text(title: str, lines: Sequence[str], links: Sequence[tuple[str, str]], form: Form) -> Text:
+def _text(
+    title: str, lines: Sequence[str], links: Sequence[tuple[str, str]], form: Form, language: str
+) -> Text:
     """The message as text, and for mail as HTML beside it."""
     # What no line may hold came in through nothing that we know of: a title is one line whatever it was.
     title = clean(title, 200)
     body = "\n".join([*lines, *(f"{name}: {url}" for name, url in links)])
     if form is not Form.HTML:
         return Text(title, body)
-    shown = Markup("<br>\n").join(lines)
-    buttons = Markup("<br>\n").join(Markup('<a href="{}">{}</a>').format(url, name) for name, url in links)
-    html = Markup("<p><strong>{}</strong></p>\n<p>{}</p>\n{}").format(
-        title, shown, Markup("<p>{}</p>\n").format(buttons) if links else ""
+    if all(line.startswith("- ") for line in lines):
+        shown = Markup("</p>\n<p {}>").format(_APART).join(line.removeprefix("- ") for line in lines)
+    else:
+        shown = Markup("<br>\n").join(lines)
+    buttons = Markup("\n").join(
+        Markup('<a href="{}" style="{}">{}</a>').format(url, _TAPPED, name) for name, url in links
+    )
+    html = _PAGE.format(
+        language, title, _APART, shown, Markup("<p>{}</p>\n").format(buttons) if links else ""
     )
     return Text(title, body, str(html))
+
+
+_PAGE = Markup(
+    '<!doctype html>\n<html lang="{}"><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1"></head>\n'
+    "<body style=\"font:16px/1.5 Roboto,'Segoe UI','Noto Sans',Arial,sans-serif;max-width:600px;margin:16px\">\n"
+    '<p style="font-size:19px"><strong>{}</strong></p>\n<p {}>{}</p>\n{}</body></html>\n'
+)
+"""A mail: styles stand in each element, as mail programs take out all others."""
+
+_APART = Markup('style="margin:0 0 12px"')
+
+_TAPPED = (
+    "display:inline-block;margin:0 8px 8px 0;padding:11px 18px;border:1px solid #0a5a96;border-radius:8px;"
+    "color:#0a5a96;font-weight:bold;text-decoration:none"
+)
+"""A link that a thumb hits, and not the one beside it."""

@@ -119,6 +119,20 @@ def test_a_digest_names_the_urgent_first_and_counts_the_rest() -> None:
     assert fits(short.body) and "https://twuin.pdam.example/alerts" in short.body
 
 
+@pytest.mark.parametrize("language", ["id", "en"])
+def test_a_mail_says_its_language_and_fits_a_phone(language: str) -> None:
+    mail = words().one(told(), Form.HTML, language, LINKS).html
+    assert f'<html lang="{language}">' in mail and "width=device-width" in mail
+    assert mail.count("padding:11px 18px") == 3  # each link as wide as a thumb
+
+
+def test_a_digest_by_mail_has_a_paragraph_for_each_alert() -> None:
+    many = [told(), told(Kind.SILENT)._replace(priority=Priority.LOW)]
+    text = words().digest(many, Form.HTML, "en", {}, "https://twuin.pdam.example/alerts")
+    assert [line[:2] for line in text.body.splitlines()] == ["- ", "- ", "Al"]
+    assert text.html.count("<p") == 4 and "- Urgent" not in text.html
+
+
 NASTY = st.text(st.sampled_from("<>&\"'@[]()*_`\r\n\t\0\u2028\u202e\u200bé😀ab/:%{}"), max_size=200)
 
 
@@ -146,6 +160,6 @@ def test_names_break_no_line_and_become_no_markup(dma: str, pipe: str) -> None:
     html = w.one(told(pipe=pipe), Form.HTML, "en", LINKS)
     parser = _Tags()
     parser.feed(html.html)
-    assert set(parser.tags) <= {"p", "strong", "br", "a"}
+    assert set(parser.tags) <= {"html", "head", "meta", "body", "p", "strong", "br", "a"}
     assert parser.links == [LINKS.map, LINKS.page, LINKS.take]
     assert len(html.title.splitlines()) == 1 and "\0" not in html.html
