@@ -294,7 +294,7 @@ def _text(
 _PAGE = Markup(
     '<!doctype html>\n<html lang="{}"><head><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width, initial-scale=1"></head>\n'
-    "<body style=\"font:16px/1.5 Roboto,'Segoe UI','Noto Sans',Arial,sans-serif;max-width:600px;margin:16px\">\n"
+    "<body style=\"font:16px/1.5 Roboto,'Segoe UI',Arial,sans-serif;max-width:600px;margin:16px\">\n"
     '<p style="font-size:19px"><strong>{}</strong></p>\n<p {}>{}</p>\n{}</body></html>\n'
 )
 """A mail: styles stand in each element, as mail programs take out all others."""
