@@ -1226,26 +1226,17 @@ def import_works(settings: Settings, file: Path, *, write: bool) -> tuple[int, i
 
     DataFileError names every mistake; then nothing is entered.
     """
-    from twuin.works.entry import read_plans, refuse
-    from twuin.works.model import WorkRefused
-    from waterworks.tables import Problems
+    from twuin.works.entry import read_plans
 
     site = read_settings_site(settings)
     prepare_folder(settings.data_dir)
-    plans = read_plans(file, site.timezone)
     with closing(open_database(settings.database_url)) as database, site_clock(settings, site) as clock:
         works = open_works(database, site, clock, site_network(site))
-        problems = Problems(file.name)
-        for line, plan in plans:
-            try:
-                works.check(plan)
-            except WorkRefused as e:
-                problems.error(line, f"{e.field}: {e}")
-        refuse(problems)
+        plans = read_plans(file, site.timezone, works.check)
         if not write:
             return len(plans), 0
         known = {w.id for w in works.works()}
-        made = {works.enter(plan, actor=TERMINAL, key=f"{file.name}\n{plan}").id for _, plan in plans}
+        made = {works.enter(plan, actor=TERMINAL, key=f"{file.name}\n{plan}").id for plan in plans}
         return len(made - known), len(made & known)
 
 

@@ -201,8 +201,9 @@ class StepTests:
         """What the flows say. before: with all valves open [m3/s], None: read from the meters before the
         first step.
 
-        Raises NotFound, and WrongInput for valves that there are not, steps without a flow or a time, and
-        times at which nothing was read.
+        Raises NotFound, and WrongInput for valves that there are not, steps without a flow or a time,
+        times at which nothing was read, and an inflow that fell although by the model a step took the water
+        from nothing.
         """
         found = self._dma(dma)
         cause = self._of(alert, dma)
@@ -221,6 +222,13 @@ class StepTests:
             [f.flow_m3h / M3H for f in flows], areas.use, np.maximum(areas.prior, 0), noise.error, size=size
         )
         count = len(steps)
+        for k in range(count):
+            if not np.any(area == k) and e.excess[k] > 2 * CONFIDENCE_Z * e.sd[k]:
+                raise WrongInput(
+                    f"step {k + 1}: the inflow fell by {_m3h(e.drop[k]):g} m3/h, but by the model its valves "
+                    "take the water from nothing: name all valves that were shut",
+                    "nothing_more", step=k + 1, drop=_m3h(e.drop[k]),
+                )  # fmt: skip
         judged = [
             AreaOut(
                 step=k + 1 if k < count else 0,

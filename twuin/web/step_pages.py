@@ -85,6 +85,7 @@ def step_page_routes(templates: Templates, views: Views) -> APIRouter:
             result=result,
             problem=problem,
             entered=entered,
+            fields=0 if plan is None else max(len(plan.steps), _last_entered(entered)),
             judging=bool(asked.get("judge")),
             sw=words,
             figure=None if drawn is None else figure(drawn),
@@ -133,6 +134,12 @@ def entered_steps(entered: Mapping[str, str], zone: object) -> tuple[float | Non
             raise WrongInput(f"step {ended} is empty, but a later one is not", "gap", step=ended)
         done.append(StepDone(shut, at, flow))
     return before, done
+
+
+def _last_entered(entered: Mapping[str, str]) -> int:
+    """The last step of which something was entered: a plan of today may have fewer than that of the test."""
+    told = [k for k in range(1, MOST_STEPS + 1) if any(entered.get(f"{c}{k}", "").strip() for c in "ft")]
+    return max(told, default=0)
 
 
 def _flow(text: str, step: int) -> float | None:

@@ -57,7 +57,9 @@ class StepWords:
 
     def share(self, share: float) -> str:
         """A probability; nothing is certain."""
-        return f">\u00a0{self.formats.percent(0.99)}" if share > 0.99 else self.formats.percent(share)
+        if share > 0.99:
+            return f">\u00a0{self.formats.percent(0.99)}"
+        return self.formats.percent(max(share, 1e-6))
 
     def evidence(self, area: AreaOut) -> str:
         """The odds of a leak there alone against none."""
@@ -96,12 +98,13 @@ class StepWords:
         _, fmt = self.formats.gettext, self.formats
         known = {
             "no_valve": _("Step %(step)s: %(valve)s is no valve that can be shut here."),
-            "no_time": _("Step %(step)s: no time is left to read the flow. Let the steps lie further apart."),
-            "no_reading": _("Step %(step)s: no reading of %(meter)s from %(start)s to %(end)s. Enter the flow by hand."),  # noqa: E501
+            "no_time": _("no time is left to read the flow. Let the steps lie further apart."),
+            "no_reading": _("no reading of %(meter)s from %(start)s to %(end)s. Enter the flow by hand."),
             "other_dma": _("Alert %(alert)s is of another DMA."),
             "no_step": _("Enter at least one step, with the valves that were shut."),
             "nothing_shut": _("Step %(step)s: name the valves that were shut."),
             "nothing_dry": _("By the model these valves take the water from no part of this DMA."),
+            "nothing_more": _("Step %(step)s: the inflow fell by %(drop)s, but by the model these valves take the water from nothing. Name all valves that were shut."),  # noqa: E501
             "no_flow": _("Step %(step)s: enter the flow, or the time at which its valves were shut."),
             "disorder": _("The times of the steps do not follow one another."),
             "not_a_number": _("“%(value)s” is no number: write 12.5 or 12,5."),
@@ -112,11 +115,13 @@ class StepWords:
         values = {
             name: fmt.time(value, "minute" if name == "start" else "clock")
             if isinstance(value, datetime)
+            else fmt.quantity(value, "m3/h")
+            if isinstance(value, float)
             else str(value)
             for name, value in wrong.values.items()
         }
         said = known[wrong.code] % values if wrong.code in known else str(wrong)
-        step = values.get("field")
+        step = values.get("step" if wrong.code in ("no_time", "no_reading") else "field")
         if step is None:
             return said
         return f"{_('All valves open') if step == '0' else _('Step %(step)s') % {'step': step}}: {said}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -92,26 +92,28 @@ def local_time(field: str, text: str, zone: ZoneInfo) -> datetime:
     return found if found.tzinfo is not None else found.replace(tzinfo=zone)
 
 
-def read_plans(path: Path, zone: ZoneInfo) -> list[tuple[int, Plan]]:
-    """The plans of a table (docs/works.md), each with its line. DataFileError names every mistake."""
+def read_plans(path: Path, zone: ZoneInfo, check: Callable[[Plan], object] | None = None) -> list[Plan]:
+    """The plans of a table (docs/works.md), one a line.
+
+    check: raises WorkRefused for a plan that this site cannot have. DataFileError names every mistake.
+    """
     problems = Problems(path.name)
     rows = read_table(path, problems, required=REQUIRED, optional=OPTIONAL)
     found = []
     for row in rows or []:
+        before = len(problems.found)
         try:
-            found.append((row.line, _plan_of(row, zone)))
+            plan = _plan_of(row, zone)
+            if check is not None and len(problems.found) == before:
+                check(plan)
+            found.append(plan)
         except WorkRefused as e:
             row.error(f"{e.field}: {e}")
     if rows is not None and not rows:
         problems.error(None, "holds no works: there is nothing below its heading")
-    refuse(problems)
-    return found
-
-
-def refuse(problems: Problems) -> None:
-    """DataFileError where anything is wrong."""
     if any(p.severity is Severity.ERROR for p in problems.found):
         raise DataFileError(problems.found)
+    return found
 
 
 def _plan_of(row: Row, zone: ZoneInfo) -> Plan:

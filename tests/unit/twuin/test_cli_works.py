@@ -39,6 +39,21 @@ def test_works_of_a_table_are_entered_once(load: Run, root: Path) -> None:
     assert "0 works entered, 1 was there" in load(line)[1]
 
 
+def test_every_mistake_of_a_table_is_named_at_once(load: Run, root: Path) -> None:
+    """What cannot be read, and what can be read but not be entered here."""
+    dma = read_site(root / "examples" / "ferrara").dmas[0].id
+    code, _, said = load(
+        f"flushing,2026-10-05 12:00,2026-10-05 08:00,{dma},20\n"
+        f"flushing,05/10/2026 08:00,2026-10-05 12:00,{dma},20\n"
+        f"flushing,2026-10-05 08:00,2026-10-05 12:00,{dma},much\n"
+        "flushing,2026-10-05 08:00,2026-10-05 12:00,nowhere,20\n"
+    )
+    assert code == 1
+    lines = said.splitlines()
+    assert [line.split(":")[2] for line in lines] == ["2", "3", "4", "5"], said
+    assert "ends before it begins" in lines[0] and "no DMA 'nowhere'" in lines[3]
+
+
 def test_works_are_entered_while_the_store_of_readings_is_away(
     load: Run, root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

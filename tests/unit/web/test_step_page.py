@@ -20,7 +20,7 @@ Shown = Callable[[str], Any]
 
 CODES = (
     "no_valve", "no_time", "no_reading", "other_dma", "no_step", "nothing_shut", "nothing_dry", "no_flow",
-    "disorder", "not_a_number", "too_large", "not_a_time", "gap",
+    "nothing_more", "disorder", "not_a_number", "too_large", "not_a_time", "gap",
 )  # fmt: skip
 
 
@@ -79,6 +79,45 @@ def test_a_time_without_readings_is_named_with_its_day(shown: Shown, browse: Bro
     asked = {"of": "D1", "judge": "1", "f0": "3", "v1": shut, "t1": "2026-11-29T01:30"}
     page = unescape(client.get("/step-test", params=asked).text)
     assert re.search(r"Step 1: no reading of .* from Sun 29 Nov 01:33 to 01:53", page)
+    page = unescape(client.get("/step-test", params={k: v for k, v in asked.items() if k != "f0"}).text)
+    assert re.search(r"All valves open: no reading of .* from Sun 29 Nov 01:10 to 01:30", page)
+
+
+def test_what_was_entered_stays_where_the_plan_of_today_has_fewer_steps(shown: Shown, browse: Browse) -> None:
+    """The leak's suspects move while a crew is out: what they entered is not to be lost with the next tap."""
+    client = browse(shown("town"), "en")
+    [step] = client.get("/api/v1/dmas/D1/step-test?steps=1").json()["steps"]
+    shut = " ".join(v["id"] for v in step["shut"])
+    asked = {
+        "of": "D1",
+        "steps": "1",
+        "judge": "1",
+        "f0": "30",
+        "v1": shut,
+        "f1": "29",
+        "v2": "V-004",
+        "f2": "28,5",
+    }
+    page = client.get("/step-test", params=asked).text
+    for name in (name for name in asked if name[1:].isdigit()):
+        assert re.search(f'name="{name}"[^>]* value="{asked[name]}"', page), name
+
+
+def test_an_inflow_that_falls_where_no_water_was_taken_is_not_judged(shown: Shown, browse: Browse) -> None:
+    """A valve was forgotten, or another one named: an area would be named for what another lost."""
+    client = browse(shown("town"), "en")
+    [step, *_] = client.get("/api/v1/dmas/D1/step-test?steps=2").json()["steps"]
+    shut = " ".join(v["id"] for v in step["shut"])
+    asked = {"of": "D1", "judge": "1", "f0": "30", "v1": shut, "f1": "29", "v2": shut, "f2": "9"}
+    page = unescape(client.get("/step-test", params=asked).text)
+    assert re.search(r"Step 2: the inflow fell by 20.0\s?m³/h, but by the model", page)
+    assert "What the flows say" not in page
+    steps = [{"shut": shut.split(), "flow_m3h": 29}, {"shut": shut.split(), "flow_m3h": 9}]
+    made = {"before_m3h": 30, "steps": steps}
+    told = client.post("/api/v1/dmas/D1/step-test/evaluation", json=made)
+    assert told.status_code == 422 and "step 2: the inflow fell by 20 m3/h" in told.json()["detail"]
+    steps[1]["flow_m3h"] = 28.9
+    assert client.post("/api/v1/dmas/D1/step-test/evaluation", json=made).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -118,7 +157,7 @@ def test_every_mistake_has_a_sentence_of_its_own(code: str) -> None:
     words = StepWords(
         Formats(code, messages.gettext, messages.ngettext, ZoneInfo("Asia/Jakarta"), "IDR", 2026)
     )
-    values = dict.fromkeys(("step", "valve", "meter", "start", "end", "alert", "value"), "7")
+    values = dict.fromkeys(("step", "valve", "meter", "start", "end", "alert", "value", "drop"), "7")
     said = [words.problem(WrongInput("nothing said", c, **values)) for c in CODES]
     assert len(set(said)) == len(CODES) and "nothing said" not in said
     assert words.problem(WrongInput("as it is")) == "as it is"

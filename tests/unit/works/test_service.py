@@ -123,7 +123,7 @@ def test_a_table_is_read_in_local_time_and_its_example_is_right(root: Path, tmp_
     lines = [line.strip() for line in example.splitlines() if line.startswith("    ")]
     path = tmp_path / "october.csv"
     path.write_text("\n".join(lines), "utf-8")
-    plans = [plan for _, plan in read_plans(path, ZONE)]
+    plans = read_plans(path, ZONE)
     assert [p.kind for p in plans] == [WorkKind.FLUSHING, WorkKind.REPAIR, WorkKind.INTERMITTENT]
     assert plans[0].start == datetime(2026, 10, 5, 1, tzinfo=UTC)
     assert plans[0].extra_flow == pytest.approx(20 / 3600)
