@@ -139,7 +139,7 @@ def start_broker(folder: Path, port: int, *, kind: Kind | None = None) -> Runnin
             "or the Python package (pip install '.[demo]' in a copy of Twuin's source)"
         )
     else:
-        command = [sys.executable, "-m", "ingest.amqtt_child", HOST, str(port)]
+        command = [sys.executable, "-P", "-m", "ingest.amqtt_child", HOST, str(port)]
         broker = RunningBroker(port, "amqtt", command, folder / "amqtt.log")
     _wait_ready(broker)
     return broker

@@ -271,8 +271,9 @@ class Town:
             "history_days": HISTORY_DAYS,
         }
         # The child ends when its standard input closes: at our orderly end, and at kill -9 of this process.
+        # -P: a folder named twuin where one stands (a clone of it, say) is not the package.
         child = subprocess.Popen(
-            [sys.executable, "-m", "twuin.demo_town", json.dumps(job)],
+            [sys.executable, "-P", "-m", "twuin.demo_town", json.dumps(job)],
             stdin=subprocess.PIPE,
             start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},

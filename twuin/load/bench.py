@@ -203,7 +203,7 @@ def _worker(
         command = ["twuin.load.worker", str(path)]
     with (folder / f"worker-{k}.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=log, text=True
+            [sys.executable, "-P", "-m", *command], stdout=subprocess.PIPE, stderr=log, text=True
         )
     try:
         yield process
@@ -234,7 +234,7 @@ def _end(worker: subprocess.Popen[str]) -> dict[str, Any]:
 def _publish(o: Options, folder: Path, port: int, paths: list[Path]) -> tuple[dict[str, Any], float]:
     """What the publisher says, and its processor time [s]."""
     f = o.flood
-    command = [sys.executable, "-m", "firmware_sim.flood", "--port", str(port)]
+    command = [sys.executable, "-P", "-m", "firmware_sim.flood", "--port", str(port)]
     command += ["--sensors", str(f.sensors), "--devices", str(f.devices), "--start-ms", str(f.start_ms)]
     command += ["--per-message", str(f.per_message), "--seconds", str(o.seconds), "--backlog", str(o.backlog)]
     command += ["--columns"] if f.columns else []

@@ -41,7 +41,7 @@ class LeakOut(Model):
     place: str = Field(description="Pipe on which it was found, else where a search best begins")
     onset: datetime
     detected: datetime
-    located: datetime | None
+    located: datetime | None = Field(description="Who repairs at once has found it")
     repaired: datetime | None = Field(description="When people said so, or the flow fell before that")
     ended: datetime | None = Field(description="When the readings showed its end")
     flow_m3h: float

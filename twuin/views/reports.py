@@ -250,7 +250,7 @@ def _leak(alert: AlertDetail, begin: datetime, over: datetime, factors: Factors)
         place=(alert.place.pipe if alert.place is not None else "") or alert.search_from,
         onset=alert.onset,
         detected=alert.detected,
-        located=at.located,
+        located=at.found,
         repaired=at.repaired,
         ended=alert.ended,
         flow_m3h=alert.flow_m3h,

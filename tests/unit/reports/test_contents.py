@@ -75,6 +75,16 @@ def test_a_leak_of_the_month_is_told_with_its_times(site: Site) -> None:
     assert line.lost_m3 == alert.lost_m3
 
 
+def test_who_repairs_a_leak_at_once_has_located_it(site: Site) -> None:
+    alert = leak_of(
+        "a", site, BEGIN + 5 * DAY, state=State.REPAIRED, ended=BEGIN + 7 * DAY,
+        history=(("opened", BEGIN + 5 * DAY), ("repaired", BEGIN + 6 * DAY)),
+    )  # fmt: skip
+    [line], _aside = leaks([alert], BEGIN, OVER)
+    assert line.located == line.repaired == BEGIN + 6 * DAY
+    assert (line.location_h, line.mending_h) == (24.0, 0.0)
+
+
 def test_only_leaks_that_touch_the_days_are_listed(site: Site) -> None:
     closed = {"state": State.CLOSED, "reason": Reason.ENDED}
     before = leak_of("before", site, BEGIN - 9 * DAY, ended=BEGIN - 2 * DAY, **closed)
