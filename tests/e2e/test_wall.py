@@ -476,6 +476,28 @@ def test_a_changed_wall_toml_is_followed(station: Any, browser: Browser) -> None
         expect(page.locator(".wall-panel")).to_have_count(1)
 
 
+@pytest.mark.parametrize("size", DISPLAYS.values(), ids=DISPLAYS)
+def test_what_is_wrong_in_wall_toml_is_said_beside_the_figures_not_over_them(
+    station: Any, browser: Browser, size: tuple[int, int]
+) -> None:
+    with display(browser, size) as page:
+        page.goto(f"{station.url}/wall?lang=en")
+        drawn(page)
+        whole = page.locator("#wall").bounding_box()
+        station.wall("[[screen]]\n[[screen.page]]\nseconds = 2\ngrid = ['clok']\n")
+        station.sample.new_leak()
+        said = page.locator("#wall-file")
+        expect(said).to_contain_text("2 mistakes in wall.toml")
+        note, rest = said.bounding_box(), page.locator("#wall").bounding_box()
+        assert note and rest and whole
+        assert rest["y"] + rest["height"] <= note["y"] + 1
+        (station.sample.site.folder / "wall.toml").unlink()
+        station.sample.new_leak()
+        expect(said).to_be_hidden()
+        page.wait_for_timeout(100)
+        assert page.locator("#wall").bounding_box() == whole
+
+
 def test_a_new_version_is_loaded_once_and_never_in_a_circle(station: Any, browser: Browser) -> None:
     station.wall(QUICK)
     loads: list[str] = []

@@ -33,6 +33,7 @@ from twuin.monitor.watching import MonitorStatus, Watching
 from twuin.monitor.watermark import watermark
 from twuin.works.calendar import Calendar
 from twuin.works.excuse import excused
+from waterworks.clocks import DataClock
 from waterworks.network import Network
 from waterworks.ports import Clock, ReadingStore
 from waterworks.reading import Latest
@@ -319,7 +320,7 @@ class Monitor(Watching):
             findings += engine.gate.findings(engine.watch, origin)
             if self._found is not None:
                 findings += night_findings(self._site, self._found, self._stretches, leaks, moment(until))
-        findings += self._silences.findings(latest, now)
+        findings += self._silences.findings(latest, now, past=isinstance(self._clock, DataClock))
         findings = self._excused(findings)
         findings.sort(key=lambda f: (f.onset, f.kind.value, f.subject))
         if findings != self._said:

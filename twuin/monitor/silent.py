@@ -60,8 +60,11 @@ class Silences:
             self._gaps[name] = [*known, *new]
             self._newest[name] = end
 
-    def findings(self, latest: dict[str, Latest], now: np.datetime64) -> list[Finding]:
-        """All silences, past and present, as events (see ``twuin.monitor.outages``)."""
+    def findings(self, latest: dict[str, Latest], now: np.datetime64, *, past: bool = False) -> list[Finding]:
+        """All silences, past and present, as events (see ``twuin.monitor.outages``).
+
+        past: past data are looked at, however fresh: the clock shows their end.
+        """
         present = sorted((latest[n] for n in self._newest if n in latest), key=lambda r: r.time)
         if not present:
             return []
@@ -71,7 +74,7 @@ class Silences:
         # operation goes silent as a whole, for however long, then that is what it is.
         loaded = front.received - front.time > np.timedelta64(round(LIVE_S * 1e6), "us")
         # A clock of our own that is behind, as after a start without network, ends no silence.
-        reference = front.time if loaded else max(now, front.received)
+        reference = front.time if loaded or past else max(now, front.received)
         silences: list[Silence] = []
         for name in self._newest:
             sensor = self._site.sensor[name]

@@ -12,6 +12,7 @@ import numpy as np
 from ingest.store.duck import DuckStore
 from twuin.alerts.model import Kind
 from twuin.monitor import Monitor
+from waterworks.clocks import DataClock
 from waterworks.reading import ReadingBatch, as_datetime
 from waterworks.site import Site
 
@@ -89,4 +90,18 @@ def test_a_silence_lasts_though_our_own_clock_is_behind_after_a_start(
     clock.time = np.datetime64("1970-01-01T00:01", "us")
     Monitor(site, store, rec, clock=clock).catch_up()
     assert silent(rec) == [("P2", True)]
+    store.close()
+
+
+def test_fresh_data_that_are_looked_at_as_past_do_not_fall_silent_where_they_end(
+    site: Site, tmp_path: Path, readings: Readings, recorder: Any
+) -> None:
+    """A file of yesterday, loaded today: the clock follows the data, and no device is heard."""
+    batch = readings(days=3, leak=0.0)
+    hour = (batch.time - START) / np.timedelta64(1, "h")
+    loaded = np.full(batch.time.shape, batch.time.max() + np.timedelta64(20, "h"))
+    store, rec = DuckStore(tmp_path / "a.duckdb"), recorder()
+    store.append(replace(batch, received=loaded).take((batch.sensor != 4) | (hour < 50)))
+    Monitor(site, store, rec, clock=DataClock(store)).catch_up()
+    assert silent(rec) == [("P2", True)]  # the one that had ended before the others
     store.close()

@@ -43,6 +43,8 @@ function size() {
   const { inches, distance } = document.body.dataset;
   const type = typeSize(Number(inches), Number(distance), innerWidth, innerHeight);
   document.documentElement.style.fontSize = `${type.toFixed(2)}px`;
+  const file = document.getElementById("wall-file"); // what is wrong in wall.toml hides no figure
+  wall.style.bottom = file.hasChildNodes() ? `${innerHeight - file.getBoundingClientRect().top}px` : "";
   for (const page of pages) arrange(page, innerHeight > innerWidth);
   for (const body of bodies()) fit(body);
   drawMaps();
@@ -159,6 +161,7 @@ function take(fresh, there) {
     const taken = document.adoptNode(replacement);
     taken.dataset.seen = seen;
     old.replaceWith(taken);
+    if (taken.id === "wall-file") size();
     if (taken.classList.contains("wall-body")) fit(taken);
     for (const item of taken.querySelectorAll("[data-alert]"))
       if (!before.has(item.dataset.alert)) {
