@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -18,6 +18,7 @@ from opentelemetry import propagate, trace
 from prometheus_client import CollectorRegistry, Histogram
 from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingest.decoders.json_readings import MAX_BYTES
@@ -80,7 +81,7 @@ class Guard:
         elif scope["method"] not in SAFE_METHODS and not same_origin(headers):
             await problem(403, "a page of another origin may not change anything here")(scope, receive, send)
         elif _length(headers) > (limit := self._limit(scope)):
-            await _too_large(limit)(scope, receive, send)
+            await _too_large(limit, scope)(scope, receive, send)
         else:
             await _bounded(self.app, limit, scope, receive, send)
 
@@ -118,10 +119,17 @@ async def _bounded(app: ASGIApp, limit: int, scope: Scope, receive: Receive, sen
         await app(scope, counted, noted)
     except _TooLarge:
         if not started:
-            await _too_large(limit)(scope, receive, send)
+            await _too_large(limit, scope)(scope, receive, send)
 
 
-def _too_large(limit: int) -> ASGIApp:
+def _too_large(limit: int, scope: Scope) -> ASGIApp:
+    """A page where a browser's form was too large and the application has pages, else a problem."""
+    page: Callable[[Scope], Response] | None = getattr(scope["app"].state, "too_large", None)
+    browser = "text/html" in Headers(scope=scope).get("accept", "") and "/api/" not in scope["path"]
+    if page is not None and browser:
+        answer = page(scope)
+        answer.headers["Connection"] = "close"
+        return answer
     return problem(413, f"the body is longer than {limit} bytes", headers={"Connection": "close"})
 
 

@@ -84,3 +84,9 @@ def install_error_pages(pages: FastAPI, templates: Templates, views: Views) -> N
     pages.add_exception_handler(BadCursor, not_found)
     pages.add_exception_handler(HTTPException, http_error)
     pages.add_exception_handler(Exception, broken)
+
+
+def too_large_page(templates: Templates, request: Request) -> Response:
+    """What a browser is told whose form is longer than any route takes: it is refused before it is read, so
+    neither who asks nor the site is looked up."""
+    return Page(templates, request, None).response("error.html", 413, status=413, refused=False, why="")

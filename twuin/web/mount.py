@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -17,7 +18,7 @@ from twuin.views.report_desk import ReportDesk
 from twuin.views.views import Views
 from twuin.web.admin_pages import admin_routes
 from twuin.web.bill_pages import bill_page_routes
-from twuin.web.errors import install_error_pages
+from twuin.web.errors import install_error_pages, too_large_page
 from twuin.web.field import field_page_routes
 from twuin.web.lapor import lapor_routes
 from twuin.web.own_pages import own_routes
@@ -93,4 +94,5 @@ def mount_pages(
         pages.include_router(admin_routes(templates, seen, accounts, called))
     install_error_pages(pages, templates, seen)
     app.mount("/", pages)
+    app.state.too_large = lambda scope: too_large_page(templates, Request(scope))
     install_headers(app)

@@ -709,3 +709,16 @@ def test_names_that_no_sensor_has_are_shown_as_text_with_what_they_said_last(
     (tmp_path / "empty").mkdir()
     empty = browse(samples.BUILDERS["empty"](tmp_path / "empty"), "en").get("/ingest").text
     assert "Heard but unknown" not in empty
+
+
+@pytest.mark.parametrize(("code", "said"), [("id", "Terlalu besar"), ("en", "This is too large")])
+def test_a_form_that_is_too_large_is_answered_with_a_page(
+    shown: Callable[[str], Any], browse: Callable[..., TestClient], code: str, said: str
+) -> None:
+    client = browse(shown("town"), code)
+    here = {"accept": "text/html,*/*;q=0.8", "content-type": "application/x-www-form-urlencoded"}
+    answer = client.post("/works", content=b"note=" + b"x" * 2**20, headers=here)
+    assert answer.status_code == 413 and answer.headers["content-type"].startswith("text/html")
+    assert said in answer.text and "content-security-policy" in answer.headers
+    answer = client.post("/api/v1/works", content=b"x" * 2**20, headers=here)
+    assert answer.status_code == 413 and answer.json()["status"] == 413
