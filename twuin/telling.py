@@ -227,7 +227,10 @@ def send_test(settings: Settings, site: Site, name: str) -> list[tuple[Address, 
     config = needed_rules(settings, site)
     wanted = [(a, r, c) for a, (r, c) in config.addresses.items() if name in (a.receiver, str(a))]
     if not wanted:
-        known = ", ".join(r.name for r in config.receivers)
+        own = [
+            f"{r.name}/{c.name}" for r in config.receivers for c in r.channels if r.name == name.split("/")[0]
+        ]
+        known = ", ".join(own or [r.name for r in config.receivers])
         raise NotFound(f"no receiver {name[:40]!r} in {NOTIFY_FILE}; there are {known}")
     words = NoticeWords(site, wall_now)
     channels = open_channels(config)

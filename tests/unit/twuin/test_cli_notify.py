@@ -99,6 +99,8 @@ def test_a_test_that_fails_says_why_and_ends_with_status_1(site: Path) -> None:
 def test_an_unknown_receiver_and_a_site_without_rules_are_said_in_one_line(site: Path) -> None:
     run = CliRunner().invoke(app, ["notify", "test", "bud", "--site", str(site)])
     assert "no receiver 'bud' in notify.toml; there are budi" in str(run.exception)
+    run = CliRunner().invoke(app, ["notify", "test", "budi/fax", "--site", str(site)])
+    assert "no receiver 'budi/fax' in notify.toml; there are budi/chat" in str(run.exception)
     (site / "notify.toml").unlink()
     run = CliRunner().invoke(app, ["notify", "test", "budi", "--site", str(site)])
     assert isinstance(run.exception, SettingsError)
