@@ -101,7 +101,10 @@ def take_routes(templates: Templates, views: Views, alerts: AlertService, takes:
     def go(page: Page, token: str, taken: Taken, alert: AlertDetail, *, tapped: bool) -> Response:
         """Say that whom the alert was assigned to has heard of it and goes, once an assignment."""
         sent = max((i for i, e in enumerate(alert.history) if e.action == "assigned"), default=0)
-        heard = any(e.action == "accepted" for e in alert.history[sent:])
+        accepted = [e.actor for e in alert.history[sent:] if e.action == "accepted"]
+        heard = bool(accepted)
+        if heard and taken.receiver + BY_LINK not in accepted:  # another of the crew said so
+            return _say(page, "settled", 200, taken=taken, alert=alert, who=_who(page, alert))
         if not tapped and not heard:
             return _say(page, "go", 200, taken=taken, alert=alert)
         if not heard:

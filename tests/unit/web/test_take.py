@@ -181,6 +181,21 @@ def test_another_assignment_can_be_answered_again(fresh: Any, client: TestClient
     assert len([e for e in fresh.alerts.history(id) if e.action == "accepted"]) == 2
 
 
+def test_who_of_the_crew_said_first_that_they_go_is_named_to_the_others(
+    fresh: Any, client: TestClient, link: Any
+) -> None:
+    id, path = link()
+    assign(fresh, id)
+    fresh.alerts.act(
+        id, "accept", version=fresh.alerts.get(id).version, assignee="north", actor="telepon-utara (link)"
+    )
+    before = len(fresh.alerts.history(id))
+    for answer in (client.get(path), client.post(path)):
+        assert "telepon-utara has taken this on already" in answer.text
+        assert "noted in the history" not in answer.text and "<form" not in answer.text
+    assert len(fresh.alerts.history(id)) == before
+
+
 def test_who_is_not_sent_cannot_say_that_they_go(fresh: Any, client: TestClient, link: Any) -> None:
     id, path = link("regu-utara")
     assign(fresh, id)
