@@ -77,6 +77,10 @@ class StoreUnavailable(TwuinError):
     """The reading store cannot answer now; nothing was acknowledged, and asking again later may help."""
 
 
+class DatabaseUnavailable(StoreUnavailable):
+    """The same of the database of alerts, accounts and reports."""
+
+
 class ClusterError(TwuinError):
     """Workers of a scheduler cannot do what was asked: asking again will not help."""
 

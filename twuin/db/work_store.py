@@ -13,7 +13,7 @@ from twuin.db.tables import WorkLineRow
 from twuin.works.model import Action, Line
 from twuin.works.plan_json import plan_json, plan_of
 from twuin.works.ports import LineConflict
-from waterworks.errors import StoreUnavailable
+from waterworks.errors import DatabaseUnavailable
 
 ATTEMPTS = 20
 """How often a line is numbered anew because another process was faster."""
@@ -76,7 +76,7 @@ class SqlWorkStore:
                     return stored
             except _Again:
                 continue
-        raise StoreUnavailable(f"the planned works of site {line.site} are being changed all the time")
+        raise DatabaseUnavailable(f"the planned works of site {line.site} are being changed all the time")
 
     def close(self) -> None:
         self._database.close()

@@ -17,7 +17,7 @@ from twuin.alerts.service import BadCursor
 from twuin.views.views import Views
 from twuin.web.forms import ForeignForm
 from twuin.web.render import Page, Templates
-from waterworks.errors import NotFound, StoreError, StoreUnavailable, TwuinError
+from waterworks.errors import DatabaseUnavailable, NotFound, StoreError, StoreUnavailable, TwuinError
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def install_error_pages(pages: FastAPI, templates: Templates, views: Views) -> N
         return answer(request, 404)
 
     def unavailable(request: Request, error: Exception) -> Response:
-        return answer(request, 503)
+        return answer(request, 503, why="database" if isinstance(error, DatabaseUnavailable) else "")
 
     def refused(request: Request, error: Exception) -> Response:
         log.error("%s %s: %s", request.method, request.url.path, error)

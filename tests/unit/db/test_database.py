@@ -26,7 +26,7 @@ from twuin.db.engine import open_engine, transaction
 from twuin.db.migrate import migrate
 from twuin.db.outbox import open_outbox
 from twuin.db.tables import Base
-from waterworks.errors import SettingsError, StoreError, StoreUnavailable
+from waterworks.errors import DatabaseUnavailable, SettingsError, StoreError, StoreUnavailable
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -171,7 +171,7 @@ def test_a_server_that_goes_away_is_unavailable_and_is_found_again(
     store = open_alert_store(postgresql_url)
     name = postgresql_url.split("@/")[1].split("?")[0]
     nobody = postgresql_url.replace("twuin@/", "twuin@/no")
-    with pytest.raises(StoreUnavailable, match=f"no{name}"):
+    with pytest.raises(DatabaseUnavailable, match=f"no{name}"):
         open_alert_store(nobody)
     postgresql.disconnect(name)
     assert store.get("town", "a1") is not None
@@ -204,7 +204,7 @@ def test_a_file_that_is_no_database_is_named(path: Path, url: str) -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="nowhere"):
+    with pytest.raises(DatabaseUnavailable, match="nowhere"):
         open_alert_store(f"sqlite:///{tmp_path}/nowhere/twuin.sqlite")
 
 

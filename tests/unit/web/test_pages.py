@@ -20,7 +20,7 @@ from twuin.views.urgent import Order
 from twuin.web import locales
 from twuin.web.pages import LOUD
 from twuin.web.render import Templates
-from waterworks.errors import StoreError, StoreUnavailable
+from waterworks.errors import DatabaseUnavailable, StoreError, StoreUnavailable
 
 Browse = Callable[..., TestClient]
 Shown = Callable[[str], Any]
@@ -238,6 +238,11 @@ def test_a_broken_or_unreachable_store_gets_a_page_without_its_inner_words(
     monkeypatch.setattr(fresh.views, "dmas", fail(StoreUnavailable("secret inside")))
     answer = client.get("/")
     assert answer.status_code == 503 and "Nothing is lost" in answer.text and "secret" not in answer.text
+    for language, words in (("en", "database cannot be reached"), ("id", "Basis data Twuin")):
+        monkeypatch.setattr(fresh.views, "dmas", fail(DatabaseUnavailable("secret inside")))
+        answer = browse(fresh, language, raise_server_exceptions=False).get("/")
+        assert answer.status_code == 503 and words in answer.text and "secret" not in answer.text
+        assert "Nothing is lost" not in answer.text
     monkeypatch.setattr(fresh.views, "dmas", fail(RuntimeError("secret inside")))
     answer = client.get("/")
     assert answer.status_code == 500 and "has been logged" in answer.text and "secret" not in answer.text
