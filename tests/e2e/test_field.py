@@ -328,8 +328,9 @@ def test_what_was_decided_meanwhile_stands_and_the_crews_word_is_kept_beside_it(
         station.office(id, "assign", assignee="Regu 2", note="lebih dekat")
     phone.nothing_waits()
     page = phone.page
-    expect(page.locator(".banner.warn").first).to_contain_text("diberikan kepada yang lain")
-    expect(page.locator(".banner.warn").first).to_contain_text("Rina → Regu 2 · lebih dekat")
+    kept = page.locator(".banner.warn", has_text="diberikan kepada yang lain").first
+    expect(kept).to_contain_text("Rina → Regu 2 · lebih dekat")
+    expect(page.locator(".banner.warn").first).to_have_text("Pekerjaan ini sekarang diberikan kepada Regu 2.")
     assert [a for a, _ in station.lines(id)] == ["assigned", "assigned", "reported", "reported"]
     assert station.town.alerts.get(id).work.assignee == "Regu 2"
     expect(page.locator('.entry[data-state="kept"]')).to_have_count(2)
