@@ -159,6 +159,8 @@ class ReportDesk:
             raise ReportRefused("closed", f"report {report.id} is closed: reopen it first")
         if asked.message and asked.action not in ("answer", "close"):
             raise ReportRefused("message", "a message belongs to answering or closing")
+        if len(clean_text(asked.message, len(asked.message))) > MESSAGE_MOST:
+            raise ReportRefused("message", f"a message to a resident has at most {MESSAGE_MOST} characters")
         return {
             "accept": self._accept,
             "place": self._place,

@@ -10,7 +10,7 @@ import pytest
 
 from twuin.alerts.model import Kind
 from twuin.residents.charter import Kept, complaints
-from twuin.residents.desk import ACTIONS, Asked
+from twuin.residents.desk import ACTIONS, MESSAGE_MOST, Asked
 from twuin.residents.model import Category, Outcome, ReportChanged, ReportRefused, Standing
 from waterworks.errors import NotFound
 from waterworks.promises import Promise, Promises, WorkingHours
@@ -45,7 +45,8 @@ def test_nothing_is_done_to_a_report_that_changed_meanwhile(here: Any) -> None:
         Asked("answer", message=" \u200b"), Asked("join"), Asked("join", alert="none"), Asked("accept"),
         Asked("reopen"), Asked("dance"),
         Asked("place"), Asked("place", lon=1.0), Asked("place", dma="D9"), Asked("place", lon=900.0, lat=1.0),
-        Asked("accept", message="hello"),
+        Asked("accept", message="hello"), Asked("answer", message="x" * (MESSAGE_MOST + 1)),
+        Asked("close", outcome=Outcome.SOLVED, message="x" * (MESSAGE_MOST + 1)),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_refused_and_changes_nothing(here: Any, asked: Asked) -> None:
