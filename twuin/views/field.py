@@ -55,7 +55,7 @@ class FieldViews:
         found += [a for a in free if a.state in (State.OPEN, State.ACKNOWLEDGED)]
         jobs = sorted((self._job(a, names) for a in found), key=_urgency)
         crews = sorted({a.assignee for a in living if a.assignee}, key=str.casefold)
-        return JobsOut(site=self._views.site(), crews=crews, jobs=jobs[:MOST_JOBS])
+        return JobsOut(site=self._views.frame(), crews=crews, jobs=jobs[:MOST_JOBS])
 
     def job(self, id: str, names: Collection[str]) -> JobDetail:
         """One alert with all that a crew needs on the spot. Raises NotFound."""

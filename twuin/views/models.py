@@ -53,6 +53,13 @@ class SiteOut(Model):
     bounds: tuple[float, float, float, float] | None = Field(description="west, south, east, north")
 
 
+class SiteFrame(SiteOut):
+    """The site for what needs no readings itself. away: their store does not answer, and all about them here
+    is as it was last seen."""
+
+    away: bool
+
+
 class DmaState(Model):
     """A DMA and how it stands. state: normal, watch (night flow high), leak, nodata."""
 

@@ -50,6 +50,11 @@ class Progress:
         self._seen: tuple[datetime | None, float] | None = None
         self._leapt: float | None = None
 
+    @property
+    def mark(self) -> datetime | None:
+        """How far the analysis was when last looked at; None: nothing was known."""
+        return None if self._seen is None else self._seen[0]
+
     def leaping(self, mark: datetime | None) -> bool:
         """Take note of how far the analysis is; whether it leapt lately."""
         now = self._wall()

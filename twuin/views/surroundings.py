@@ -82,9 +82,10 @@ class Surroundings:
         for fitting in self._site.fittings:
             if fitting.name and fitting.node in self.nodes:
                 yield fitting.kind.value, fitting.id, fitting.name, self.nodes[fitting.node]
-        for sensor in self._views.sensors():
-            if sensor.name and sensor.lon is not None and sensor.lat is not None:
-                yield "sensor", sensor.id, sensor.name, (sensor.lon, sensor.lat)
+        places = self._views.sensor_positions
+        for sensor in self._views.known_sensors:
+            if sensor.name and sensor.id in places:
+                yield "sensor", sensor.id, sensor.name, places[sensor.id]
 
     def metres(self, a: Point, b: Point) -> float:
         """From one place to another as the crow flies [m]."""

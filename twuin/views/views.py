@@ -23,6 +23,7 @@ from twuin.alerts.work import Outcome
 from twuin.photos.service import PhotoService
 from twuin.residents.charter import Complaints
 from twuin.views.area import area_pipes
+from twuin.views.away import unless_away
 from twuin.views.believed import believed
 from twuin.views.clocks import ClockViews
 from twuin.views.convert import (
@@ -59,6 +60,7 @@ from twuin.views.models import (
     RejectedSummary,
     SensorOut,
     Series,
+    SiteFrame,
     SiteOut,
     UnknownNameOut,
 )
@@ -264,22 +266,34 @@ class Views:
         return self._site.name
 
     def site(self) -> SiteOut:
-        """The site as a whole, and what time it is there."""
-        mark, past = self.watermark(), self._clock_is == "data"
-        return SiteOut(
-            id=self._site.id,
-            name=self._site.name,
-            timezone=self._site.timezone.key,
-            now=self.now(),
-            clock_speed=self._clock_speed,
-            clock=self._clock_is,
-            watermark=mark,
-            stale_after_s=None if past else stale_after_s(self._site, self._clock_speed),
-            catching_up=self._progress.leaping(mark),
-            has_network=self._network is not None,
-            currency=self._site.monitor.currency,
-            bounds=self._bounds,
-        )
+        """The site as a whole, and what time it is there. Raises StoreUnavailable."""
+        mark = self.watermark()
+        return SiteOut(**self._about(mark, self._progress.leaping(mark)))
+
+    def frame(self) -> SiteFrame:
+        """The same for what needs no readings itself: alerts, work and accounts are there while the store of
+        readings is away."""
+        site = unless_away(self.site, None)
+        if site is None:
+            return SiteFrame(**self._about(self._progress.mark, False), away=True)
+        return SiteFrame(**dict(site), away=False)
+
+    def _about(self, mark: datetime | None, catching_up: bool) -> dict[str, Any]:
+        past = self._clock_is == "data"
+        return {
+            "id": self._site.id,
+            "name": self._site.name,
+            "timezone": self._site.timezone.key,
+            "now": self.now(),
+            "clock_speed": self._clock_speed,
+            "clock": self._clock_is,
+            "watermark": mark,
+            "stale_after_s": None if past else stale_after_s(self._site, self._clock_speed),
+            "catching_up": catching_up,
+            "has_network": self._network is not None,
+            "currency": self._site.monitor.currency,
+            "bounds": self._bounds,
+        }
 
     def now(self) -> datetime:
         """The present on the site's clock."""
@@ -334,7 +348,7 @@ class Views:
     @cached_property
     def sensorthings(self) -> SensorThings:
         """The site as OGC SensorThings has it."""
-        at = georeferenced(self._site, self._positions)
+        at = georeferenced(self._site, self.sensor_positions)
         outlines = {
             f["properties"]["id"]: f["geometry"]
             for f in self._geojson["features"]
@@ -343,12 +357,13 @@ class Views:
         return SensorThings(Catalogue(self._site, self._store, at, outlines, self.now), self._store, self.now)
 
     @cached_property
-    def _positions(self) -> dict[str, tuple[float, float]]:
+    def sensor_positions(self) -> dict[str, tuple[float, float]]:
+        """(longitude, latitude) of each sensor that has a place."""
         return geo.sensor_positions(self._site, self._network)
 
     @cached_property
     def _bounds(self) -> tuple[float, float, float, float] | None:
-        points = list(self._positions.values())
+        points = list(self.sensor_positions.values())
         for feature in self._geojson["features"]:
             points += _positions_in((feature["geometry"] or {}).get("coordinates", []))
         if not points:
@@ -358,6 +373,16 @@ class Views:
         return (west, south, east, north)
 
     # DMAs
+
+    @property
+    def known_dmas(self) -> Sequence[Dma]:
+        """All DMAs as the site has them, without how they stand: no store is asked."""
+        return self._site.dmas
+
+    @property
+    def known_sensors(self) -> Sequence[Sensor]:
+        """All sensors as the site has them, without what they measured: no store is asked."""
+        return self._site.sensors
 
     def dmas(self) -> list[DmaState]:
         """All DMAs, in the site's order."""
@@ -471,7 +496,7 @@ class Views:
             sensor_out(
                 s,
                 latest.get(s.id),
-                self._positions.get(s.id),
+                self.sensor_positions.get(s.id),
                 now=now,
                 clock_speed=self._clock_speed,
                 judged=judged,
@@ -544,7 +569,8 @@ class Views:
             score=score_out(score_of(history)),
         )
         fell = found.check is not None and found.check.outcome is Outcome.FELL
-        run = run_out(found, self.night_day_factors() if fell else {}, self.now())
+        factors: RunFactors = unless_away(self.night_day_factors, {}) if fell else {}
+        run = run_out(found, factors, self.now())
         return found.model_copy(update={"run": run})
 
     def night_day_factors(self) -> RunFactors:

@@ -40,7 +40,7 @@ def admin_routes(
         return listed(request)
 
     def listed(request: Request, *, problem: str = "", form: Form | None = None) -> Response:
-        p = Page(templates, request, views.site())
+        p = Page(templates, request, views.frame())
         given = form or Form({})
         return p.response(
             "accounts.html",
@@ -49,7 +49,7 @@ def admin_routes(
             accounts=accounts.accounts(),
             roles=list(Role),
             role_rights={role: [r for r in Right if r in RIGHTS[role]] for role in Role},
-            dmas=views.dmas(),
+            dmas=views.known_dmas,
             problem=problem,
             given=given,
             given_dmas=given.all("dmas"),
@@ -82,7 +82,7 @@ def admin_routes(
         return shown(request, id)
 
     def shown(request: Request, id: str, *, code: str = "", done: str = "", problem: str = "") -> Response:
-        p = Page(templates, request, views.site())
+        p = Page(templates, request, views.frame())
         account = accounts.account(id)
         return p.response(
             "account.html",
@@ -93,7 +93,7 @@ def admin_routes(
             sessions=accounts.sessions(id),
             tokens=[t for t in accounts.tokens(id) if t.revoked is None],
             roles=list(Role),
-            dmas=views.dmas(),
+            dmas=views.known_dmas,
             code=code,
             code_hours=accounts.code_hours,
             provider=provider,
@@ -142,7 +142,7 @@ def admin_routes(
     @routes.get("/security")
     @needs(Right.ACCOUNTS)
     def security(request: Request, before: Annotated[int | None, Query(ge=1, le=2**62)] = None) -> Response:
-        p = Page(templates, request, views.site())
+        p = Page(templates, request, views.frame())
         events = accounts.events(before=before, limit=EVENTS + 1)
         return p.response(
             "security.html",

@@ -31,7 +31,7 @@ def bill_page_routes(templates: Templates, views: Views, bills: BillDesk) -> API
     def page(
         request: Request, looked: BillsChecked | None = None, status: int = 200, problem: str = ""
     ) -> Response:
-        p = Page(templates, request, views.site())
+        p = Page(templates, request, views.frame())
         return p.response(
             "bills.html",
             status,
@@ -40,7 +40,7 @@ def bill_page_routes(templates: Templates, views: Views, bills: BillDesk) -> API
             problem=problem,
             done=request.query_params.get("done", ""),
             uploads=bills.uploads(),
-            names={d.id: d.name for d in views.dmas()},
+            names={d.id: d.name for d in views.known_dmas},
             most=MAX_BYTES // 2**20,
         )
 

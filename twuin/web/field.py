@@ -134,7 +134,7 @@ def field_page_routes(templates: Templates, views: Views) -> APIRouter:
         if asker.via is Via.NOBODY:
             return _plain({"signed_in": False})
         secret = "" if asker.via is Via.OPEN else form_secret(request)
-        site = views.site()
+        site = views.frame()
         return _plain(
             {
                 "signed_in": True,
@@ -160,7 +160,7 @@ def field_page_routes(templates: Templates, views: Views) -> APIRouter:
     @needs(Right.SEE)
     def job(id: str, crew: Crew = []) -> Response:  # noqa: B006
         """As /api/v1/field/jobs/{id}, with the sentences of the page."""
-        found, site = views.field.job(id, _names(crew)), views.site()
+        found, site = views.field.job(id, _names(crew)), views.frame()
         return _plain({**found.model_dump(mode="json"), "words": job_words(found, site)})
 
     return routes

@@ -48,7 +48,7 @@ def own_routes(templates: Templates, views: Views, accounts: AccountService, pro
     routes = guarded_router(GuardedRoute)
 
     def shown(request: Request, said: Said) -> Response:
-        p, asker = Page(templates, request, views.site()), current()
+        p, asker = Page(templates, request, views.frame()), current()
         account = accounts.account(asker.account)
         now = datetime.now(UTC)
         return p.response(
@@ -66,7 +66,7 @@ def own_routes(templates: Templates, views: Views, accounts: AccountService, pro
             grantable=sorted(account.rights - {Right.TOKENS, Right.ACCOUNTS}, key=list(Right).index),
             whole_site=WHOLE_SITE,
             token_days=TOKEN_DAYS,
-            dmas=views.dmas(),
+            dmas=views.known_dmas,
             provider=provider,
             by_password=accounts.sign_in.by_password(account),
             identities=accounts.identities(account.id) if provider else [],

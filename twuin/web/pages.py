@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date, timedelta
+from functools import partial
 from typing import Annotated
 from urllib.parse import quote
 from uuid import uuid4
@@ -23,6 +24,7 @@ from twuin.alerts.service import AlertService, StaleAlert
 from twuin.alerts.steps import STEPS, TransitionRefused
 from twuin.alerts.work import Cause, LeakType, Method
 from twuin.residents.parts import Residents
+from twuin.views.away import unless_away
 from twuin.views.ledger_models import LedgerCounts
 from twuin.views.models import AlertOut, NightFlow
 from twuin.views.urgent import Order
@@ -66,7 +68,7 @@ def page_routes(
     routes = guarded_router(GuardedRoute)
 
     def page(request: Request) -> Page:
-        return Page(templates, request, views.site())
+        return Page(templates, request, views.frame())
 
     def living() -> list[AlertOut]:
         """Alerts not known to be over: those that nobody has taken on and that are worth it, leaks first."""
@@ -144,7 +146,7 @@ def page_routes(
             chosen=chosen,
             states=list(State),
             kinds=list(Kind),
-            dmas=views.dmas(),
+            dmas=views.known_dmas,
         )
         if order == by:
             answer.set_cookie(ORDER_COOKIE, order, max_age=_YEAR, httponly=True, samesite="lax")
@@ -158,11 +160,13 @@ def page_routes(
 
     def alert_response(p: Page, id: str, *, done: str = "", problem: str = "", status: int = 200) -> Response:
         alert = views.alert(id)
-        dmas, sensors = views.dmas(), views.sensors()
+        # An alert is read and acted on while the readings are away, too: the map is then bare.
+        dmas, sensors = unless_away(views.dmas, None), unless_away(views.sensors, [])
+        p.bare = dmas is None
         shown = {*alert.near, alert.subject}
         near = [s for s in sensors if s.id in shown]
         lead = timedelta(days=1) if alert.kind in (Kind.SILENT, Kind.SENSOR) else timedelta(days=3)
-        data = map_data(p.known_site, dmas, sensors, [alert], p.words, base=p.base, closed_too=True)
+        data = map_data(p.known_site, dmas or [], sensors, [alert], p.words, base=p.base, closed_too=True)
         data["area"] = {a.pipe: a.share for a in alert.area}
         return p.response(
             "alert.html",
@@ -197,7 +201,7 @@ def page_routes(
         """The nights around an alert: some weeks before it began, up to some after it ended."""
         first = (alert.onset - timedelta(days=56)).date()
         last = ((alert.ended or p.present) + timedelta(days=14)).date()
-        every = views.night_flows(alert.dma, days=NIGHT_RANGES["all"])
+        every = unless_away(partial(views.night_flows, alert.dma, days=NIGHT_RANGES["all"]), [])
         return [n for n in every if first <= n.night <= last]
 
     @routes.get("/alerts/{id}")
@@ -293,7 +297,7 @@ def page_routes(
             and (not wanted or any(wanted in t.casefold() for t in (s.id, s.name, s.device, s.dma)))
         ]
         counts = {name: sum(s.state == name for s in every) for name in ("ok", "suspect", "silent", "nodata")}
-        names = {d.id: d.name for d in views.dmas()}
+        names = {d.id: d.name for d in views.known_dmas}
         return p.response(
             "sensors.html", sensors=shown, total=len(every), counts=counts, names=names, state=state, q=q
         )
@@ -310,7 +314,7 @@ def page_routes(
             sensor=sensor,
             beside=beside,
             device=next((d for d in views.devices() if d.id == sensor.device), None),
-            dma=next((d for d in views.dmas() if d.id == sensor.dma), None),
+            dma=next((d for d in views.known_dmas if d.id == sensor.dma), None),
             quality=p.words.quality(),
             unknown=[] if span == range else [range[:40]],
             ranges=RANGES,
@@ -342,7 +346,7 @@ def page_routes(
     @routes.get("/about")
     @needs(Anyone.PUBLIC)
     def about(request: Request) -> Response:
-        site = None if current().via is Via.NOBODY else views.site()
+        site = None if current().via is Via.NOBODY else views.frame()
         return Page(templates, request, site).response("about.html")
 
     @routes.post("/language")

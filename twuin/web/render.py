@@ -20,7 +20,7 @@ from twuin.access.cookies import keep_visitor, visitor_secret
 from twuin.access.current import current
 from twuin.accounts.model import Via
 from twuin.accounts.secret import form_token
-from twuin.views.models import SiteOut
+from twuin.views.models import SiteFrame, SiteOut
 from twuin.web import figures
 from twuin.web.formats import Formats, currency_sign, zone_names
 from twuin.web.locales import LANGUAGES, choose, language
@@ -129,6 +129,8 @@ class Page:
             self.year,
         )
         self.words = Words(self.formats)
+        self.bare = False
+        """Whether something is left out because the readings are away."""
 
     @property
     def past(self) -> bool:
@@ -161,6 +163,11 @@ class Page:
             return None
         behind = site.now - site.watermark
         return behind if behind > timedelta(seconds=site.stale_after_s) else None
+
+    @property
+    def away(self) -> bool:
+        """Whether the store of readings does not answer."""
+        return self.bare or (isinstance(self.site, SiteFrame) and self.site.away)
 
     @property
     def ready(self) -> bool:
@@ -202,9 +209,10 @@ class Page:
                 "static": f"{self.base}/static/{self.templates.digest}",
                 "zone": zone_names(self.formats.zone, site.now.year) if site else "",
                 "stale": self.stale,
+                "away": self.away,
                 "ready": self.ready,
                 "past": self.past,
-                "counting": self.ready and self.stale is None and not self.past,
+                "counting": self.ready and not self.away and self.stale is None and not self.past,
                 "client": {
                     "form": form_token(self.form_secret) if self.form_secret else "",
                     "language": self.code,

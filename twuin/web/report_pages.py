@@ -26,7 +26,7 @@ def report_page_routes(templates: Templates, views: Views, reports: ReportDesk) 
     @routes.get("/reports")
     @needs(Right.SITE)
     def shown(request: Request) -> Response:
-        page = Page(templates, request, views.site())
+        page = Page(templates, request, views.frame())
         stored: dict[str, list[object]] = {}
         for x in reports.stored():
             stored.setdefault(x.period, []).append(x)

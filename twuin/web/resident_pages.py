@@ -37,7 +37,7 @@ def resident_desk_routes(templates: Templates, views: Views, residents: Resident
     desk = residents.desk
 
     def page(request: Request) -> Page:
-        return Page(templates, request, views.site())
+        return Page(templates, request, views.frame())
 
     @routes.get("/public-reports")
     @needs(Right.SEE)
@@ -111,7 +111,7 @@ def resident_desk_routes(templates: Templates, views: Views, residents: Resident
             report=report,
             joined=joined,
             alerts=living,
-            dmas=views.dmas(),
+            dmas=views.known_dmas,
             outcomes=[o for o in Outcome if o is not Outcome.WITHDRAWN],
             categories=list(Category),
             problem=problem,

@@ -24,7 +24,7 @@ def result_page_routes(templates: Templates, views: Views) -> APIRouter:
     @routes.get("/results")
     @needs(Right.SEE)
     def shown(request: Request, range: str = "28d") -> Response:
-        page = Page(templates, request, views.site())
+        page = Page(templates, request, views.frame())
         span = range if range in RANGES else "28d"
         last = page.known_site.now.astimezone(page.formats.zone).date()
         found = views.results(last - timedelta(days=RANGES[span] - 1), last)

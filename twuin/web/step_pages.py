@@ -34,7 +34,7 @@ def step_page_routes(templates: Templates, views: Views) -> APIRouter:
     @routes.get("/step-test")
     @needs(Right.SEE)
     def shown(request: Request) -> Response:
-        page = Page(templates, request, views.site())
+        page = Page(templates, request, views.frame())
         asked = request.query_params
         words = StepWords(page.formats)
         dmas = views.step_tests.dmas()

@@ -69,7 +69,7 @@ def take_routes(templates: Templates, views: Views, alerts: AlertService, takes:
     def answer(request: Request, token: str, *, tapped: bool) -> Response:
         taken = takes.links.read(token)
         language = None if taken is None else takes.languages.get(taken.receiver)
-        page = Page(templates, request, views.site(), language)
+        page = Page(templates, request, views.frame(), language)
         if taken is None:
             return _say(page, "foreign", 404)
         if taken.until <= takes.wall():

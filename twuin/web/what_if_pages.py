@@ -27,7 +27,7 @@ def what_if_page_routes(templates: Templates, views: Views) -> APIRouter:
     @routes.get("/what-if")
     @needs(Right.SEE)
     def shown(request: Request) -> Response:
-        page = Page(templates, request, views.site())
+        page = Page(templates, request, views.frame())
         asked = request.query_params
         words = WhatIfWords(page.formats)
         valves = views.what_ifs.valves()
@@ -63,7 +63,7 @@ def what_if_page_routes(templates: Templates, views: Views) -> APIRouter:
             night=NIGHT,
             ww=words,
             curve=Curve,
-            dma_names={d.id: d.name for d in views.dmas()},
+            dma_names={d.id: d.name for d in views.known_dmas},
         )
 
     return routes

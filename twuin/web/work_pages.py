@@ -54,7 +54,7 @@ def work_page_routes(templates: Templates, views: Views) -> APIRouter:
         return found
 
     def page(request: Request) -> Page:
-        return Page(templates, request, views.site())
+        return Page(templates, request, views.frame())
 
     @routes.get("/works")
     @needs(Right.SEE)
@@ -67,7 +67,7 @@ def work_page_routes(templates: Templates, views: Views) -> APIRouter:
         every = [work_out(w, works(), now) for w in works().works()]
         days = [first + timedelta(days=k) for k in range(DAYS)]
         by_day = _by_day(works(), every, days, zone)
-        dmas = views.dmas()
+        dmas = views.known_dmas
         return p.response(
             "works.html",
             pw=PlannedWords(p.formats),
@@ -101,9 +101,9 @@ def work_page_routes(templates: Templates, views: Views) -> APIRouter:
             work=work,
             given=given,
             kinds=list(WorkKind),
-            dmas=views.dmas(),
-            names={d.id: d.name for d in views.dmas()},
-            sensor_ids=[s.id for s in views.sensors()],
+            dmas=views.known_dmas,
+            names={d.id: d.name for d in views.known_dmas},
+            sensor_ids=[s.id for s in views.known_sensors],
             problem=problem,
             done=done,
             key=str(given.get("key") or uuid4().hex),

@@ -727,3 +727,41 @@ def test_a_form_that_is_too_large_is_answered_with_a_page(
     assert said in answer.text and "content-security-policy" in answer.headers
     answer = client.post("/api/v1/works", content=b"x" * 2**20, headers=here)
     assert answer.status_code == 413 and answer.json()["status"] == 413
+
+
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("language", ["id", "en"])
+def test_alerts_and_work_are_there_while_the_readings_are_away(
+    fresh: Any, browse: Browse, monkeypatch: pytest.MonkeyPatch, language: str, seen: bool
+) -> None:
+    client = browse(fresh, language, raise_server_exceptions=False)
+    leak, own = leak_of(fresh), fresh.views._own_watermark
+    monkeypatch.setattr(fresh.views, "_own_watermark", lambda: None)  # the monitor is another process
+    if seen:
+        assert client.get("/alerts").status_code == 200
+
+    def away(*args: object, **kwargs: object) -> Any:
+        raise StoreUnavailable("secret inside")
+
+    said = {"en": "The readings cannot be reached now", "id": "Bacaan sedang tidak dapat diakses"}
+    last_seen = {"en": "Analysed up to", "id": "Dianalisis sampai"}
+    for name in ("window", "extent", "batch", "latest", "gaps", "changes", "names"):
+        monkeypatch.setattr(fresh.store, name, away)
+    listed = client.get("/alerts")
+    assert listed.status_code == 200 and leak.id in listed.text
+    assert said[language] in listed.text and "secret" not in listed.text
+    assert (last_seen[language] in listed.text) == seen
+    for path in ("/works", "/works/new", "/public-reports", "/about"):
+        page = client.get(path)
+        assert page.status_code == 200 and said[language] in page.text, path
+    for path in ("/field/jobs", f"/field/jobs/{leak.id}", f"/api/v1/field/jobs/{leak.id}"):
+        assert client.get(path).status_code == 200, path
+    page = client.get(f"/alerts/{leak.id}")
+    assert page.status_code == 200 and said[language] in page.text
+    form = {**form_of(page.text), "action": "acknowledge"}
+    assert client.post(f"/alerts/{leak.id}", data=form).status_code == 303
+    assert fresh.alerts.get(leak.id).state is State.ACKNOWLEDGED
+    for path in ("/", "/sensors", f"/dmas/{leak.dma}", "/api/v1/site"):
+        assert client.get(path).status_code == 503, path
+    monkeypatch.setattr(fresh.views, "_own_watermark", own)
+    assert said[language] in client.get(f"/alerts/{leak.id}").text
