@@ -107,7 +107,7 @@ class NoticeWords:
                 formats.ngettext("and %(n)s more", "and %(n)s more", more) % {"n": formats.number(more, 0)}
             )
         addresses = [(formats.gettext("All alerts"), page)] if page else []
-        return _text(title, [f"- {line}" for line in lines], addresses, form, language)
+        return _text(title, lines, addresses, form, language, listed=True)
 
     def report(self, period: str, form: Form, language: str, attached: Sequence[str], page: str) -> Text:
         """A message that the report of a month was made; ``attached``: files that go with it."""
@@ -270,23 +270,27 @@ def _sentence(text: str) -> str:
 
 
 def _text(
-    title: str, lines: Sequence[str], links: Sequence[tuple[str, str]], form: Form, language: str
+    title: str,
+    lines: Sequence[str],
+    links: Sequence[tuple[str, str]],
+    form: Form,
+    language: str,
+    *,
+    listed: bool = False,
 ) -> Text:
-    """The message as text, and for mail as HTML beside it."""
+    """The message as text, and for mail as HTML beside it. listed: each line is an entry of a list."""
     # What no line may hold came in through nothing that we know of: a title is one line whatever it was.
     title = clean(title, 200)
-    body = "\n".join([*lines, *(f"{name}: {url}" for name, url in links)])
+    told = [f"- {line}" for line in lines] if listed else lines
+    body = "\n".join([*told, *(f"{name}: {url}" for name, url in links)])
     if form is not Form.HTML:
         return Text(title, body)
-    if all(line.startswith("- ") for line in lines):
-        shown = Markup("</p>\n<p {}>").format(_APART).join(line.removeprefix("- ") for line in lines)
-    else:
-        shown = Markup("<br>\n").join(lines)
+    between = Markup("</p>\n<p {}>").format(_APART) if listed else Markup("<br>\n")
     buttons = Markup("\n").join(
         Markup('<a href="{}" style="{}">{}</a>').format(url, _TAPPED, name) for name, url in links
     )
     html = _PAGE.format(
-        language, title, _APART, shown, Markup("<p>{}</p>\n").format(buttons) if links else ""
+        language, title, _APART, between.join(lines), Markup("<p>{}</p>\n").format(buttons) if links else ""
     )
     return Text(title, body, str(html))
 

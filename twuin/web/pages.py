@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date, timedelta
-from functools import partial
 from typing import Annotated
 from urllib.parse import quote
 from uuid import uuid4
@@ -26,7 +25,7 @@ from twuin.alerts.work import Cause, LeakType, Method
 from twuin.residents.parts import Residents
 from twuin.views.away import unless_away
 from twuin.views.ledger_models import LedgerCounts
-from twuin.views.models import AlertOut, NightFlow
+from twuin.views.models import AlertOut, DmaState, NightFlow, SensorOut
 from twuin.views.urgent import Order
 from twuin.views.views import Views
 from twuin.web.alert_form import NEXT, asked_by, closing
@@ -160,13 +159,20 @@ def page_routes(
 
     def alert_response(p: Page, id: str, *, done: str = "", problem: str = "", status: int = 200) -> Response:
         alert = views.alert(id)
-        # An alert is read and acted on while the readings are away, too: the map is then bare.
-        dmas, sensors = unless_away(views.dmas, None), unless_away(views.sensors, [])
-        p.bare = dmas is None
+
+        def measured() -> tuple[list[DmaState], list[SensorOut], list[NightFlow]]:
+            nights = nights_of(p, alert) if alert.kind is Kind.NIGHT_FLOW else []
+            return views.dmas(), views.sensors(), nights
+
+        # An alert is read and acted on while the readings are away, too: the map is then bare. A store that
+        # hangs is waited for once, not for each part.
+        found = None if p.away else unless_away(measured, None)
+        p.bare = found is None
+        dmas, sensors, nights = found or ([], [], [])
         shown = {*alert.near, alert.subject}
         near = [s for s in sensors if s.id in shown]
         lead = timedelta(days=1) if alert.kind in (Kind.SILENT, Kind.SENSOR) else timedelta(days=3)
-        data = map_data(p.known_site, dmas or [], sensors, [alert], p.words, base=p.base, closed_too=True)
+        data = map_data(p.known_site, dmas, sensors, [alert], p.words, base=p.base, closed_too=True)
         data["area"] = {a.pipe: a.share for a in alert.area}
         return p.response(
             "alert.html",
@@ -176,7 +182,7 @@ def page_routes(
             map=data,
             start=alert.onset - lead,
             end=min(p.present, (alert.ended or p.present) + timedelta(days=1)),
-            nights=nights_of(p, alert) if alert.kind is Kind.NIGHT_FLOW else [],
+            nights=nights,
             reference=p.words.reference_m3h(alert),
             reasons=closing(alert),
             causes=list(Cause),
@@ -201,7 +207,7 @@ def page_routes(
         """The nights around an alert: some weeks before it began, up to some after it ended."""
         first = (alert.onset - timedelta(days=56)).date()
         last = ((alert.ended or p.present) + timedelta(days=14)).date()
-        every = unless_away(partial(views.night_flows, alert.dma, days=NIGHT_RANGES["all"]), [])
+        every = views.night_flows(alert.dma, days=NIGHT_RANGES["all"])
         return [n for n in every if first <= n.night <= last]
 
     @routes.get("/alerts/{id}")

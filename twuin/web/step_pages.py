@@ -146,7 +146,7 @@ def _flow(text: str, step: int) -> float | None:
     try:
         value = number(text)
     except WrongInput as e:
-        raise WrongInput(str(e), e.code, **e.values, field=step) from None
+        raise WrongInput(str(e), e.code, **e.values, step=step) from None
     return None if value is None else value * M3S
 
 
@@ -160,4 +160,4 @@ def _time(text: str, zone: object, step: int) -> datetime | None:
             raise ValueError
         return (local if local.tzinfo else local.replace(tzinfo=zone)).astimezone(UTC)  # type: ignore[arg-type]
     except (ValueError, OverflowError):
-        raise WrongInput(f"{said[:40]!r} is no time", "not_a_time", value=said[:40], field=step) from None
+        raise WrongInput(f"{said[:40]!r} is no time", "not_a_time", value=said[:40], step=step) from None

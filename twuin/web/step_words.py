@@ -120,8 +120,10 @@ class StepWords:
             else str(value)
             for name, value in wrong.values.items()
         }
-        said = known[wrong.code] % values if wrong.code in known else str(wrong)
-        step = values.get("step" if wrong.code in ("no_time", "no_reading") else "field")
-        if step is None:
+        sentence = known.get(wrong.code)
+        if sentence is None:
+            return str(wrong)
+        said, step = sentence % values, values.get("step")
+        if step is None or "%(step)s" in sentence:  # it names its step itself
             return said
         return f"{_('All valves open') if step == '0' else _('Step %(step)s') % {'step': step}}: {said}"
