@@ -88,7 +88,10 @@ def _place(settings: Settings, site: Site, to: Path, keep: int | None) -> Path:
     if to.is_dir():
         return to / f"{_stem(site)}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar.gz"
     if not to.name.endswith((".tar.gz", ".tgz")):
-        raise SettingsError(f"--to {to}: the name ends in .tar.gz, which says what is written")
+        what = "is no folder" if to.exists() else "does not exist"
+        raise SettingsError(
+            f"--to {to} {what}: make a folder of that name first, or name a file that ends in .tar.gz"
+        )
     return to
 
 

@@ -255,7 +255,10 @@ def _walk(path: Path, packed: gzip.GzipFile, most: int) -> Iterator[Found]:
 
 
 def _refuse(path: Path, info: tarfile.TarInfo, names: set[str]) -> None:
-    """BackupError for what no back-up has."""
+    """BackupError for what no back-up has.
+
+    Less gets in than through tarfile's own filter for data, which Debian 12's Python 3.11.2 does not have.
+    """
     name = info.name
     said = repr(name[:80])
     if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or info.size < 0:
@@ -271,11 +274,6 @@ def _refuse(path: Path, info: tarfile.TarInfo, names: set[str]) -> None:
         raise BackupError(f"{path}: {said} is no name of a file in a back-up: do not use this archive")
     if name in names or len(names) > MAX_FILES:
         raise BackupError(f"{path}: {said} is there twice, or too many are: do not use this archive")
-    # What tarfile itself lets in of an archive that is not trusted.
-    try:
-        tarfile.data_filter(info, "/nowhere")
-    except tarfile.FilterError as e:
-        raise BackupError(f"{path}: {e}: do not use this archive") from None
 
 
 def check_archive(path: Path, told: Callable[[Found], None] = lambda _: None) -> Manifest:

@@ -56,6 +56,22 @@ def test_what_went_in_comes_out(tmp_path: Path) -> None:
         assert tar.getnames() == [*FILES, NAME]
 
 
+def test_one_is_read_by_the_oldest_python_that_runs_twuin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (
+        "data_filter",
+        "tar_filter",
+        "FilterError",
+    ):  # Python 3.11.2, as Debian 12 has it, knows none
+        monkeypatch.delattr(tarfile, name, raising=False)
+    to = tmp_path / "kept.tar.gz"
+    made = make(to, FILES)
+    assert a.check_archive(to) == made
+    a.unpack(to, made, lambda entry: tmp_path / "out" / entry.name)
+    assert {n: (tmp_path / "out" / n).read_bytes() for n in FILES} == FILES
+
+
 def test_times_are_told_in_seconds() -> None:
     assert in_seconds("2026-11-23T03:00:00.123456+00:00") == "2026-11-23T03:00:00+00:00"
     assert (in_seconds("at some time"), in_seconds(None)) == ("at some time", "-")

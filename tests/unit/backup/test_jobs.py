@@ -284,6 +284,7 @@ def test_only_the_newest_are_kept_and_nothing_else_goes(settings: Settings, tmp_
     [
         ("none/x.tar.gz", "there is no folder"),
         ("x.zip", r"ends in \.tar\.gz"),
+        ("backups", r"backups does not exist: make a folder of that name first, or"),
         ("live/data", "lies in the data folder"),
         ("live/site/x.tar.gz", "lies in the site folder"),
     ],
