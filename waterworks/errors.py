@@ -81,6 +81,10 @@ class DatabaseUnavailable(StoreUnavailable):
     """The same of the database of alerts, accounts and reports."""
 
 
+class DatabaseRefused(StoreError):
+    """The database of alerts, accounts and reports refused what was asked for good."""
+
+
 class ClusterError(TwuinError):
     """Workers of a scheduler cannot do what was asked: asking again will not help."""
 

@@ -70,7 +70,8 @@ def permit(need: Need) -> None:
         raise NotPermitted(NO_BILLS if need is Right.BILLS else "a demo has no accounts")
     if need is Anyone.IN_PERSON:
         raise NotPermitted("this takes a person who is signed in: a token cannot do it")
-    raise NotPermitted(f"this takes the right {need.value!r}, which {asker.name} does not have here")
+    who = f"this token of {asker.name}" if asker.via is Via.TOKEN else asker.name
+    raise NotPermitted(f"this takes the right {need.value!r}, which {who} does not have here")
 
 
 class _Seen:

@@ -37,7 +37,7 @@ from twuin.alerts.steps import (
     transition,
 )
 from twuin.alerts.work import Cause, Check, Heard, LeakType, Method, Place, Work
-from waterworks.errors import NotFound, StoreUnavailable, TwuinError
+from waterworks.errors import DatabaseUnavailable, NotFound, TwuinError
 from waterworks.ports import Clock
 from waterworks.reading import as_datetime
 from waterworks.site import Site
@@ -125,7 +125,9 @@ class AlertService:
             except RevisionConflict:
                 continue
             return [c.alert for c in changes if c.entries]
-        raise StoreUnavailable(f"the alerts of site {self.site_id} are being changed by others all the time")
+        raise DatabaseUnavailable(
+            f"the alerts of site {self.site_id} are being changed by others all the time"
+        )
 
     def act(
         self,
@@ -225,7 +227,7 @@ class AlertService:
             except RevisionConflict:
                 continue
             return changes[0].alert, changes[0].entries[0]
-        raise StoreUnavailable(f"alert {id} is being changed by others all the time")
+        raise DatabaseUnavailable(f"alert {id} is being changed by others all the time")
 
     def _noted(self, before: Alert, change: Change) -> Change:
         if self._measure is None:
@@ -268,7 +270,7 @@ class AlertService:
             except RevisionConflict:
                 continue
             return made
-        raise StoreUnavailable(f"an alert of report {id} could not be made")
+        raise DatabaseUnavailable(f"an alert of report {id} could not be made")
 
     def hear(self, id: str, reported: Heard | None, *, actor: str) -> Alert:
         """Note what residents say of an alert's event by now; None: nothing any more. Raises NotFound."""
@@ -290,7 +292,7 @@ class AlertService:
             except RevisionConflict:
                 continue
             return after
-        raise StoreUnavailable(f"alert {id} is being changed by others all the time")
+        raise DatabaseUnavailable(f"alert {id} is being changed by others all the time")
 
     def repaired(self) -> Alerts:
         """Alerts whose repair is to be looked at."""
@@ -310,7 +312,7 @@ class AlertService:
             except RevisionConflict:
                 continue
             return
-        raise StoreUnavailable(f"alert {id} is being changed by others all the time")
+        raise DatabaseUnavailable(f"alert {id} is being changed by others all the time")
 
     def _others(self, alert: Alert, asked: Asked) -> Others:
         """What else has a say in this: looked up only where it does."""

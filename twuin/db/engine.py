@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ingest.sqlite_file import use_wal
-from waterworks.errors import DatabaseUnavailable, SettingsError, StoreError
+from waterworks.errors import DatabaseRefused, DatabaseUnavailable, SettingsError
 
 BUSY_MS = 10_000
 """How long a writer waits for another process's transaction [ms]."""
@@ -77,7 +77,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 @contextmanager
 def transaction(engine: Engine, *, writes: bool = False) -> Iterator[Connection]:
-    """A connection in a transaction; errors come as DatabaseUnavailable or StoreError."""
+    """A connection in a transaction; errors come as DatabaseUnavailable or DatabaseRefused."""
     try:
         with engine.connect().execution_options(writes=writes) as connection, connection.begin():
             yield connection
@@ -86,7 +86,7 @@ def transaction(engine: Engine, *, writes: bool = False) -> Iterator[Connection]
     except DBAPIError as e:
         raise _store_error(engine, e) from e
     except SQLAlchemyError as e:
-        raise StoreError(f"{name_of(engine)}: {e}") from e
+        raise DatabaseRefused(f"{name_of(engine)}: {e}") from e
 
 
 def name_of(engine: Engine) -> str:
@@ -96,7 +96,7 @@ def name_of(engine: Engine) -> str:
     return f"database {engine.url.render_as_string(hide_password=True)}"
 
 
-def _store_error(engine: Engine, e: DBAPIError) -> StoreError | DatabaseUnavailable:
+def _store_error(engine: Engine, e: DBAPIError) -> DatabaseRefused | DatabaseUnavailable:
     message = f"{name_of(engine)}: {' '.join(str(e.orig).split())}"
     if isinstance(e.orig, sqlite3.Error):
         code = getattr(e.orig, "sqlite_errorcode", 0) & 0xFF
@@ -109,4 +109,4 @@ def _store_error(engine: Engine, e: DBAPIError) -> StoreError | DatabaseUnavaila
         )
     else:
         again = e.connection_invalidated or type(e).__name__ in ("OperationalError", "InterfaceError")
-    return DatabaseUnavailable(message) if again else StoreError(message)
+    return DatabaseUnavailable(message) if again else DatabaseRefused(message)

@@ -16,7 +16,7 @@ from twuin.residents.ground import REACH_M, Ground
 from twuin.residents.joining import JOIN_TIME, KINDS, best_alert, leak_apart_m, same_event
 from twuin.residents.model import Category, Line, Report, Standing, independent
 from twuin.residents.ports import ReportChange, ReportQuery, ReportStore, VersionConflict
-from waterworks.errors import NotFound, StoreUnavailable
+from waterworks.errors import DatabaseUnavailable, NotFound
 from waterworks.ports import Clock
 from waterworks.reading import as_datetime
 
@@ -184,7 +184,7 @@ class Joins:
                 report = fresh
                 continue
             return after
-        raise StoreUnavailable(f"report {report.id} is being changed by others all the time")
+        raise DatabaseUnavailable(f"report {report.id} is being changed by others all the time")
 
     def where(self, lon: float | None, lat: float | None) -> tuple[str, str, float | None]:
         """(DMA, nearest pipe, how far that is [m]) of a position; "" where it is near none."""

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from twuin.residents.model import BadReport, Person
 from twuin.residents.ports import Sealed
-from waterworks.errors import StoreError
+from waterworks.errors import DatabaseRefused
 
 LETTERS = "abcdefghjkmnpqrstvwxyz23456789"
 """Of a tracking code: none that is easily taken for another, in writing or on the phone."""
@@ -94,12 +94,12 @@ class Keys:
         return Sealed(self._seal(f"{id} person", said.encode()), photo)
 
     def unseal(self, id: str, sealed: Sealed) -> Person:
-        """Who reported. StoreError where the key is another one."""
+        """Who reported. DatabaseRefused where the key is another one."""
         try:
             said = json.loads(self._unseal(f"{id} person", sealed.person))
             photo = None if sealed.photo is None else self._unseal(f"{id} photo", sealed.photo)
         except InvalidTag:
-            raise StoreError(
+            raise DatabaseRefused(
                 "who reported this cannot be read: it was sealed with another key (residents.key)"
             ) from None
         return Person(said["phone"], said["where"], said["words"], photo)

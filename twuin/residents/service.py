@@ -33,7 +33,7 @@ from twuin.residents.model import (
 from twuin.residents.photo import MOST_BYTES, kept_photo
 from twuin.residents.ports import KeyUsed, ReportStore, VersionConflict
 from twuin.residents.words import WHERE_MOST, WORDS_MOST, clean_text, has_links, phone_number
-from waterworks.errors import NotFound, StoreUnavailable
+from waterworks.errors import DatabaseUnavailable, NotFound
 from waterworks.ports import Clock
 from waterworks.reading import as_datetime
 from waterworks.site import Site
@@ -161,7 +161,7 @@ class PublicReports:
         except KeyUsed:  # the same form, twice at once
             known = self._store.by_key(self.site.id, key)
             if known is None:
-                raise StoreUnavailable("the report could not be stored") from None
+                raise DatabaseUnavailable("the report could not be stored") from None
             return Taken(self._keys.code(key), known)
         return Taken(self._keys.code(key), self._joins.place(report), kept)
 

@@ -48,6 +48,7 @@ class SiteOut(Model):
         None, description="Analysis further behind `now` does not keep up; null where the clock follows data"
     )
     catching_up: bool = Field(False, description="Past readings are being worked off, faster than time goes")
+    has_readings: bool = Field(True, description="Some sensor has sent a reading")
     has_network: bool
     currency: str
     bounds: tuple[float, float, float, float] | None = Field(description="west, south, east, north")

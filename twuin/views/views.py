@@ -268,7 +268,9 @@ class Views:
     def site(self) -> SiteOut:
         """The site as a whole, and what time it is there. Raises StoreUnavailable."""
         mark = self.watermark()
-        return SiteOut(**self._about(mark, self._progress.leaping(mark)))
+        about = self._about(mark, self._progress.leaping(mark))
+        about["has_readings"] = mark is not None or self._store.extent(list(self._site.sensor)) is not None
+        return SiteOut(**about)
 
     def frame(self) -> SiteFrame:
         """The same for what needs no readings itself: alerts, work and accounts are there while the store of

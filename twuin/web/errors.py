@@ -14,15 +14,26 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from twuin.access.current import NO_BILLS, NotPermitted, NotSignedIn
 from twuin.access.door import note_refusal
 from twuin.alerts.service import BadCursor
+from twuin.residents.parts import Residents
 from twuin.views.views import Views
 from twuin.web.forms import ForeignForm
+from twuin.web.locales import LANGUAGES
 from twuin.web.render import Page, Templates
-from waterworks.errors import DatabaseUnavailable, NotFound, StoreError, StoreUnavailable, TwuinError
+from waterworks.errors import (
+    DatabaseRefused,
+    DatabaseUnavailable,
+    NotFound,
+    StoreError,
+    StoreUnavailable,
+    TwuinError,
+)
 
 log = logging.getLogger(__name__)
 
 
-def install_error_pages(pages: FastAPI, templates: Templates, views: Views) -> None:
+def install_error_pages(
+    pages: FastAPI, templates: Templates, views: Views, residents: Residents | None = None
+) -> None:
     """Answer every error under ``pages`` with a page of the same make as the others."""
 
     def answer(request: Request, status: int, *, refused: bool = False, why: str = "") -> Response:
@@ -30,6 +41,8 @@ def install_error_pages(pages: FastAPI, templates: Templates, views: Views) -> N
             # Nothing of the interface is here, or it would have answered: say so in its own way.
             problem = {"type": "about:blank", "title": "Not found", "status": status}
             return JSONResponse(problem, status, media_type="application/problem+json")
+        if (theirs := _residents_page(templates, request, residents, status)) is not None:
+            return theirs
         try:
             site = views.site()
         except TwuinError as e:  # a store that is away: who asked it before us has said so
@@ -63,7 +76,9 @@ def install_error_pages(pages: FastAPI, templates: Templates, views: Views) -> N
 
     def refused(request: Request, error: Exception) -> Response:
         log.error("%s %s: %s", request.method, request.url.path, error)
-        return answer(request, 503, refused=True)
+        return answer(
+            request, 503, refused=True, why="database" if isinstance(error, DatabaseRefused) else ""
+        )
 
     def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -86,7 +101,22 @@ def install_error_pages(pages: FastAPI, templates: Templates, views: Views) -> N
     pages.add_exception_handler(Exception, broken)
 
 
-def too_large_page(templates: Templates, request: Request) -> Response:
+def too_large_page(templates: Templates, request: Request, residents: Residents | None = None) -> Response:
     """What a browser is told whose form is longer than any route takes: it is refused before it is read, so
     neither who asks nor the site is looked up."""
+    if (theirs := _residents_page(templates, request, residents, 413)) is not None:
+        return theirs
     return Page(templates, request, None).response("error.html", 413, status=413, refused=False, why="")
+
+
+def _residents_page(
+    templates: Templates, request: Request, residents: Residents | None, status: int
+) -> Response | None:
+    """The same in the look of the public's pages and with a way back to them, None elsewhere: who reports a
+    leak has no account, and the overview is closed to them."""
+    path = request.url.path.removeprefix(str(request.scope.get("root_path", "")).rstrip("/"))
+    if residents is None or not residents.open or not f"{path}/".startswith("/lapor/"):
+        return None
+    asked = request.query_params.get("lang", "")
+    page = Page(templates, request, None, asked if asked in LANGUAGES else None)
+    return page.response("lapor_error.html", status, status=status, call=residents.call)

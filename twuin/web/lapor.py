@@ -68,6 +68,7 @@ def lapor_routes(templates: Templates, residents: Residents) -> APIRouter:
             watermark=None,
             stale_after_s=None,
             catching_up=False,
+            has_readings=True,
             has_network=False,
             currency=site.monitor.currency,
             bounds=None,

@@ -92,7 +92,7 @@ def mount_pages(
         called = "" if provider is None else provider.name
         pages.include_router(own_routes(templates, seen, accounts, called))
         pages.include_router(admin_routes(templates, seen, accounts, called))
-    install_error_pages(pages, templates, seen)
+    install_error_pages(pages, templates, seen, residents)
     app.mount("/", pages)
-    app.state.too_large = lambda scope: too_large_page(templates, Request(scope))
+    app.state.too_large = lambda scope: too_large_page(templates, Request(scope), residents)
     install_headers(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twuin.views.ledger_models import LedgerCounts
 from twuin.views.loss_models import LossOut
 from twuin.views.report_models import IndicatorOut, ReportOut
 from twuin.web.loss_words import LossWords
@@ -59,7 +60,7 @@ def sensor_section(report: ReportOut, words: LossWords) -> Section:
     counted = every.expected or every.received  # else a page of noughts
     rows = [
         Row((s.sensor, s.name if s.name != s.sensor else None, dmas.get(s.dma, s.dma) or None, s.expected,
-             s.received, s.late, s.rejected, s.missing, s.share))
+             _came(s), s.late, s.rejected, s.missing, s.share))
         for s in report.availability_sensors
         if counted
     ]  # fmt: skip
@@ -82,7 +83,7 @@ def sensor_section(report: ReportOut, words: LossWords) -> Section:
         )
     notes = (
         _("As the ledger of the ingest counts: what comes by MQTT, since it began to count."),
-        _("What is not due yet may have come already; available is what came of what was due."),
+        _("Readings that came before they were due, or beyond those that were to come, are left out."),
     )
     table = Table(
         columns, tuple(rows),
@@ -91,6 +92,11 @@ def sensor_section(report: ReportOut, words: LossWords) -> Section:
         most=_MOST_SENSORS, rest=_("%(n)s more, which are at least as good, are in the workbook."),
     )  # fmt: skip
     return Section(_("Availability of sensors, the poorest first"), _("Sensors"), table, tuple(lead))
+
+
+def _came(counts: LedgerCounts) -> int:
+    """Of what was to come: a month that runs has readings already that are not due yet."""
+    return min(counts.received, max(counts.expected - counts.missing, 0)) if counts.expected else 0
 
 
 def indicator_section(report: ReportOut, words: LossWords) -> Section:
@@ -112,7 +118,7 @@ def indicator_section(report: ReportOut, words: LossWords) -> Section:
     rows = tuple(
         Row(
             (
-                aspects[x.aspect], indicator_name(x.code, words), Num(x.value, 1),
+                aspects[x.aspect], indicator_name(x.code, words), _measure(x),
                 unit(x.unit) if x.value is not None else None, _remark(x, report, words) or None,
             )
         )
@@ -126,6 +132,13 @@ def indicator_section(report: ReportOut, words: LossWords) -> Section:
     none = _("They are of the whole utility, and this report is of some of its DMAs only.")
     table = Table(columns, rows, none)
     return Section(_("Indicators of the yearly performance evaluation"), _("Indicators"), table, lead)
+
+
+def _measure(x: IndicatorOut) -> Num:
+    """As a share where it is a per cent: a workbook formats it as such, like all others."""
+    if x.value is None or x.unit != "%":
+        return Num(x.value, 1)
+    return Num(x.value / 100, 1, percent=True)
 
 
 def indicator_name(code: str, words: LossWords) -> str:

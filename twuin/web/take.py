@@ -72,11 +72,11 @@ def take_routes(templates: Templates, views: Views, alerts: AlertService, takes:
         page = Page(templates, request, views.frame(), language)
         if taken is None:
             return _say(page, "foreign", 404)
+        alert = _alert(taken)
+        if alert is None:  # the database was restored from an older back-up, or is another one
+            return _say(page, "gone", 404, taken=taken)
         if taken.until <= takes.wall():
             return _say(page, "expired", 410, taken=taken)
-        alert = _alert(taken)
-        if alert is None:
-            return _say(page, "foreign", 404)
         if alert.state is State.ASSIGNED and takes.is_theirs(taken.receiver, alert.assignee):
             return go(page, token, taken, alert, tapped=tapped)
         if alert.state is not State.OPEN:

@@ -227,6 +227,10 @@ def test_figures_for_prometheus_are_for_this_machine_or_a_token(office: Any) -> 
     program = office.program(token)
     assert program.get("/metrics").status_code == 200
     assert program.get("/api/v1/dmas").status_code == 403
+    # It is the token that may not: its owner may.
+    assert "which this token of engineer does not have" in program.get("/api/v1/dmas").json()["detail"]
+    page = program.get("/", headers={"accept-language": "en"})
+    assert page.status_code == 403 and "This token has no right" in page.text
 
 
 def test_a_bad_token_is_refused_even_with_a_good_session(office: Any) -> None:

@@ -153,8 +153,8 @@ def test_its_text_does_not_tell_the_token() -> None:
 def test_a_newer_server_may_tell_more_and_an_older_one_is_named() -> None:
     told = {
         "id": "a", "name": "b", "timezone": "Asia/Jakarta", "now": "2026-03-10T03:00:00Z", "clock_speed": 1,
-        "clock": "wall", "watermark": None, "stale_after_s": None, "catching_up": False, "has_network": True,
-        "currency": "IDR", "bounds": [1, 2, 3, 4], "moon": "full",
+        "clock": "wall", "watermark": None, "stale_after_s": None, "catching_up": False,
+        "has_readings": True, "has_network": True, "currency": "IDR", "bounds": [1, 2, 3, 4], "moon": "full",
     }  # fmt: skip
     site = record(Site, told)
     assert site.bounds == (1.0, 2.0, 3.0, 4.0) and site.now == datetime(2026, 3, 10, 3, tzinfo=UTC)

@@ -20,8 +20,8 @@ from twuin.client import NoAnswer, NotUnderstood, Problem, Twuin
 
 SITE = {
     "id": "a", "name": "b", "timezone": "Asia/Jakarta", "now": "2026-03-10T03:00:00Z", "clock_speed": 1.0,
-    "clock": "wall", "watermark": None, "stale_after_s": None, "catching_up": False, "has_network": False,
-    "currency": "IDR", "bounds": None,
+    "clock": "wall", "watermark": None, "stale_after_s": None, "catching_up": False,
+    "has_readings": True, "has_network": False, "currency": "IDR", "bounds": None,
 }  # fmt: skip
 START = datetime(2026, 3, 10, tzinfo=UTC)
 

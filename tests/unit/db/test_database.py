@@ -26,7 +26,13 @@ from twuin.db.engine import open_engine, transaction
 from twuin.db.migrate import migrate
 from twuin.db.outbox import open_outbox
 from twuin.db.tables import Base
-from waterworks.errors import DatabaseUnavailable, SettingsError, StoreError, StoreUnavailable
+from waterworks.errors import (
+    DatabaseRefused,
+    DatabaseUnavailable,
+    SettingsError,
+    StoreError,
+    StoreUnavailable,
+)
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -159,7 +165,7 @@ def test_an_entry_needs_its_alert(database_url: str) -> None:
     store = open_alert_store(database_url)
     stray = Entry("nope", T0, "monitor", "opened")
     finding = Finding(Kind.LEAK, "D1", "D1", T0, T0, T0)
-    with pytest.raises(StoreError, match=r"(?i)foreign key"):
+    with pytest.raises(DatabaseRefused, match=r"(?i)foreign key"):
         store.commit([Change(Alert("a1", "town", State.OPEN, finding), None, (stray,))])
     assert store.get("town", "a1") is None
 

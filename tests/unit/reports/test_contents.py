@@ -187,6 +187,25 @@ def test_availability_adds_days_and_tells_the_poorest_first(site: Site) -> None:
     assert (every.expected, every.received) == (300, 195)
 
 
+def test_no_more_readings_are_told_to_have_come_than_were_to_come(made: Maker) -> None:
+    def counts(expected: int, received: int, missing: int) -> dict[str, int]:
+        return {"expected": expected, "received": received, "missing": missing}
+
+    report = made()
+    early, gap, sooner, *rest = report.availability_sensors
+    told = [
+        early.model_copy(update=counts(1470, 1488, 0)),  # eighteen are not due yet
+        gap.model_copy(update=counts(1470, 1480, 18)),
+        sooner.model_copy(update=counts(0, 3, 0)),
+        *(s.model_copy(update=counts(100, 90, 10)) for s in rest),
+    ]
+    report = report.model_copy(update={"availability_sensors": told})
+    (table,) = [s.table for s in document(report, "en").sections if s.sheet == "Sensors"]
+    shown = {row.cells[0]: row.cells for row in table.rows}
+    assert [shown[s.sensor][4] for s in told[:3]] == [1470, 1452, 0]
+    assert shown[told[3].sensor][3:5] == (100, 90)
+
+
 def test_indicators_are_the_losses_own_figures_or_none(site: Site) -> None:
     losses = samples.all_losses(site)
     found = {x.code: x for x in indicators(losses)}
@@ -230,7 +249,7 @@ def test_what_complaints_settled_rests_on_is_said(made: Maker, code: str) -> Non
         r.cells
         for s in document(report, code).sections
         for r in s.table.rows
-        if len(r.cells) == 5 and isinstance(r.cells[2], Num) and r.cells[2].value == 75.0
+        if len(r.cells) == 5 and r.cells[2] == Num(0.75, 1, percent=True)
     ]
     assert all(n in str(row[4]) for n in ("6", "8", "7", "5")) and "%(" not in str(row[4])
 

@@ -8,8 +8,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+
+from waterworks.reading import ReadingBatch
 
 Browse = Callable[..., TestClient]
 
@@ -62,9 +65,19 @@ def test_before_anything_was_analysed_nothing_is_said_to_be_well(
     client = browse(sample, "en")
     for address in ("/", "/alerts", "/dmas/D1"):
         page = client.get(address).text
-        assert "Getting ready" in strip_of(page) and "notice-warn" not in page
+        assert "No sensor has sent a reading yet." in strip_of(page) and "notice-warn" not in page
+        assert 'href="/ingest"' in strip_of(page) and "Getting ready" not in page
         assert "#check" not in page and "none known" not in page
         assert "Not known yet" in page
+    for language, said in (("en", "twuin backfill"), ("id", "Biarkan perangkat mengirim")):
+        assert said in browse(sample, language).get("/ingest").text
+    # With the first reading it is the analysis that is waited for.
+    time = np.array([np.datetime64("2026-11-21T03:00:00", "us")])
+    zero = np.zeros(1, int)
+    sample.store.append(ReadingBatch.columns(["D1-IN"], zero, time, np.ones(1), received=time[0]))
+    page = client.get("/").text
+    assert "Getting ready" in strip_of(page) and "No sensor has sent" not in page
+    assert "No sensor has sent" not in client.get("/ingest").text
     sample.store.close()
 
 

@@ -19,6 +19,7 @@ from twuin.residents.photo import MOST_BYTES
 from twuin.web import mount_pages
 from twuin.web.locales import LANGUAGES
 from twuin.web.street_map import SIZE, read_streets
+from waterworks.errors import DatabaseUnavailable
 
 STREETS = {
     "type": "FeatureCollection",
@@ -134,6 +135,31 @@ def test_hostile_forms_are_no_defects(client: TestClient) -> None:
     for code in ("x", "..%2f..", "%00", "a" * 3000, "aaaa-bbbb-cccc"):
         assert client.get(f"/lapor/{code}").status_code == 404
         assert client.post(f"/lapor/{code}", data={"phone": "0812 3456 7890"}).status_code < 500
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_errors_lead_residents_back_to_their_own_page(
+    client: TestClient, fresh: Any, browse: Any, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    client = browse(fresh, code, raise_server_exceptions=False)
+    html = {"accept": "text/html,*/*;q=0.8", "content-type": "application/x-www-form-urlencoded"}
+    number = sent(client)
+    large = client.post("/lapor", content=b"x" * (25 * 2**20), headers=html)
+    foreign = client.post("/lapor", data=filled(client), headers={"origin": "null"})
+
+    def away(*args: object) -> None:
+        raise DatabaseUnavailable("database residents.sqlite: disk I/O error")
+
+    monkeypatch.setattr(fresh.residents.public, "track", away)
+    down = client.get(f"/lapor/{number}")
+    monkeypatch.setattr(fresh.residents.public, "submit", away)
+    lost = client.post("/lapor", data=filled(client))
+    assert [a.status_code for a in (large, foreign, down, lost)] == [413, 403, 503, 503]
+    for answer in (large, down, lost):
+        assert 'class="button primary" href="/lapor"' in answer.text and 'href="/"' not in answer.text
+        assert f'lang="{code}"' in answer.text and "sqlite" not in answer.text
+        assert "Twuin" not in re.sub(r"<[^>]*>", "", answer.text)  # residents know their utility's name
+    assert 'href="/lapor"' not in client.get("/lapor-none").text
 
 
 def test_far_too_many_are_told_so_and_keep_what_they_wrote(client: TestClient) -> None:

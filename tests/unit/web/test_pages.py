@@ -20,7 +20,7 @@ from twuin.views.urgent import Order
 from twuin.web import locales
 from twuin.web.pages import LOUD
 from twuin.web.render import Templates
-from waterworks.errors import DatabaseUnavailable, StoreError, StoreUnavailable
+from waterworks.errors import DatabaseRefused, DatabaseUnavailable, StoreError, StoreUnavailable
 
 Browse = Callable[..., TestClient]
 Shown = Callable[[str], Any]
@@ -252,6 +252,11 @@ def test_a_broken_or_unreachable_store_gets_a_page_without_its_inner_words(
         answer = browse(fresh, language, raise_server_exceptions=False).get("/")
         assert answer.status_code == 503 and words in answer.text and "version" not in answer.text
         assert "the file is of another version" in caplog.text  # who can mend it finds it named
+    for language, words in (("en", "database cannot be used"), ("id", "Basis data Twuin tidak dapat")):
+        monkeypatch.setattr(fresh.views, "dmas", fail(DatabaseRefused("no such table")))
+        answer = browse(fresh, language, raise_server_exceptions=False).get("/")
+        assert answer.status_code == 503 and words in answer.text and "no such table" not in answer.text
+        assert "The readings" not in answer.text and "no such table" in caplog.text
     monkeypatch.setattr(fresh.views, "site", fail(StoreUnavailable("secret inside")))
     caplog.clear()
     answer = client.get("/")

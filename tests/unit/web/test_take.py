@@ -122,6 +122,15 @@ def test_a_link_that_was_changed_is_nobodys(fresh: Any, client: TestClient, link
     assert fresh.alerts.get(id).state is State.OPEN
 
 
+@pytest.mark.parametrize("hours", [72, -1])
+def test_a_right_link_to_an_alert_that_is_gone_says_so(client: TestClient, hours: float) -> None:
+    path = "/a/" + LINKS.token(Taken("zzzzzzzzzz", "crew-en", NOW + timedelta(hours=hours)))
+    for answer in (client.get(path), client.post(path)):
+        assert answer.status_code == 404 and "<form" not in answer.text
+        assert "This alert is no longer there" in answer.text and "damaged" not in answer.text
+    assert "Tautan rusak" in client.get(path[:-1] + "~").text
+
+
 def test_another_sites_page_cannot_tap(fresh: Any, client: TestClient, link: Any) -> None:
     id, path = link()
     for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):

@@ -25,6 +25,8 @@ class Site:
     """Analysis further behind `now` does not keep up; null where the clock follows data"""
     catching_up: bool
     """Past readings are being worked off, faster than time goes"""
+    has_readings: bool
+    """Some sensor has sent a reading"""
     has_network: bool
     currency: str
     bounds: tuple[float, float, float, float] | None
