@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from waterworks.tables import Problems, suggestion
+from waterworks.tables import Problems, nearest, suggestion
 from waterworks.toml_file import TomlLines, read_toml
 from waterworks.wall import (
     DISTANCE_M,
@@ -88,7 +88,9 @@ class _Reader:
         self._unknown(said, ("screen",))
         screens = said.get("screen")
         if not _tables(screens):
-            self.problems.error(self.lines.of("screen"), "has no screen: begin one with [[screen]]")
+            self.problems.error(
+                self.lines.of("screen"), "has no screen: begin one with [[screen]]", "no_screen"
+            )
             return None
         return Wall(tuple(self._screen(s, ("screen", i)) for i, s in enumerate(screens)))
 
@@ -98,7 +100,10 @@ class _Reader:
         if not _tables(pages):
             number = int(at[1]) + 1
             self.problems.error(
-                self.lines.of(*at), f"screen {number} has no page: begin one with [[screen.page]]"
+                self.lines.of(*at),
+                f"screen {number} has no page: begin one with [[screen.page]]",
+                "no_page",
+                number=number,
             )
             pages = []
         return Screen(
@@ -116,6 +121,7 @@ class _Reader:
             self.problems.error(
                 self.lines.of(*at, "panel"),
                 "panel is no table: write [screen.page.panel.NAME], then its keys",
+                "panel_no_table",
             )
             own = {}
         upright = None
@@ -124,7 +130,10 @@ class _Reader:
             if upright and layout and upright.areas.keys() != layout.areas.keys():
                 odd = ", ".join(sorted(upright.areas.keys() ^ layout.areas.keys()))
                 self.problems.error(
-                    self.lines.of(*at, "upright"), f"grid and upright do not have the same panels: {odd}"
+                    self.lines.of(*at, "upright"),
+                    f"grid and upright do not have the same panels: {odd}",
+                    "other_panels",
+                    odd=odd,
                 )
         names = list(layout.areas) if layout else []
         for name in own:
@@ -132,6 +141,9 @@ class _Reader:
                 self.problems.error(
                     self.lines.of(*at, "panel", name),
                     f"panel {name!r} is not in grid{suggestion(name, names)}",
+                    "not_in_grid",
+                    name=name,
+                    near=nearest(name, names),
                 )
         found = (self._panel(name, own.get(name), at) for name in names)
         panels = tuple(p for p in found if p is not None)
@@ -149,24 +161,38 @@ class _Reader:
         line = self.lines.of(*at, key)
         if not (isinstance(rows, list) and rows and all(isinstance(r, str) and r.split() for r in rows)):
             self.problems.error(
-                line, f'{key} is no list of rows: write {key} = ["map map alerts", "map map figures"]'
+                line,
+                f'{key} is no list of rows: write {key} = ["map map alerts", "map map figures"]',
+                "no_rows",
+                key=key,
             )
             return None
         words = [r.split() for r in rows]
         if max(len(words), *map(len, words)) > MOST_CELLS:
-            self.problems.error(line, f"{key} has more than {MOST_CELLS} rows or columns")
+            self.problems.error(
+                line,
+                f"{key} has more than {MOST_CELLS} rows or columns",
+                "too_fine",
+                key=key,
+                most=MOST_CELLS,
+            )
             return None
         for row, cells in zip(rows, words, strict=True):
             if len(cells) != len(words[0]):
                 self.problems.error(
                     self.lines.row(row, *at, key),
                     f"{key}: row {row!r} has {counted(len(cells), 'cell')}, the first has {len(words[0])}",
+                    "uneven",
+                    key=key,
+                    row=row,
+                    cells=len(cells),
+                    first=len(words[0]),
                 )
                 return None
         layout = arranged(words)
         if layout is not None:
             if not layout.areas:
-                self.problems.error(line, f"{key} is empty: name a panel in it")
+                self.problems.error(line, f"{key} is empty: name a panel in it", "empty_grid", key=key)
             return layout
         for name in dict.fromkeys(w for row in words for w in row if w != "."):
             if arranged([[w if w == name else "." for w in row] for row in words]) is None:
@@ -174,6 +200,9 @@ class _Reader:
                 self.problems.error(
                     self.lines.row(row, *at, key),
                     f"{key}: the cells of {name!r} are no rectangle: what comes twice needs two names",
+                    "no_rectangle",
+                    key=key,
+                    name=name,
                 )
         return None
 
@@ -184,31 +213,39 @@ class _Reader:
         kind = said.get("kind", name)
         if kind not in kinds:
             if "kind" in said:
-                where, what = self.lines.of(*here, "kind"), f"unknown kind {kind!r}"
+                where, what, code = self.lines.of(*here, "kind"), f"unknown kind {kind!r}", "unknown_kind"
             elif own is not None:
-                where, what = self.lines.of(*here), f"panel {name!r} has no kind"
+                where, what, code = self.lines.of(*here), f"panel {name!r} has no kind", "no_kind"
             else:
                 where = self.lines.row(self._row_with(name, at), *at, "grid")
                 what = f"{name!r} is no kind of panel, and there is no [screen.page.panel.{name}] with one"
+                code = "no_such_panel"
             hint = suggestion(str(kind), kinds) or f": use {', '.join(kinds)}"
-            self.problems.error(where, what + hint)
+            near, names = nearest(str(kind), kinds), ", ".join(kinds)
+            self.problems.error(where, what + hint, code, name=name, kind=kind, near=near, names=names)
             return None
         keys = PANEL_KEYS[PanelKind(kind)]
         self._unknown(said, keys, *here, of=f" of a panel of kind {kind}")
         sensor, dma = self._name(said, "sensor", *here), self._name(said, "dma", *here)
         if kind == PanelKind.TREND and sensor and dma:
             self.problems.error(
-                self.lines.of(*here, "sensor"), "a trend is of a DMA or of a sensor: take out one"
+                self.lines.of(*here, "sensor"),
+                "a trend is of a DMA or of a sensor: take out one",
+                "trend_of_both",
             )
         follow = self._text(said, "follow", *here)
         if follow and follow not in FOLLOWS:
             self.problems.error(
                 self.lines.of(*here, "follow"),
                 f'unknown follow {follow!r}: write follow = "alert", or take it out',
+                "unknown_follow",
+                said=follow,
             )
         if follow and dma:
             self.problems.error(
-                self.lines.of(*here, "follow"), "a map shows a DMA or follows alerts: take out one"
+                self.lines.of(*here, "follow"),
+                "a map shows a DMA or follows alerts: take out one",
+                "map_of_both",
             )
         return Panel(
             name,
@@ -234,12 +271,25 @@ class _Reader:
         for key in said:
             if key not in keys:
                 hint = suggestion(key, keys) or f": there are {', '.join(keys)}"
-                self.problems.error(self.lines.of(*at, key), f"unknown key {key!r}{of}{hint}")
+                self.problems.error(
+                    self.lines.of(*at, key),
+                    f"unknown key {key!r}{of}{hint}",
+                    "unknown_key",
+                    key=key,
+                    near=nearest(key, keys),
+                    names=", ".join(keys),
+                )
 
     def _text(self, said: dict[str, Any], key: str, *at: str | int) -> str:
         value = said.get(key, "")
         if not isinstance(value, str):
-            self.problems.error(self.lines.of(*at, key), f'{key} is no text: write {key} = "{value}"')
+            self.problems.error(
+                self.lines.of(*at, key),
+                f'{key} is no text: write {key} = "{value}"',
+                "no_text",
+                key=key,
+                said=value,
+            )
             return ""
         return value.strip()
 
@@ -258,6 +308,12 @@ class _Reader:
             self.problems.error(
                 self.lines.of(*at, key),
                 f"{key} {value!r} is no number from {within[0]:g} to {within[1]:g} {unit}",
+                "no_number",
+                key=key,
+                said=value,
+                least=within[0],
+                most=within[1],
+                unit=unit,
             )
             return default
         return float(value)
@@ -270,7 +326,7 @@ class _Reader:
         names = said.get("dmas", [])
         line = self.lines.of(*at, "dmas")
         if not (isinstance(names, list) and all(isinstance(n, str) for n in names)):
-            self.problems.error(line, 'dmas is no list of DMAs: write dmas = ["D1", "D2"]')
+            self.problems.error(line, 'dmas is no list of DMAs: write dmas = ["D1", "D2"]', "no_list")
             return ()
         return tuple(n for n in names if self._is_there(n, "dma", self.lines.row(n, *at, "dmas")))
 
@@ -280,8 +336,18 @@ class _Reader:
             return True
         file = {"dma": "dmas.csv", "sensor": "sensors.csv"}[kind]
         names = sorted(known)
-        hint = suggestion(name, names) or (f": there are {', '.join(names)}" if len(names) <= FEW else "")
-        self.problems.error(line, f"{kind} {name!r} is not in {file}{hint}")
+        few = ", ".join(names) if len(names) <= FEW else ""
+        hint = suggestion(name, names) or (f": there are {few}" if few else "")
+        self.problems.error(
+            line,
+            f"{kind} {name!r} is not in {file}{hint}",
+            "not_there",
+            kind=kind,
+            name=name,
+            file=file,
+            near=nearest(name, names),
+            names=few,
+        )
         return False
 
 

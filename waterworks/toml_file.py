@@ -26,7 +26,7 @@ def read_toml(file: File, problems: Problems) -> tuple[dict[str, Any], TomlLines
         match = re.search(r"\(at line (\d+), column \d+\)", str(e))
         end = text.count("\n") + 1 if "end of document" in str(e) else None
         message = re.sub(r" \(at .*\)$", "", str(e))
-        problems.error(int(match[1]) if match else end, f"is not TOML: {message}")
+        problems.error(int(match[1]) if match else end, f"is not TOML: {message}", "not_toml", why=message)
         return None
 
 

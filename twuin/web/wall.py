@@ -20,6 +20,7 @@ from twuin.web.locales import LANGUAGES
 from twuin.web.render import Page, Templates
 from twuin.web.wall_file import WallFile
 from twuin.web.wall_panels import MOST_ALERTS, NrwFigure, WallData
+from twuin.web.wall_words import WallWords
 from waterworks.errors import TwuinError
 from waterworks.wall import Panel, PanelKind, Screen, WallPage, part_of_wall, usual_wall
 
@@ -57,6 +58,7 @@ def wall_routes(templates: Templates, views: Views, file: WallFile | None) -> AP
         there = 0 < number <= len(shown.screens)
         display = shown.screens[number - 1] if there else Screen(())
         page = Page(templates, request, site, lang if lang in LANGUAGES else None)
+        told = WallWords(page.formats)
         try:
             panels = {
                 (i, panel.name): _panel(data, page, panel)
@@ -74,7 +76,8 @@ def wall_routes(templates: Templates, views: Views, file: WallFile | None) -> AP
             screens=len(shown.screens),
             part=_part(data.dmas, page) if limited else "",
             digest=read.digest if read else "usual",
-            problems=read.problems if read and not limited else (),  # they name DMAs and sensors
+            # They name DMAs and sensors.
+            problems=[told.problem(p) for p in read.problems] if read and not limited else [],
             panels=panels,
             map=places,
             build=templates.build,

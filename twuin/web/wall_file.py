@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from waterworks.errors import Problem
 from waterworks.site_wall import WALL_FILE, read_wall
 from waterworks.tables import Problems
 from waterworks.wall import Wall, usual_wall
@@ -22,7 +23,7 @@ class WallRead:
     are any, ``wall`` is the last one that was right. digest: changes with the wall."""
 
     wall: Wall
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
     digest: str
 
 
@@ -35,7 +36,7 @@ class WallFile:
         self._lock = threading.Lock()
         self._seen: tuple[int, int, int] | None = None
         self._good: Wall | None = None
-        self._problems: tuple[str, ...] = ()
+        self._problems: tuple[Problem, ...] = ()
 
     def read(self, *, has_map: bool) -> WallRead:
         """The wall now. has_map: whether the site has places to draw, for the usual wall."""
@@ -57,7 +58,7 @@ class WallFile:
         about = Problems(WALL_FILE)
         wall = read_wall(self._path, about, self._dmas, self._sensors)
         self._seen = seen
-        self._problems = tuple(str(p) for p in sorted(about.found, key=lambda p: p.line or 0))
+        self._problems = tuple(sorted(about.found, key=lambda p: p.line or 0))
         self._good = wall or self._good
         for problem in self._problems:
             log.warning("%s", problem)

@@ -81,7 +81,9 @@ def test_a_display_shows_what_the_file_says_and_follows_its_changes(fresh: Any, 
     file.write_text(ONE.replace('"D3"', '"D9"'))
     html = client.get("/wall").text
     assert "Satu" in html and areas(html) == ["normal", "watch"]
-    assert "wall.toml:6: dma &#39;D9&#39; is not in dmas.csv" in html
+    assert "wall.toml:6: dma “D9” tidak ada di dmas.csv." in html
+    html = browse(fresh, "en").get("/wall").text
+    assert "wall.toml:6: dma “D9” is not in dmas.csv." in html
     file.unlink()
     assert layout() == usual
 
@@ -90,7 +92,9 @@ def test_a_first_file_with_mistakes_leaves_the_usual_wall(tmp_path: Path) -> Non
     (tmp_path / "wall.toml").write_text("[[screen]]\n")
     read = WallFile(tmp_path, {"D1"}, set()).read(has_map=True)
     assert len(read.wall.screens) == 2
-    assert read.problems == ("wall.toml:1: screen 1 has no page: begin one with [[screen.page]]",)
+    assert [str(p) for p in read.problems] == [
+        "wall.toml:1: screen 1 has no page: begin one with [[screen.page]]"
+    ]
 
 
 def test_a_store_that_is_away_leaves_a_display_that_asks_again(fresh: Any, browse: Any) -> None:
