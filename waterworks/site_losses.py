@@ -135,7 +135,7 @@ def bills_of(rows: Iterable[Row], problems: Problems, known: set[str] | None) ->
             row.error(told, "dma_unknown", dma=dma, near=nearest(dma, sorted(known)))
             continue
         row.required("billed_metered_m3")
-        metered = row.number("billed_metered_m3", least=0)
+        metered = row.number("billed_metered_m3", least=0, needed=True)
         unmetered = row.number("billed_unmetered_m3", least=0)
         unbilled = row.number("unbilled_metered_m3", least=0)
         if month is None:

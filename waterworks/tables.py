@@ -72,8 +72,10 @@ class Row:
         least: float | None = None,
         most: float | None = None,
         above: float | None = None,
+        needed: bool = False,
     ) -> float | None:
-        """The cell as a number within its limits; None where it is empty or wrong."""
+        """The cell as a number within its limits; None where it is empty or wrong. needed: whether a row
+        without it is none."""
         said = self.text(column)
         if not said:
             return None
@@ -88,8 +90,9 @@ class Row:
                 wrong += ": leave out the thousands separator"
                 code = "thousands"
         elif not math.isfinite(value):
-            wrong = "is not a finite number: leave the cell empty where it is unknown"
-            code = "not_finite"
+            leave = "the row out" if needed else "the cell empty"
+            wrong = f"is not a finite number: leave {leave} where it is unknown"
+            code = "not_finite_needed" if needed else "not_finite"
         elif least is not None and value < least:
             wrong, code, limit = f"is below {least:g}", "below", least
         elif most is not None and value > most:

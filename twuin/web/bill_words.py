@@ -82,6 +82,9 @@ class BillWords:
             ),
             "thousands": _("%(column)s: “%(said)s” is no number: leave out the thousands separator."),
             "not_finite": _("%(column)s: “%(said)s” is no number: leave the cell empty where it is unknown."),
+            "not_finite_needed": _(
+                "%(column)s: “%(said)s” is no number: leave the row out where it is unknown."
+            ),
             "below": _("%(column)s: “%(said)s” is below %(limit)s."),
             "ambiguous": _("%(column)s: “%(said)s” may mean %(digits)s: write it without separators."),
             "not_a_month": _("“%(said)s” is no month: write it as 2026-10."),

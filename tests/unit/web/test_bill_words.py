@@ -78,7 +78,8 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "not_a_number": ("a.csv", HEAD + "2026-10,D1,x\n"),
     "decimal_comma": ("a.csv", HEAD + '2026-10,D1,"1,5"\n'),
     "thousands": ("a.csv", HEAD.replace(",", ";") + "2026-10;D1;1.2,5\n"),
-    "not_finite": ("a.csv", HEAD + "2026-10,D1,inf\n"),
+    "not_finite": ("a.csv", "month,billed_metered_m3,unbilled_metered_m3\n2026-10,5,inf\n"),
+    "not_finite_needed": ("a.csv", HEAD + "2026-10,D1,nan\n"),
     "below": ("a.csv", HEAD + "2026-10,D1,-1\n"),
     "ambiguous": ("a.csv", HEAD + "2026-10,D1,1.250\n"),
     "not_a_month": ("a.csv", HEAD + "October,D1,5\n"),
@@ -116,5 +117,10 @@ def test_values_are_written_as_the_reader_writes_them(told: Callable[..., list[B
     assert words("en").problem(wrong) == "The DMA D11 is not in dmas.csv. Did you mean D1?"
     [wrong, _] = told("a.xlsx", workbook("Oktober"))
     assert words("id").where(wrong) == "a.xlsx, lembar Oktober"
+    [nan] = told(*EXAMPLES["not_finite_needed"])
+    assert (nan.line, nan.values["column"]) == (2, "billed_metered_m3")
+    assert (
+        words("en").problem(nan).endswith("leave the row out where it is unknown.")
+    )  # an empty cell is none
     [twice] = told(*EXAMPLES["twice"])
     assert words("id").problem(twice) == "2026-10 untuk seluruh wilayah sudah ada, di baris 2."
