@@ -50,7 +50,7 @@ from twuin.db import (
     open_work_store,
 )
 from twuin.hooks.senders import Senders
-from twuin.instance import Instance, prepare_folder
+from twuin.instance import Instance, claim_folder, prepare_folder
 from twuin.notify.links import load_key
 from twuin.notify.ports import Attachment
 from twuin.outside import open_provider
@@ -171,7 +171,7 @@ def init_store(settings: Settings) -> list[str]:
             extent = influx.extent()
             names = influx.names()
     else:
-        prepare_folder(settings.data_dir)
+        claim_folder(settings.data_dir, site.id)
         with closing(open_store(settings.data_dir)) as store:
             where, extent, names = f"the embedded store in {settings.data_dir}", store.extent(), store.names()
     if extent is None:
@@ -938,7 +938,11 @@ def monitor_part(parts: Parts) -> dict[str, dict[str, Any]]:
     if parts.monitor is None:
         return {}
     status = parts.monitor.status()
-    done = "no readings yet" if status.watermark is None else f"analysed up to {status.watermark.isoformat()}"
+    done = (
+        "nothing analysed yet"
+        if status.watermark is None
+        else f"analysed up to {status.watermark.isoformat()}"
+    )
     how = "degraded" if status.trouble else "ok"
     return {"monitor": {"status": how, "detail": status.trouble or done}}
 
@@ -1010,7 +1014,7 @@ def run_serve(settings: Settings, *, ingest: bool, say: Say, show: Say | None = 
     """
     site = read_settings_site(settings)
     check_doors(settings)
-    prepare_folder(settings.data_dir)
+    claim_folder(settings.data_dir, site.id)
     with ExitStack() as alone:
         alone.enter_context(Instance(settings.data_dir, "monitor"))
         if ingest:  # the broker throws out one of two of the same name, over and over
@@ -1044,7 +1048,7 @@ def run_web(settings: Settings, *, say: Say, show: Say | None = None) -> None:
     """
     site = read_settings_site(settings)
     check_doors(settings)
-    prepare_folder(settings.data_dir)
+    claim_folder(settings.data_dir, site.id)
     sock = listen(settings.web.host, settings.web.port)
     with closing(open_database(settings.database_url)) as database:
         accounts = open_accounts(settings, site, database)
@@ -1117,7 +1121,7 @@ def welcome(base: str, name: str, code: str, hours: float) -> str:
 def run_ingest(settings: Settings, *, say: Say) -> None:
     """Ingest alone, until stopped."""
     site = read_settings_site(settings)
-    prepare_folder(settings.data_dir)
+    claim_folder(settings.data_dir, site.id)
     with Instance(settings.data_dir, f"ingest-{settings.mqtt.name}"):
         parts = build(settings, site=site)
         with (
@@ -1139,7 +1143,7 @@ def run_watch(settings: Settings, *, say: Say) -> None:
     if settings.watch.folder is None:
         raise SettingsError("no folder to watch: name one, or set watch.folder")
     site = read_settings_site(settings)
-    prepare_folder(settings.data_dir)
+    claim_folder(settings.data_dir, site.id)
     parts = build(settings, site=site)
     with traces(settings.traces, "files", site.id), until_stopped(parts.jobs.stop), closing(parts):
         start_watch(parts)
@@ -1151,7 +1155,7 @@ def run_watch(settings: Settings, *, say: Say) -> None:
 def run_monitor(settings: Settings, *, say: Say) -> None:
     """The monitor alone, until stopped."""
     site = read_settings_site(settings)
-    prepare_folder(settings.data_dir)
+    claim_folder(settings.data_dir, site.id)
     with Instance(settings.data_dir, "monitor"):
         parts = build(settings, site=site)
         with traces(settings.traces, "monitor", site.id), until_stopped(parts.jobs.stop), closing(parts):
@@ -1186,7 +1190,7 @@ def run_monitor_once(
 ) -> tuple[Site, tuple[datetime, datetime] | None, list[AlertOut]]:
     """Analyse all readings there are: the site, from when to when they are, the alerts, newest first."""
     site = read_settings_site(settings)
-    prepare_folder(settings.data_dir)
+    claim_folder(settings.data_dir, site.id)
     with Instance(settings.data_dir, "monitor"):
         parts = build(settings, site=site)
         with closing(parts), closing(make_monitor(parts)) as monitor:
@@ -1199,7 +1203,7 @@ def run_monitor_once(
 def run_losses(settings: Settings, start: date | None, end: date | None) -> LossesOut:
     """Losses of the local days from ``start`` up to and with ``end``, of all readings there are."""
     site = read_settings_site(settings)
-    prepare_folder(settings.data_dir)
+    claim_folder(settings.data_dir, site.id)
     with closing(build(settings, site=site)) as parts:
         return make_views(parts).losses(start, end)
 
@@ -1209,7 +1213,7 @@ def run_report(
 ) -> list[ReportFile]:
     """The report of a month or year (None: the last month that is over) in each kind and language."""
     site = read_settings_site(settings)
-    prepare_folder(settings.data_dir)
+    claim_folder(settings.data_dir, site.id)
     asked = None if period is None else Period.of(period)
     with closing(build(settings, site=site)) as parts:
         views = make_views(parts)
@@ -1229,7 +1233,7 @@ def import_works(settings: Settings, file: Path, *, write: bool) -> tuple[int, i
     from twuin.works.entry import read_plans
 
     site = read_settings_site(settings)
-    prepare_folder(settings.data_dir)
+    claim_folder(settings.data_dir, site.id)
     with closing(open_database(settings.database_url)) as database, site_clock(settings, site) as clock:
         works = open_works(database, site, clock, site_network(site))
         plans = read_plans(file, site.timezone, works.check)

@@ -36,7 +36,7 @@ from twuin.app import (
     start_residents,
     web_app,
 )
-from twuin.instance import Instance, prepare_folder
+from twuin.instance import OWNER, Instance, claim_folder
 from twuin.process import address, is_loopback, listen, serve_web, until_stopped
 from twuin.settings import MqttSettings, Settings, StoreSettings
 from waterworks.clocks import ScaledClock, WallClock
@@ -121,8 +121,8 @@ def run_demo(settings: Settings, *, fresh: bool, speed: float, say: Callable[[st
     """Run the demo until it is stopped."""
     folder = settings.data_dir
     refuse_foreign(folder)
-    prepare_folder(folder)
     site = read_site(demo_site_folder())
+    claim_folder(folder, site.id)
     with ExitStack() as stack:
         stack.enter_context(Instance(folder, "monitor"))
         if fresh:
@@ -184,7 +184,7 @@ def refuse_foreign(folder: Path) -> None:
     """SettingsError unless ``folder`` is new, empty or a demo's. (An empty --data-dir is the current one.)"""
     if (folder / "demo.json").exists() or not folder.is_dir():
         return
-    started = ("*.lock", "*.sock", "broker", "spool")  # all that a demo leaves which could not start
+    started = ("*.lock", "*.sock", "broker", "spool", OWNER)  # all that a demo leaves which could not start
     if any(not any(path.match(name) for name in started) for path in folder.iterdir()):
         raise SettingsError(
             f"data folder {folder.resolve()} holds other things than a demo's data: "

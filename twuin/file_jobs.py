@@ -25,7 +25,7 @@ from ingest.mapping import load_mapping
 from ingest.rejected import RejectedLog
 from ingest.replay import ReplayReport, replay
 from twuin.app import Say, broker_options, open_readings, read_settings_site
-from twuin.instance import prepare_folder
+from twuin.instance import claim_folder
 from twuin.process import until_stopped
 from twuin.settings import Settings
 from waterworks.clocks import ScaledClock, WallClock
@@ -56,7 +56,7 @@ def run_backfill(
     """Load files into the store; what became of their cells."""
     site = read_settings_site(settings)
     described = load_mapping(mapping)
-    prepare_folder(settings.data_dir)
+    claim_folder(settings.data_dir, site.id)
     rejected = RejectedLog(settings.data_dir / "rejected.sqlite")
     with closing(open_readings(settings, site)) as store:
         report = backfill(store, site, files, described, rejected=rejected, progress=progress)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from twuin.accounts.service import By
 from twuin.app import TERMINAL, Say, init_store, make_store_token, open_accounts, read_settings_site
 from twuin.db import open_database
-from twuin.instance import prepare_folder
+from twuin.instance import claim_folder
 from twuin.secret_files import has_secret, write_secret
 from twuin.settings import Settings
 from waterworks.errors import StoreUnavailable
@@ -39,7 +39,7 @@ def prepare(
     account's one-time code, which nobody is told again.
     """
     site = read_settings_site(settings)
-    prepare_folder(settings.data_dir)
+    claim_folder(settings.data_dir, site.id)
     patience = _Patience(wait_s, say)
     with closing(patience.get(lambda: open_database(settings.database_url))) as database:
         say("the database has the newest schema")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from waterworks.errors import SettingsError
+
+OWNER = "site.id"
+"""File in a data folder with the id of the site that it belongs to."""
 
 
 def prepare_folder(folder: Path) -> None:
@@ -22,6 +26,27 @@ def prepare_folder(folder: Path) -> None:
             f"data folder {folder} cannot be written to ({e.strerror}): "
             "choose another with --data-dir, or give yourself the right to write there"
         ) from e
+
+
+def claim_folder(folder: Path, site: str) -> None:
+    """Make the data folder, as above, and see that it is this site's: SettingsError if it is another's.
+
+    Two sites in one folder would take each other's readings, alerts and accounts for their own.
+    """
+    prepare_folder(folder)
+    path = folder / OWNER
+    try:
+        owner = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        owner = ""
+    if owner and owner != site:
+        raise SettingsError(
+            f"data folder {folder} is that of site {owner!r}, not of {site!r}: name another with --data-dir, "
+            f"for each site needs its own. If {owner!r} is called {site!r} now, remove {path}"
+        )
+    if not owner:
+        with suppress(OSError):  # a disk that is full says so where more is lost by it
+            path.write_text(f"{site}\n", "utf-8")
 
 
 class Instance:

@@ -40,11 +40,11 @@ DmaOption = Annotated[
 def opened(site: SiteOption, data_dir: DataOption) -> Iterator[tuple[AccountService, By]]:
     from twuin.accounts.service import By
     from twuin.app import open_accounts, read_settings_site
-    from twuin.instance import prepare_folder
+    from twuin.instance import claim_folder
 
     settings = settings_from(site=site, data_dir=data_dir)
     found = read_settings_site(settings)
-    prepare_folder(settings.data_dir)
+    claim_folder(settings.data_dir, found.id)
     with closing(open_accounts(settings, found)) as accounts:
         yield accounts, By(f"(terminal {_user()})")
 
