@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
+import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,6 +93,27 @@ def test_a_mistake_is_one_line_and_status_1(twuin: Run, arguments: list[object],
     assert len(lines) == 1 and lines[0].startswith("error: "), err
     assert message in lines[0]
     assert "Traceback" not in out + err
+
+
+def test_ctrl_c_while_the_program_is_still_loaded_is_no_traceback() -> None:
+    interrupted = """
+import runpy, sys
+
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == "twuin.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, CtrlC())
+runpy.run_module("twuin", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_the_installed_command_is_the_one_that_is_tried_here() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"twuin": "twuin.__main__:main"}
 
 
 def test_site_check_names_mistakes_for_people_and_scripts(twuin: Run, tmp_path: Path) -> None:
