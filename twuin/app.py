@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import socket
 import threading
 import time
@@ -1093,14 +1094,16 @@ def first_start(
         say("Passwords cross the network as they are: put a proxy with TLS before Twuin (docs/accounts.md)")
     if not accounts.empty:
         return
+    where = ["--site", str(settings.site), "--data-dir", str(settings.data_dir)]
+    init = shlex.join(["twuin", "account", "init", *where])
     if not inside:
         sock.close()
         raise SettingsError(
             f"there is no account yet, and others can reach {settings.web.host}: make the first account with "
-            "`twuin account init`, or serve on 127.0.0.1"
+            f"`{init}`, or serve on 127.0.0.1"
         )
     if show is None:
-        say("There is no account yet: `twuin account init` makes the first one and shows its one-time code")
+        say(f"There is no account yet: `{init}` makes the first one and shows its one-time code")
         return
     first, code = accounts.first(By(TERMINAL))
     show(welcome(address(sock), first.name, code, accounts.code_hours))

@@ -121,7 +121,8 @@ def test_a_first_start_shows_its_code_at_a_terminal_and_nowhere_else(settings: S
     settings.data_dir.mkdir()
     with listen("127.0.0.1", 0) as sock:
         said, shown = start(settings, sock, terminal=False)
-        assert "twuin account init" in said and not CODE.search(said) and not shown
+        where = f"--site {settings.site} --data-dir {settings.data_dir}"  # as it can be pasted
+        assert f"`twuin account init {where}`" in said and not CODE.search(said) and not shown
         said, shown = start(settings, sock, terminal=True)
         assert CODE.search(shown) and not CODE.search(said) and "/welcome?name=admin" in shown
         assert start(settings, sock, terminal=True) == ("", "")
