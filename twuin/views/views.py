@@ -289,7 +289,8 @@ class Views:
             "now": self.now(),
             "clock_speed": self._clock_speed,
             "clock": self._clock_is,
-            "watermark": mark,
+            # Of past data the last step of the analysis may end after the newest reading, the present there.
+            "watermark": min(mark, self.now()) if past and mark is not None else mark,
             "stale_after_s": None if past else stale_after_s(self._site, self._clock_speed),
             "catching_up": catching_up,
             "has_network": self._network is not None,

@@ -84,6 +84,9 @@ def install_error_pages(
         assert isinstance(error, HTTPException)
         if error.status_code < 400:
             return Response(status_code=error.status_code, headers=error.headers)
+        if error.status_code == 405 and request.method in ("GET", "HEAD"):
+            # The answer to a form, looked at again: in another language, say. The page it stood on is above.
+            return RedirectResponse(request.url.path.rpartition("/")[0] or "/", 303)
         return answer(request, error.status_code)
 
     def broken(request: Request, error: Exception) -> Response:

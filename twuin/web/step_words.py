@@ -18,11 +18,11 @@ class StepWords:
     def __init__(self, formats: Formats) -> None:
         self.formats = formats
 
-    def area(self, step: int) -> str:
-        """What an area is called."""
+    def area(self, step: int, *, amid: bool = False) -> str:
+        """What an area is called; amid: amid a sentence."""
         _ = self.formats.gettext
         if not step:
-            return _("What keeps its water")
+            return _("the part that keeps its water") if amid else _("What keeps its water")
         return _("Area %(step)s") % {"step": self.formats.number(step, 0)}
 
     def expected_search(self, plan: StepTestOut) -> tuple[str, str]:
@@ -38,10 +38,10 @@ class StepWords:
         """How sure it is (good, warn or plain), and the sentence."""
         _, fmt = self.formats.gettext, self.formats
         by_step = {a.step: a for a in found.areas}
-        names = ", ".join(self.area(s) for s in found.verdict_steps)
+        names = ", ".join(self.area(s, amid=True) for s in found.verdict_steps)
         if found.verdict == "area":
             area = by_step[found.verdict_steps[0]]
-            return "good", _("%(area)s has the leak, with %(share)s: about %(leak)s (%(range)s).") % {
+            return "good", _("The leak is in %(area)s, with %(share)s: about %(leak)s (%(range)s).") % {
                 "area": names,
                 "share": self.share(area.probability),
                 "leak": fmt.quantity(area.leak_m3h, "m3/h"),

@@ -118,6 +118,12 @@ def test_a_dma_is_shown_as_of_the_watermark(small_town: Any) -> None:
     assert Views(t.site, t.store, t.alerts, clock=t.clock).watermark() == NOW
 
 
+def test_past_data_are_not_said_to_be_analysed_beyond_their_end(small_town: Any) -> None:
+    t = small_town
+    ahead = Views(t.site, t.store, t.alerts, clock=t.clock, watermark=lambda: NOW + HOUR, clock_is="data")
+    assert ahead.site().watermark == ahead.site().now
+
+
 def test_a_site_without_any_reading_is_shown_too(small_town: Any, tmp_path: Any) -> None:
     from ingest.store.duck import DuckStore
 

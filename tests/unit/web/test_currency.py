@@ -68,7 +68,7 @@ def test_before_anything_was_analysed_nothing_is_said_to_be_well(
         assert "No sensor has sent a reading yet." in strip_of(page) and "notice-warn" not in page
         assert 'href="/ingest"' in strip_of(page) and "Getting ready" not in page
         assert "#check" not in page and "none known" not in page
-        assert "Not known yet" in page
+        assert "Not known yet: no reading has come." in page and "still being analysed" not in page
     for language, said in (("en", "twuin backfill"), ("id", "Biarkan perangkat mengirim")):
         assert said in browse(sample, language).get("/ingest").text
     # With the first reading it is the analysis that is waited for.

@@ -244,6 +244,9 @@ def test_staff_work_on_a_report(client: TestClient, fresh: Any) -> None:
     assert "3456" not in page and "Since yesterday" not in page
     shown = client.post(f"/public-reports/{report.id}/person").text
     assert "+6281234567890" in shown and "Since yesterday &lt;b&gt;" in shown
+    # Switched to another language, a browser asks for that address: it gets the page it stood on.
+    again = client.get(f"/public-reports/{report.id}/person")
+    assert (again.status_code, again.headers["location"]) == (303, f"/public-reports/{report.id}")
 
     def act(**fields: Any) -> Any:
         version = fresh.residents.desk.get(report.id).version

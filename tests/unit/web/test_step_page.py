@@ -24,6 +24,25 @@ CODES = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("id", "Kebocoran ada di bagian yang tetap"),
+        ("en", "The leak is in the part that keeps its water, with"),
+    ],
+)
+def test_a_leak_in_no_step_is_said_in_a_sentence(shown: Shown, browse: Browse, code: str, said: str) -> None:
+    client = browse(shown("town"), code)
+    plan = client.get("/api/v1/dmas/D1/step-test?steps=2").json()
+    before = plan["inflow_m3h"] + 40
+    fields = {"of": "D1", "steps": "2", "judge": "1", "f0": f"{before:.2f}"}
+    for s in plan["steps"]:
+        before -= s["drop_m3h"]
+        fields[f"v{s['step']}"] = " ".join(v["id"] for v in s["shut"])
+        fields[f"f{s['step']}"] = f"{before:.2f}"
+    assert said in unescape(client.get("/step-test", params=fields).text)
+
+
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_a_plan_names_valves_drops_and_who_is_without_water(shown: Shown, browse: Browse, code: str) -> None:
     client = browse(shown("town"), code)
@@ -60,7 +79,7 @@ def test_flows_that_are_entered_are_judged(shown: Shown, browse: Browse, code: s
         fields[f"v{s['step']}"] = " ".join(v["id"] for v in s["shut"])
         fields[f"f{s['step']}"] = f"{before:.2f}"
     page = unescape(client.get("/step-test", params=fields).text)
-    assert re.search("Kebocoran ada di Bagian 1" if code == "id" else "Area 1 has the leak", page)
+    assert re.search("Kebocoran ada di Bagian 1" if code == "id" else "The leak is in Area 1", page)
     made = {
         "before_m3h": plan["inflow_m3h"] + 9,
         "steps": [

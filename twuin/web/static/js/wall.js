@@ -268,7 +268,9 @@ const longDay = format({ weekday: "long", day: "numeric", month: "long", year: "
 function clock() {
   const now = siteNow();
   for (const [mark, how] of [["hour", hour], ["day", day], ["day-long", longDay]])
-    for (const element of document.querySelectorAll(`[data-${mark}]`)) put(element, how.format(now));
+    for (const element of document.querySelectorAll(`[data-${mark}]`))
+      // "Sen 2 Nov" as everywhere: without the comma that Indonesian has there.
+      put(element, how === day ? how.format(now).replace(",", "") : how.format(now));
   for (const element of wall.querySelectorAll("[data-count]")) {
     const { count, rate, from } = element.dataset;
     const seconds = Math.min(Math.max(0, (now - Date.parse(from)) / 1000), client.countOn);
