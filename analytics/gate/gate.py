@@ -154,15 +154,16 @@ class Gate:
                 slot=slot[piece, None],
             )
             self._piece(first, self.tape.rows, changes)
+            if slot[last - 1] == self.slots - 1:
+                self._close_day(changes)
             at = last
         return changes
 
     def _open_day(self, day: int, changes: list[Change]) -> None:
-        """What is done once a day, from the days before: means of the day before, learning."""
+        """What is done once a day, from the days before."""
         state, tape, j = self.state, self.tape, self.slots
         rows = tape.rows
-        if state.day >= 0 and self.learnt is not None:
-            self._close_day(changes)
+        self._close_day(changes)  # if its last hour was none (a clock that was put forward at midnight)
         state.day = day
         if not self.study.due(rows):
             return
@@ -178,9 +179,11 @@ class Gate:
                 state.bias[s] = float(np.median(known)) if len(known) >= j / 2 else 0.0
 
     def _close_day(self, changes: list[Change]) -> None:
-        """Test the mean of the day that is over, and name lasting faults anew."""
+        """Test the mean of the day that is over, and name lasting faults anew; once, with its last row."""
         state, learnt, j = self.state, self.learnt, self.slots
-        assert learnt is not None
+        if learnt is None or state.closed_day == state.day:
+            return
+        state.closed_day = state.day
         rows = self.tape.rows
         first = max(self.tape.base, rows - j)
         error = self.tape.floats("error", first, rows)

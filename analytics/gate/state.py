@@ -37,6 +37,7 @@ class State:
     dry: list[Dry]
     day: int = -1
     kept_day: int = -1
+    closed_day: int = -1
     learnt_at: int = 0
 
     @classmethod
@@ -80,6 +81,7 @@ class State:
             [d.copy() for d in self.dry],
             self.day,
             self.kept_day,
+            self.closed_day,
             self.learnt_at,
         )
 

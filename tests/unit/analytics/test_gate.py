@@ -244,6 +244,17 @@ def test_pieces_give_what_one_pass_gives_and_going_back_does_too(quiet: Town) ->
     assert whole.faults == run(t).faults
 
 
+def test_a_day_is_judged_with_its_last_row_whatever_comes_after(quiet: Town) -> None:
+    """Small shifts that the mean of a day shows are told when the day ends, not with the next day's rows."""
+    values = quiet.values.copy()
+    values[BEGIN:, 2] += 0.4
+    t = quiet._replace(values=values)
+    (fault,) = [f for f in run(t).faults if f.sensor == 2]
+    assert fault.detected % PER_DAY == PER_DAY - 1
+    assert [f.detected for f in run(t, rows=fault.detected + 1).faults if f.sensor == 2] == [fault.detected]
+    assert not [f for f in run(t, rows=fault.detected).faults if f.sensor == 2]
+
+
 def test_cutting_the_future_never_changes_the_past(quiet: Town) -> None:
     values = quiet.values.copy()
     values[BEGIN:, 2] += np.linspace(0, 3, ROWS - BEGIN)
