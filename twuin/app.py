@@ -1206,7 +1206,7 @@ def run_monitor_once(
 def run_losses(settings: Settings, start: date | None, end: date | None) -> LossesOut:
     """Losses of the local days from ``start`` up to and with ``end``, of all readings there are."""
     site = read_settings_site(settings)
-    claim_folder(settings.data_dir, site.id)
+    claim_folder(settings.data_dir, site.id, keep=False)
     with closing(build(settings, site=site)) as parts:
         return make_views(parts).losses(start, end)
 
@@ -1216,7 +1216,7 @@ def run_report(
 ) -> list[ReportFile]:
     """The report of a month or year (None: the last month that is over) in each kind and language."""
     site = read_settings_site(settings)
-    claim_folder(settings.data_dir, site.id)
+    claim_folder(settings.data_dir, site.id, keep=False)
     asked = None if period is None else Period.of(period)
     with closing(build(settings, site=site)) as parts:
         views = make_views(parts)

@@ -28,10 +28,11 @@ def prepare_folder(folder: Path) -> None:
         ) from e
 
 
-def claim_folder(folder: Path, site: str) -> None:
+def claim_folder(folder: Path, site: str, *, keep: bool = True) -> None:
     """Make the data folder, as above, and see that it is this site's: SettingsError if it is another's.
 
-    Two sites in one folder would take each other's readings, alerts and accounts for their own.
+    Two sites in one folder would take each other's readings, alerts and accounts for their own. One that is
+    nobody's yet is this site's from now on; not so where ``keep`` is false, for who only reads.
     """
     prepare_folder(folder)
     path = folder / OWNER
@@ -44,7 +45,7 @@ def claim_folder(folder: Path, site: str) -> None:
             f"data folder {folder} is that of site {owner!r}, not of {site!r}: name another with --data-dir, "
             f"for each site needs its own. If {owner!r} is called {site!r} now, remove {path}"
         )
-    if not owner:
+    if keep and not owner:
         with suppress(OSError):  # a disk that is full says so where more is lost by it
             path.write_text(f"{site}\n", "utf-8")
 

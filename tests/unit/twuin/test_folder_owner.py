@@ -41,6 +41,13 @@ def test_one_in_which_no_site_is_named_goes_to_who_comes(tmp_path: Path, found: 
         claim_folder(tmp_path, "desa")
 
 
+def test_who_only_reads_takes_no_folder(tmp_path: Path) -> None:
+    claim_folder(tmp_path, "desa", keep=False)
+    claim_folder(tmp_path, "kota")
+    with pytest.raises(SettingsError, match="not of 'desa'"):
+        claim_folder(tmp_path, "desa", keep=False)
+
+
 def test_a_site_that_was_renamed_takes_its_folder_along(tmp_path: Path) -> None:
     claim_folder(tmp_path, "kota")
     (tmp_path / "site.id").unlink()  # as the refusal says
