@@ -57,7 +57,7 @@ def own_routes(templates: Templates, views: Views, accounts: AccountService, pro
             aw=AccountWords(p.formats),
             account=account,
             sessions=accounts.sessions(account.id),
-            here=asker.key,
+            this_session=asker.key,
             tokens=[t for t in accounts.tokens(account.id) if t.revoked is None],
             now=now,
             said=said,

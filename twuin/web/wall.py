@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter
@@ -87,6 +88,9 @@ def wall_routes(templates: Templates, views: Views, file: WallFile | None) -> AP
     def unreadable(request: Request, lang: str, error: TwuinError, site: SiteOut | None = None) -> Response:
         """A display without panels that asks again: an error page would stay until someone came."""
         log.warning("the wall cannot be shown: %s", error)
+        if site is None:  # its name, and the time of its own zone, are there all the same
+            with suppress(TwuinError):
+                site = views.frame()
         page = Page(templates, request, site, lang if lang in LANGUAGES else None)
         return page.response(
             "wall.html",

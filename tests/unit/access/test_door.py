@@ -233,6 +233,13 @@ def test_figures_for_prometheus_are_for_this_machine_or_a_token(office: Any) -> 
     assert page.status_code == 403 and "This token has no right" in page.text
 
 
+def test_switching_the_language_on_ones_own_page_stays_there(office: Any) -> None:
+    page = office.browser("viewer").get("/me", headers={"accept-language": "en"}).text
+    for form in ("language", "theme"):
+        assert re.search(rf'action="/{form}\?to=\w+&amp;next=/me"', page)
+    assert "this one" in page
+
+
 def test_a_bad_token_is_refused_even_with_a_good_session(office: Any) -> None:
     client = office.browser("admin")
     assert client.get("/api/v1/dmas", headers={"authorization": "Bearer twuin_nothing"}).status_code == 401

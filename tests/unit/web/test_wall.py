@@ -107,6 +107,9 @@ def test_a_store_that_is_away_leaves_a_display_that_asks_again(fresh: Any, brows
         assert answer.status_code == 503
         assert 'id="wall"' in answer.text and "/js/wall.js" in answer.text
         assert "This display asks again by itself." in answer.text
+        # The clock goes on in the site's own zone.
+        assert '"timezone":"Asia/Jakarta"' in answer.text and "WIB" in answer.text
+        assert fresh.site.name in answer.text
 
 
 def test_what_losses_cannot_say_keeps_no_panel_away(fresh: Any, browse: Any) -> None:
