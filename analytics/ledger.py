@@ -7,6 +7,7 @@ from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from analytics.cusum import change_point
 from analytics.events import Event
@@ -31,6 +32,15 @@ later is a leak of its own and is not taken for part of it."""
 DAYS_GAIN = 0.5
 """Of what the last days show beyond an event's size so much is added to it each day: the mean of three days
 lags one and a half behind."""
+
+
+GROWS_DAYS = 7
+"""So long after an event began [d] a rise may be taken for its growth. Later, beside what days differ by, too
+many a leak of its own would pass for it."""
+
+
+AS_WELL = 3.0
+"""Log likelihood by which a second leak must tell an excess better than one that grows, to be one."""
 
 
 class Verdict(Enum):
@@ -167,10 +177,32 @@ class Ledger:
 
     def _grows(self, e: Event, at: int, by: float) -> bool:
         """Whether a rise is the event's own: within a day of its detection, or by less than half of it while
-        it grew by a quarter within five days, or from before its size was last revised."""
+        it grew by a quarter within five days, or from before its size was last revised; or as it grows on."""
         if at - e.detected < self._day_blocks:
             return True
-        return abs(by) < 0.5 * abs(e.now) and (at < e.revised or self._growing(e, at))
+        if abs(by) < 0.5 * abs(e.now) and (at < e.revised or self._growing(e, at)):
+            return True
+        return at - e.start <= GROWS_DAYS * self._day_blocks and self._one_rise(e, at)
+
+    def _one_rise(self, e: Event, at: int) -> bool:
+        """Whether the excess since an event began is told as well by one leak that grows all the while,
+        evenly or ever faster, as by one to which another came at once in block ``at``.
+
+        Compared are log likelihoods of weighted least squares: of a line or a parabola, and of a line with a
+        step. That neighbouring blocks stray together makes a difference worth less.
+        """
+        b = self.record.blocks
+        excess = e.side * (self._above(e.area, e.start, b) + e.course(e.start, b))
+        scale = self.record.block["scale"][e.start : b, e.area]
+        ok = np.isfinite(excess) & (scale > 0)
+        x, w, i = excess[ok], scale[ok] ** -2.0, np.flatnonzero(ok).astype(np.float64)
+        later = (i >= at - e.start).astype(np.float64)
+        second = int(later.sum())
+        if min(second, len(x) - second) < 2:
+            return False
+        one, two = max(_told(w, x, i), _told(w, x, i * i)), _told(w, x, i, later)
+        together = second * (e.spread_of(second) / e.spread_of(1)) ** 2
+        return bool(two - one < 2 * AS_WELL * max(1.0, together))
 
     def _creeps(self, e: Event, at: int, by: float) -> bool:
         """Whether a rise that days show is the event's own: it began within the longest length of when the
@@ -393,6 +425,15 @@ class Ledger:
             record.offsets[d, area] -= course[at].sum() / len(blocks)
             if blocks[0] < start:
                 break
+
+
+def _told(w: Floats, x: Floats, *rises: Floats) -> float:
+    """Sum of squares of ``x``, weighted, that rises of these forms explain beyond a level: what they leave is
+    the least, and none of them falls."""
+    root = np.sqrt(w)
+    form = np.column_stack([root * (r - (w @ r) / w.sum()) for r in rises])
+    about = root * (x - (w @ x) / w.sum())
+    return float(about @ about - nnls(form, about)[1] ** 2)
 
 
 def _ramp(start: int, end: int, mean: float, width: int) -> list[tuple[int, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from scipy.signal import lfilter
 
 from analytics.detector import Detector
+from analytics.events import Event
 
 STEP = 1800
 PER_DAY = 86400 // STEP
@@ -102,6 +104,46 @@ def test_two_leaks_one_after_the_other_and_their_repairs_are_told_apart() -> Non
     assert first.start == pytest.approx(30 * PER_DAY, abs=3)
     assert first.end == pytest.approx(60 * PER_DAY, abs=3)
     assert first.volume == pytest.approx(1.5 * 30 * 86400, rel=0.1)
+
+
+def each_alone(leak: np.ndarray) -> list[Event]:
+    """Events of leaks (T, S) [L/s] after twelve weeks without, each in a copy of a district whose neighbours
+    go on without; they start so many blocks after these weeks."""
+    rows, areas = leak.shape
+    quiet, when = town(84 + rows // PER_DAY, areas, 8, phi=0.8), calendar(84 + rows // PER_DAY)
+    begin = 84 * PER_DAY
+    known = Detector(areas, STEP)
+    known.advance(quiet[:begin], *(c[:begin] for c in when))
+    branch = known.branch(np.arange(areas))
+    later = np.concatenate([quiet[begin:], quiet[begin:] + leak], axis=1)
+    branch.advance(later, *(c[begin:] for c in when))
+    return [
+        replace(e, area=e.area - areas, start=e.start - begin)
+        for e in branch.events
+        if e.area >= areas and e.side > 0
+    ]
+
+
+def grown(days: int, over: float, areas: int) -> np.ndarray:
+    """Share (T, areas) of its size that a leak has reached which begins two hours later in each district."""
+    age = np.arange(days * PER_DAY)[:, None] - 4 * np.arange(areas)
+    return np.clip(age / (over * PER_DAY), 0, 1) if over else (age >= 0).astype(float)
+
+
+def test_a_leak_that_grows_is_one_event() -> None:
+    events = each_alone(8.0 * grown(8, 4, 24))
+    assert sorted(e.area for e in events) == list(range(24))
+
+
+@pytest.mark.parametrize("over", [0, 4])
+def test_a_burst_beside_a_leak_is_an_event_of_its_own(over: int) -> None:
+    """A leak that comes at once, or grows over four days, and on the seventh a burst."""
+    burst = np.roll(grown(10, 0, 8), 6 * PER_DAY, axis=0)
+    burst[: 6 * PER_DAY] = 0
+    events = each_alone(2.0 * grown(10, over, 8) + 4.0 * burst)
+    at = 6 * PER_DAY + 4 * np.arange(8)
+    own = {e.area for e in events if abs(e.start - at[e.area]) <= 6}
+    assert len(own) >= 7
 
 
 def test_a_dip_of_a_few_hours_does_not_end_a_leak_of_weeks() -> None:
