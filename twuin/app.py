@@ -51,7 +51,7 @@ from twuin.db import (
     open_work_store,
 )
 from twuin.hooks.senders import Senders
-from twuin.instance import Instance, claim_folder, prepare_folder
+from twuin.instance import Instance, check_owner, claim_folder, prepare_folder
 from twuin.notify.links import load_key
 from twuin.notify.ports import Attachment
 from twuin.outside import open_provider
@@ -119,6 +119,12 @@ def read_settings_site(settings: Settings) -> Site:
             "or `site = ...` in twuin.toml"
         )
     return read_site(settings.site)
+
+
+def check_named_site(settings: Settings) -> None:
+    """SettingsError where a site is named and the data folder is another's; for who needs no site."""
+    if settings.site is not None:
+        check_owner(settings.data_dir, read_settings_site(settings).id)
 
 
 def open_embedded(data_dir: Path) -> ReadingStore:
@@ -350,6 +356,7 @@ def read_ledger(
     path = settings.data_dir / "ledger.sqlite"
     if not path.exists():
         raise NotFound(f"no ledger: {path} does not exist; name the data folder with --data-dir")
+    check_owner(settings.data_dir, site.id)
     with closing(open_ledger(settings, site)) as ledger:
         with site_clock(settings, site) as clock:
             now = as_datetime(clock.now())
@@ -367,6 +374,7 @@ def read_clocks(settings: Settings, days: int) -> ClocksOut:
     """Clocks that are wrong and what is held because of it, whether an ingest runs or not."""
     site = read_settings_site(settings)
     _some_ingest_ran(settings)
+    check_owner(settings.data_dir, site.id)
     with (
         closing(open_ledger(settings, site)) as ledger,
         closing(open_quarantine(settings)) as quarantine,
@@ -380,6 +388,7 @@ def release_quarantine(settings: Settings, device: str | None, *, as_stamped: bo
     """Store what is held, corrected by clocks.csv, as far as its times can then be right."""
     site = read_settings_site(settings)
     _some_ingest_ran(settings)
+    check_owner(settings.data_dir, site.id)
     with (
         closing(open_ledger(settings, site)) as ledger,
         closing(open_quarantine(settings)) as quarantine,
@@ -392,6 +401,7 @@ def release_quarantine(settings: Settings, device: str | None, *, as_stamped: bo
 def discard_quarantine(settings: Settings, device: str) -> int:
     """Throw away what is held of a device; how many readings that were."""
     _some_ingest_ran(settings)
+    check_named_site(settings)
     with closing(open_quarantine(settings)) as quarantine:
         return quarantine.discard(device)
 
@@ -744,6 +754,7 @@ def run_worker(settings: Settings, *, name: str | None, more: Works, say: Say) -
 
     def opened() -> tuple[Site, ReadingStore, Network | None]:
         site = read_settings_site(settings)
+        check_owner(settings.data_dir, site.id)
         return site, open_readings(settings, site), site_network(site)
 
     serve(

@@ -20,6 +20,7 @@ from twuin.backup import readings
 from twuin.backup.archive import ArchiveWriter, check_archive, write_archive
 from twuin.backup.files import BESIDE, copy_file, copy_sqlite, passing, walk
 from twuin.db.copying import SQLITE_NAME, describe_sqlite, kind_of, save_postgresql, sqlite_file
+from twuin.instance import check_owner
 from twuin.settings import Settings, file_in_use, in_use, path_settings
 from waterworks.errors import BackupError, SettingsError, StoreUnavailable
 from waterworks.reading import as_datetime
@@ -59,10 +60,13 @@ def run_backup(
     if unknown:
         raise SettingsError(f"--without {unknown[0]!r} is none of {', '.join(m.PARTS)}")
     site = read_settings_site(settings)
-    if not {m.DATA, m.DATABASE, m.READINGS} <= set(without) and not settings.data_dir.is_dir():
-        raise SettingsError(
-            f"there is no data folder {settings.data_dir}: name it with --data-dir, as Twuin itself runs with"
-        )
+    if not {m.DATA, m.DATABASE, m.READINGS} <= set(without):
+        if not settings.data_dir.is_dir():
+            raise SettingsError(
+                f"there is no data folder {settings.data_dir}: "
+                "name it with --data-dir, as Twuin itself runs with"
+            )
+        check_owner(settings.data_dir, site.id)
     path = _place(settings, site, to, keep)
     with write_archive(path) as archive:
         made = _Keeping(settings, site, archive, set(without), say).all(file_in_use(config))

@@ -35,6 +35,13 @@ def claim_folder(folder: Path, site: str, *, keep: bool = True) -> None:
     nobody's yet is this site's from now on; not so where ``keep`` is false, for who only reads.
     """
     prepare_folder(folder)
+    if not check_owner(folder, site) and keep:
+        with suppress(OSError):  # a disk that is full says so where more is lost by it
+            (folder / OWNER).write_text(f"{site}\n", "utf-8")
+
+
+def check_owner(folder: Path, site: str) -> bool:
+    """Whether the data folder is this site's already; SettingsError if it is another's. Writes nothing."""
     path = folder / OWNER
     try:
         owner = path.read_text("utf-8").strip()
@@ -45,9 +52,7 @@ def claim_folder(folder: Path, site: str, *, keep: bool = True) -> None:
             f"data folder {folder} is that of site {owner!r}, not of {site!r}: name another with --data-dir, "
             f"for each site needs its own. If {owner!r} is called {site!r} now, remove {path}"
         )
-    if keep and not owner:
-        with suppress(OSError):  # a disk that is full says so where more is lost by it
-            path.write_text(f"{site}\n", "utf-8")
+    return bool(owner)
 
 
 class Instance:

@@ -13,7 +13,7 @@ from typing import Any
 from twuin.alerts.service import AlertService
 from twuin.db import Database
 from twuin.db.outbox import open_outbox
-from twuin.instance import prepare_folder
+from twuin.instance import claim_folder
 from twuin.notify.desk import Desk, wall_now
 from twuin.notify.links import Links, load_key
 from twuin.notify.model import (
@@ -250,9 +250,9 @@ def send_test(settings: Settings, site: Site, name: str) -> list[tuple[Address, 
     return out
 
 
-def open_site_outbox(settings: Settings) -> Outbox:
-    """The outbox of the settings' database."""
-    prepare_folder(settings.data_dir)
+def open_site_outbox(settings: Settings, site: Site) -> Outbox:
+    """The outbox of the settings' database; SettingsError where the data folder is another site's."""
+    claim_folder(settings.data_dir, site.id, keep=False)
     return open_outbox(settings.database_url)
 
 
@@ -260,7 +260,7 @@ def list_messages(
     settings: Settings, site: Site, states: tuple[MessageState, ...], limit: int
 ) -> list[Message]:
     """Messages in these states, newest first."""
-    with closing(open_site_outbox(settings)) as outbox:
+    with closing(open_site_outbox(settings, site)) as outbox:
         return outbox.messages(site.id, states, limit, newest=True)
 
 
@@ -270,7 +270,7 @@ def retry_messages(settings: Settings, site: Site, ids: list[str]) -> int:
         hours = needed_rules(settings, site).give_up
     except (SettingsError, DataFileError):
         hours = NotifyConfig().give_up
-    with closing(open_site_outbox(settings)) as outbox:
+    with closing(open_site_outbox(settings, site)) as outbox:
         failed = (MessageState.GIVEN_UP, MessageState.UNCERTAIN)
         wanted = ids or [m.id for m in outbox.messages(site.id, failed)]
         now = wall_now()

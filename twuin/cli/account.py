@@ -37,14 +37,17 @@ DmaOption = Annotated[
 
 
 @contextmanager
-def opened(site: SiteOption, data_dir: DataOption) -> Iterator[tuple[AccountService, By]]:
+def opened(
+    site: SiteOption, data_dir: DataOption, *, keep: bool = True
+) -> Iterator[tuple[AccountService, By]]:
+    """The accounts, and who changes them here. keep: see ``claim_folder``."""
     from twuin.accounts.service import By
     from twuin.app import open_accounts, read_settings_site
     from twuin.instance import claim_folder
 
     settings = settings_from(site=site, data_dir=data_dir)
     found = read_settings_site(settings)
-    claim_folder(settings.data_dir, found.id)
+    claim_folder(settings.data_dir, found.id, keep=keep)
     with closing(open_accounts(settings, found)) as accounts:
         yield accounts, By(f"(terminal {_user()})")
 
@@ -101,7 +104,7 @@ def add(
 @app.command("list")
 def show(site: SiteOption = None, data_dir: DataOption = None, as_json: JsonOption = False) -> None:
     """Print all accounts."""
-    with opened(site, data_dir) as (accounts, _):
+    with opened(site, data_dir, keep=False) as (accounts, _):
         found = accounts.accounts()
     if as_json:
         print_json(
@@ -217,7 +220,7 @@ def add_token(
 @tokens.command("list")
 def list_tokens(site: SiteOption = None, data_dir: DataOption = None, as_json: JsonOption = False) -> None:
     """Print all tokens, without what would let anybody use them."""
-    with opened(site, data_dir) as (accounts, _):
+    with opened(site, data_dir, keep=False) as (accounts, _):
         found = accounts.tokens()
         owner = {a.id: a.name for a in accounts.accounts()}
     if as_json:

@@ -83,9 +83,13 @@ def series(
 def _views(site: Path | None, data_dir: Path | None) -> Iterator[Views]:
     from contextlib import closing
 
-    from twuin.app import build, make_views
+    from twuin.app import build, make_views, read_settings_site
+    from twuin.instance import claim_folder
 
-    with closing(build(settings_from(site=site, data_dir=data_dir, clock={"kind": "data"}))) as parts:
+    settings = settings_from(site=site, data_dir=data_dir, clock={"kind": "data"})
+    found = read_settings_site(settings)
+    claim_folder(settings.data_dir, found.id, keep=False)
+    with closing(build(settings, site=found)) as parts:
         yield make_views(parts)
 
 

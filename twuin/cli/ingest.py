@@ -107,11 +107,13 @@ def unknown(
     """
     from ingest.rejected import RejectedLog
     from ingest.unknown import line_for
+    from twuin.app import check_named_site
 
     settings = settings_from(site=site, data_dir=data_dir)
     path = settings.data_dir / "rejected.sqlite"
     if not path.exists():
         raise NotFound(f"no unknown names: {path} does not exist; name the data folder with --data-dir")
+    check_named_site(settings)
     log = RejectedLog(path)
     if forget:
         out.print(f"{counted(log.forget_unknown(), 'unknown name')} forgotten")

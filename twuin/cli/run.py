@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from twuin.alerts.model import Kind
+from twuin.alerts.model import Kind, Reason
 from twuin.cli.options import (
     BrokerOption,
     DataOption,
@@ -175,7 +175,8 @@ def monitor(
 ) -> None:
     """Analyse the readings and raise alerts, without pages.
 
-    With `--once`, print the alerts that stand after all readings of the store are analysed.
+    With `--once`, print the alerts there are after all readings of the store are analysed, and which of them
+    were withdrawn because later readings no longer support them.
     """
     from twuin.app import run_monitor, run_monitor_once
 
@@ -204,10 +205,13 @@ def monitor(
             line += f" {alert.evidence.get('fault', '')}"
         elif alert.kind not in (Kind.SILENT, Kind.SUPPLY):
             line += f" {alert.flow_m3h:>8.1f} m3/h {alert.lost_m3:>8.0f} m3"
-        out.print(f"{line}  {alert.state.value}")
+        said = "withdrawn" if alert.reason is Reason.WITHDRAWN else alert.state.value
+        out.print(f"{line}  {said}")
     first, last = (when.astimezone(watched.timezone).strftime("%Y-%m-%d %H:%M") for when in measured)
+    gone = sum(alert.reason is Reason.WITHDRAWN for alert in alerts)
+    withdrawn = f" ({gone} withdrawn: later readings do not support it any more)" if gone else ""
     out.print(
-        f"{counted(len(alerts), 'alert') if alerts else 'No alerts'} in readings "
+        f"{counted(len(alerts), 'alert') if alerts else 'No alerts'}{withdrawn} in readings "
         f"from {first} to {last} ({watched.timezone.key}). "
         "A DMA's first 7 measured days only teach what is usual."
     )

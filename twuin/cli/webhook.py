@@ -84,6 +84,9 @@ def remove(name: NameArgument, site: SiteOption = None, data_dir: DataOption = N
 @app.command("list")
 def show(site: SiteOption = None, data_dir: DataOption = None, as_json: JsonOption = False) -> None:
     """Print all senders, without their secrets."""
+    from twuin.app import check_named_site
+
+    check_named_site(settings_from(site=site, data_dir=data_dir))
     found = _senders(site, data_dir).all()
     if as_json:
         print_json(

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from twuin.app import build, check_doors, open_accounts, pages_alone, start_figures
 from twuin.db import open_database
-from twuin.instance import prepare_folder
+from twuin.instance import claim_folder
 from twuin.process import Jobs, address, listen, serve_web, until_stopped
 from twuin.sites.apart import overlaps
 from twuin.sites.front import ByHost
@@ -34,7 +34,7 @@ class House:
         """Raises TwuinError where something that it needs is wrong or away; nothing stays open then."""
         settings, site = member.settings, member.site
         check_doors(settings)
-        prepare_folder(settings.data_dir)
+        claim_folder(settings.data_dir, site.id)
         with ExitStack() as opened:
             database = opened.enter_context(closing(open_database(settings.database_url)))
             accounts = open_accounts(settings, site, database)

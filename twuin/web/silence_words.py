@@ -31,7 +31,7 @@ class SilenceWords:
         """A silence in a few words."""
         _ = self.formats.gettext
         others = len(sensors_of(alert)) - 1
-        over = alert.ended is not None or alert.state is State.CLOSED
+        over = alert.ended is not None or alert.state is State.CLOSED or not alert.supported
         values = {"sensor": alert.subject, "n": self.formats.number(others, 0)}
         if others and over:
             return _("Sensor %(sensor)s and %(n)s more were silent") % values
@@ -48,11 +48,11 @@ class SilenceWords:
         _ = self.formats.gettext
         count, times = len(sensors_of(alert)), _times(alert)
         many, over = count > 1, alert.ended is not None
-        if alert.reason is Reason.WITHDRAWN and not many:
-            text = _(
-                "Nothing came from sensor %(sensor)s for a while from %(onset)s on. It sent its readings "
-                "later, so none are missing."
-            )
+        withdrawn = alert.reason is Reason.WITHDRAWN
+        if (withdrawn or not alert.supported) and many:
+            text = _("Nothing came from %(n)s sensors for a while from %(onset)s on.")
+        elif withdrawn or not alert.supported:
+            text = _("Nothing came from sensor %(sensor)s for a while from %(onset)s on.")
         elif many and over:
             text = _("%(n)s sensors sent nothing from %(onset)s on. The last was back by %(ended)s.")
         elif many:
@@ -79,4 +79,9 @@ class SilenceWords:
                 "interval. Check its power, its signal and its meter."
             )
         numbers = {"n": self.formats.number(count, 0), "times": self.formats.number(times, 0)}
+        if withdrawn:
+            text += " " + _(
+                "The readings of that time came later, from the device or from a file, so this alert was "
+                "withdrawn."
+            )
         return text % {**values, **numbers}

@@ -310,14 +310,28 @@ class Words:
 
     def why_closed(self, alert: AlertOut) -> str:
         """Why this alert was closed; "" while nothing is said of it."""
-        if alert.reason is None:
-            return ""
-        if alert.kind is Kind.SILENT and alert.reason is Reason.WITHDRAWN:
-            return self.formats.gettext("Sent its readings later")
-        return self.reason(alert.reason)
+        return "" if alert.reason is None else self.why(alert.reason, alert.kind)
 
-    def note(self, entry: EntryOut) -> str:
-        """The note of a history line: of an update what changed, else what a person wrote."""
+    def why(self, reason: str, kind: str) -> str:
+        """Why an alert of this kind was closed."""
+        if kind == Kind.SILENT and reason == Reason.WITHDRAWN:
+            return self.formats.gettext("Withdrawn: the readings of that time came later")
+        return self.reason(reason)
+
+    def unsupported(self, alert: AlertOut) -> str:
+        """Why somebody who is at an alert should think again; "" while readings support it."""
+        _ = self.formats.gettext
+        if alert.supported:
+            return ""
+        if alert.kind is Kind.SILENT:
+            return _("The readings of that time have come since. Whoever is at it decides what it was.")
+        return _("Later readings no longer support this alert. Whoever is at it decides what it was.")
+
+    def note(self, entry: EntryOut, kind: str = "") -> str:
+        """The note of a history line: of an update what changed, else what a person wrote.
+
+        kind: of the alert.
+        """
         if entry.action != "updated":
             return entry.note
         _ = self.formats.gettext
@@ -330,7 +344,9 @@ class Words:
             "confidence": _("confidence"),
             "suspects": _("suspect pipes"),
             "visit": _("whether a visit pays"),
-            "unsupported": _("later readings no longer support it"),
+            "unsupported": _("the readings of that time have come since")
+            if kind == Kind.SILENT
+            else _("later readings no longer support it"),
             "supported": _("readings support it again"),
             "planned": _("a planned work explains it"),
             "unplanned": _("no planned work explains it any more"),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from twuin.instance import claim_folder
 from waterworks.errors import SettingsError
+
+Run = Callable[..., tuple[int, str, str]]
 
 SENSORS = "id,quantity,unit,dma,device,role\nD1-IN,flow,m3/h,D1,L1,inlet\n"
 
@@ -80,3 +83,56 @@ def test_readings_of_two_towns_do_not_get_into_one_folder(tmp_path: Path) -> Non
     second = backfill("desa")
     assert second.returncode == 1
     assert "data folder data is that of site 'kota', not of 'desa'" in " ".join(second.stderr.split())
+
+
+READING = [
+    ("export", "geojson", "sensors", "--to", "sensors.geojson"),
+    ("export", "geopackage", "--to", "kota.gpkg"),
+    ("export", "series", "--to", "series.csv"),
+    ("ingest", "ledger"),
+    ("ingest", "clocks"),
+    ("ingest", "clocks", "--release"),
+    ("ingest", "clocks", "--discard", "--device", "L1"),
+    ("ingest", "unknown"),
+    ("ingest", "unknown", "--forget"),
+    ("account", "list"),
+    ("token", "list"),
+    ("webhook", "list"),
+    ("notify", "list"),
+    ("notify", "retry", "--all"),
+    ("backup", "--to", "backups"),
+    ("losses",),
+    ("report", "make", "--format", "xlsx"),
+]
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_no_command_takes_the_data_of_another_site_for_its_own(
+    twuin: Run, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    site = site_folder(tmp_path / "desa", "desa")
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("ledger", "quarantine", "rejected"):
+        (data / f"{name}.sqlite").touch()
+    (data / "site.id").write_text("kota\n")
+    (tmp_path / "backups").mkdir()
+    before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
+    status, out, err = twuin(*command, "--site", site, "--data-dir", "data")
+    assert (status, out) == (1, "")
+    assert "data folder data is that of site 'kota', not of 'desa': name another with --data-dir" in err
+    assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("export", "geojson", "sensors", "--to", "sensors.geojson"), ("account", "list"), ("token", "list")],
+    ids=" ".join,
+)
+def test_a_command_that_only_reads_takes_no_folder(
+    twuin: Run, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    site = site_folder(tmp_path / "kota", "kota")
+    status, _, err = twuin(*command, "--site", site, "--data-dir", "data")
+    assert status == 0, err
+    assert not (tmp_path / "data" / "site.id").exists()

@@ -770,3 +770,12 @@ def test_alerts_and_work_are_there_while_the_readings_are_away(
         assert client.get(path).status_code == 503, path
     monkeypatch.setattr(fresh.views, "_own_watermark", own)
     assert said[language] in client.get(f"/alerts/{leak.id}").text
+
+
+def test_a_silence_whose_readings_came_later_says_so_in_its_history(fresh: Any, browse: Any) -> None:
+    silent = next(a for a in fresh.alerts.list().items if a.finding.kind is Kind.SILENT)
+    fresh.alerts.apply([f for f in fresh.findings if f.kind is not Kind.SILENT])
+    page = browse(fresh, "en").get(f"/alerts/{silent.id}").text
+    history = page.partition('id="history"')[2]
+    assert "Closed</strong> (Withdrawn: the readings of that time came later)" in history
+    assert "no longer support" not in page

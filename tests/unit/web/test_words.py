@@ -188,6 +188,22 @@ def test_a_silence_that_was_made_good_is_told_as_past(shown: Callable[[str], Any
     assert w.sentence(late) != w.sentence(alert)
     assert w.why_closed(late) != w.reason(Reason.WITHDRAWN)
     assert w.why_closed(alert) == ""
+    assert w.why(Reason.WITHDRAWN, late.kind) == w.why_closed(late)
+    many = late.model_copy(update={"evidence": {"sensors": ["A", "B", "C"]}})
+    assert "3 sensor" in w.sentence(many) and w.sentence(late).split(". ")[1] in w.sentence(many)
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_a_silence_made_good_while_somebody_is_at_it_is_told_as_past(
+    shown: Callable[[str], Any], code: str
+) -> None:
+    alert = next(a for a in shown("town").views.alerts().items if a.kind is Kind.SILENT)
+    late = alert.model_copy(update={"supported": False})
+    leak = next(a for a in shown("town").views.alerts().items if a.kind is Kind.LEAK)
+    w = words(code)
+    assert w.title(late) != w.title(alert) and w.sentence(late) != w.sentence(alert)
+    assert w.unsupported(late) != w.unsupported(leak.model_copy(update={"supported": False}))
+    assert w.unsupported(alert) == w.unsupported(leak) == ""
 
 
 @pytest.mark.parametrize("leaks", [1, 2])
