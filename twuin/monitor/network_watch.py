@@ -244,7 +244,7 @@ class NetworkWatch:
             for note in notes:
                 if note.what in ("unread", "anew"):
                     log.warning("the hydraulic model, day from %s: %s", moment(start), note.detail)
-            self._tell(np.isfinite(of_day.inflow).mean(0) >= 0.5)
+            yield from self._telling(np.isfinite(of_day.inflow).mean(0) >= 0.5)
             self._places.put(day, (self._tracker.saved(), dict(self._told), dict(self._named)))
             self._done = day
 
@@ -263,10 +263,11 @@ class NetworkWatch:
             if k in leaks
         ]
 
-    def _tell(self, metered: Bools) -> None:
+    def _telling(self, metered: Bools) -> Work[None]:
         """What is to be told at the end of the tracker's last day. metered (Z,): zones with an inflow."""
         day = self._tracker.day
         for leak in self._tracker.leaks.values():
+            yield  # where to search for one takes as long as a part of the tracker's day
             before = self._told.get(leak.id)
             if before is not None and leak.closed is not None and leak.closed < day:
                 self._told[leak.id] = self._passed(before, leak)
