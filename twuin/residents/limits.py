@@ -56,10 +56,12 @@ class Counts(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """odd: why to look first. refused: take none, for so long."""
+    """odd: why to look first. refused: take none, for so long.
+    by: which limit says so, None: too many wait for a look."""
 
     odd: tuple[Odd, ...]
     refused: timedelta | None = None
+    by: Odd | None = None
 
 
 def judge(counts: Counts, *, flood: int, others: tuple[Odd, ...] = ()) -> Verdict:
@@ -74,7 +76,7 @@ def judge(counts: Counts, *, flood: int, others: tuple[Odd, ...] = ()) -> Verdic
         (Odd.PHONE, counts.phone, PHONE),
     ):
         if count >= limit.refused:
-            return Verdict(tuple(odd), limit.span)
+            return Verdict(tuple(odd), limit.span, kind)
         if count >= limit.held:
             odd.append(kind)
     if counts.all >= flood:

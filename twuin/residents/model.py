@@ -151,10 +151,12 @@ class BadReport(TwuinError):
 
 
 class TooManyReports(TwuinError):
-    """No more is taken now from whoever sends them. wait_s: when to try again."""
+    """No more is taken now from whoever sends them. wait_s: when to try again. by: whose reports are too
+    many (of an address, a network, a phone number), None: everybody's."""
 
-    def __init__(self, wait_s: float) -> None:
+    def __init__(self, wait_s: float, by: Odd | None = None) -> None:
         self.wait_s = wait_s
+        self.by = by
         super().__init__("too many reports from here: try again later, or call")
 
 

@@ -144,7 +144,7 @@ class PublicReports:
             odd.append(Odd.QUICK)
         verdict = judge(self._counts(report), flood=self.options.flood, others=tuple(odd))
         if verdict.refused is not None:
-            raise TooManyReports(verdict.refused.total_seconds())
+            raise TooManyReports(verdict.refused.total_seconds(), verdict.by)
         # A photo is opened only where the report is taken: it is the dearest part.
         person, kept = self._with_photo(person, sent.photo)
         held = bool(verdict.odd)

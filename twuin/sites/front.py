@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from twuin.api.problems import problem
+from twuin.web.outside import NO_UTILITY
 from twuin.web.security import SecurityHeaders
 
 _HOST = re.compile(r"([a-z0-9._-]+)(?::[0-9]{1,5})?")
@@ -21,9 +22,11 @@ class ByHost:
     pages and scripts apart by it. Paths are not looked at, so no path leads to another site.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stranger: ASGIApp | None = None) -> None:
+        """stranger: what answers requests for hosts that are nobody's; None: a problem by RFC 9457."""
         self._applications: dict[str, ASGIApp] = {}
         self._refuse = SecurityHeaders(_nobody)
+        self._stranger = stranger or self._refuse
 
     def put(self, hosts: Iterable[str], application: ASGIApp) -> None:
         """From now on requests for ``hosts`` (small letters, no port) go to ``application``."""
@@ -42,11 +45,11 @@ class ByHost:
         named = Headers(scope=scope).getlist("host")
         # Two names: another program on the way may have believed the other one.
         found = _HOST.fullmatch(named[0].lower()) if len(named) == 1 else None
-        return self._applications.get(found[1], self._refuse) if found else self._refuse
+        return self._applications.get(found[1], self._stranger) if found else self._refuse
 
 
 async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
-    await problem(421, "no utility of this installation has this host name")(scope, receive, send)
+    await problem(421, NO_UTILITY)(scope, receive, send)
 
 
 async def _live(receive: Receive, send: Send) -> None:

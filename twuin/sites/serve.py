@@ -18,7 +18,7 @@ from twuin.sites.apart import overlaps
 from twuin.sites.front import ByHost
 from twuin.sites.installation import Installation, Member, load_member
 from twuin.traces import traces
-from twuin.web.outside import Utility, away_page, front_page
+from twuin.web.outside import Utility, away_page, front_page, stranger_page
 from waterworks.errors import SettingsError, TwuinError
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Street:
     """
 
     def __init__(self, installation: Installation) -> None:
-        self.front = ByHost()
+        self.front = ByHost(stranger_page(https=installation.web.https))
         self.jobs = Jobs()
         self._installation = installation
         self._houses: dict[str, House] = {}

@@ -77,8 +77,7 @@ class AccountWords:
             "token_rights": _("Choose at least one right; some are only for the whole site."),
             "token_days": _("Choose for how many days the token is good."),
             "token_many": _("There are too many tokens: revoke one first."),
-            "provider_away": _("%(name)s does not answer at the moment. Try again in some minutes. "
-                               "Administrators can sign in with a password."),
+            "provider_away": _("%(name)s does not answer at the moment. Try again in some minutes."),
             "provider_refused": _("%(name)s did not say clearly who you are, so you are not signed in. Try "
                                   "again; if it stays like this, tell an administrator: the security log "
                                   "says why."),
@@ -89,8 +88,9 @@ class AccountWords:
             "no_account": _("You are signed in at %(name)s, but there is no account for you here yet. Ask an "
                             "administrator of Twuin for one, by the e-mail address that you have there."),
             "no_email": _("%(name)s does not confirm an e-mail address of yours, so no account can be made "
-                          "for you."),
-            "no_group": _("You are in none of the groups at %(name)s that may use Twuin."),
+                          "for you. Have your address confirmed there, then sign in again."),
+            "no_group": _("You are in none of the groups at %(name)s that may use Twuin. Ask an "
+                          "administrator of Twuin which one you should be in."),
             "linked": _("This account at %(name)s belongs to another account here, or yours to another "
                         "there."),
         }  # fmt: skip

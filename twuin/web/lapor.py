@@ -18,7 +18,7 @@ from twuin.access import GuardedRoute, guarded_router, needs
 from twuin.access.door import source_of
 from twuin.accounts.rights import Anyone
 from twuin.residents.keys import written_code
-from twuin.residents.model import BadReport, Category, Sent, TooManyReports
+from twuin.residents.model import BadReport, Category, Odd, Sent, TooManyReports
 from twuin.residents.parts import Residents
 from twuin.residents.photo import MOST_BYTES
 from twuin.views.models import SiteOut
@@ -156,7 +156,8 @@ def lapor_routes(templates: Templates, residents: Residents) -> APIRouter:
                 given.pop("moment", None)
             return form_page(p, given, problem=e.word, status=422)
         except TooManyReports as e:
-            response = form_page(p, given, problem="many", status=429)
+            word = {Odd.PHONE: "many_phone", None: "many_all"}.get(e.by, "many")
+            response = form_page(p, given, problem=word, status=429)
             response.headers["retry-after"] = str(math.ceil(e.wait_s))
             return response
         kept = "" if taken.photo else "&photo=no"

@@ -14,7 +14,10 @@ from starlette.staticfiles import StaticFiles
 
 from twuin.web.locales import LANGUAGES
 from twuin.web.render import LANGUAGE_COOKIE, STATIC, Page, Templates
-from twuin.web.security import install_headers
+from twuin.web.security import install_headers, local_path
+
+NO_UTILITY = "no utility of this installation has this host name"
+"""Why a request for an unknown host is refused."""
 
 _YEAR = 365 * 86_400
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -39,6 +42,23 @@ def front_page(title: str, utilities: Callable[[], Sequence[Utility]], *, https:
     return _application(title, page, https)
 
 
+def stranger_page(*, https: bool) -> Starlette:
+    """An application for host names that are no utility's: says so, to browsers as a page."""
+
+    def page(p: Page) -> Response:
+        if "text/html" not in p.request.headers.get("accept", ""):
+            body = {
+                "type": "about:blank",
+                "title": "Misdirected Request",
+                "status": 421,
+                "detail": NO_UTILITY,
+            }
+            return JSONResponse(body, 421, media_type="application/problem+json")
+        return p.response("stranger.html", 421, title="")
+
+    return _application("", page, https)
+
+
 def away_page(again_s: int, *, https: bool) -> Starlette:
     """An application that answers everything with: not now. again_s: when to ask again [s]."""
 
@@ -47,7 +67,8 @@ def away_page(again_s: int, *, https: bool) -> Starlette:
         if p.request.url.path.startswith("/api/"):
             body = {"type": "about:blank", "title": "Service Unavailable", "status": 503}
             return JSONResponse(body, 503, later, media_type="application/problem+json")
-        answer = p.response("away.html", 503, title="")
+        here = p.request.url.path if p.request.method in ("GET", "HEAD") else "/"
+        answer = p.response("away.html", 503, title="", here=local_path(here))
         answer.headers.update(later)
         return answer
 

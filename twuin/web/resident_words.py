@@ -166,6 +166,10 @@ class ResidentWords:
             "photo": _("This photo cannot be read. Take another (JPEG or PNG, at most 8 MB), or send none."),
             "moment": _("This page was open for too long. Look through it and send it once more."),
             "many": _("Very many reports have come from your network. Try again in an hour, or call us."),
+            "many_phone": _(
+                "Many reports have come with this phone number today. Try again tomorrow, or call us."
+            ),
+            "many_all": _("Very many reports are coming in. Try again in an hour, or call us."),
             "large": _("That was too much to send. Leave the photo out, or take a smaller one."),
         }.get(word, "")
 

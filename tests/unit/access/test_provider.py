@@ -15,6 +15,7 @@ from twuin.accounts.model import What
 from twuin.accounts.rights import Role
 from twuin.accounts.service import By
 from twuin.oidc.groups import Rule
+from twuin.oidc.provider import Provider, ProviderAway
 from twuin.oidc.signing_in import Rules
 
 RULES = Rules(groups=(Rule("regu", Role.CREW, frozenset({"D1"})), Rule("teknik", Role.ENGINEER)), open=True)
@@ -111,6 +112,18 @@ def test_somebody_without_a_group_is_told_whom_to_ask(portal: Any, issuer: str) 
     tell(issuer, "u-9", email="x@pdam.example", email_verified=True)
     answer = come(portal.client(headers={"accept-language": "en"}), "u-9")
     assert answer.status_code == 403 and "no account for you here yet" in answer.text
+
+
+def test_where_everybody_has_a_password_a_provider_that_is_away_is_not_said_to_shut_them_out(
+    portal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> str:
+        raise ProviderAway("no answer")
+
+    monkeypatch.setattr(Provider, "address", away)
+    answer = portal.client(headers={"accept-language": "en"}).get("/signin/provider")
+    assert answer.status_code == 503 and "Portal does not answer at the moment" in answer.text
+    assert "With a password" in answer.text and "dministrators can sign in" not in answer.text
 
 
 @pytest.mark.parametrize(

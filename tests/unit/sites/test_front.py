@@ -155,3 +155,13 @@ def test_an_administrator_of_one_is_nobody_at_another(twins: Any) -> None:
     client = desa.client(cookies=cookies, headers={FORM_HEADER: headers[FORM_HEADER]})
     for path in (f"{API}/accounts", f"{API}/sensors", f"{API}/me", "/security"):
         assert client.get(path).status_code in (303, 401)
+
+
+def test_a_browser_at_nobodys_host_is_told_so_in_its_language(twins: Any) -> None:
+    nobodys = twins[0].client(host="kotta.water.example")
+    page = nobodys.get("/lapor", headers={"accept": "text/html,*/*;q=0.8", "accept-language": "id"})
+    assert page.status_code == 421 and 'lang="id"' in page.text and "tidak dikenal di sini" in page.text
+    assert "Kota" not in page.text and "kotta" not in page.text
+    answer = nobodys.get(f"{API}/site")
+    assert answer.status_code == 421 and answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"] == "no utility of this installation has this host name"

@@ -169,6 +169,16 @@ def test_far_too_many_are_told_so_and_keep_what_they_wrote(client: TestClient) -
     answer = client.post("/lapor", data=filled(client, phone="0812 999 999"))
     assert answer.status_code == 429 and int(answer.headers["retry-after"]) > 0
     assert "Jl. Melati 3" in answer.text
+    assert "from your network" in answer.text and 'href="tel:' in answer.text.partition("</main>")[0]
+
+
+def test_far_too_many_with_one_phone_number_are_told_that_it_is_the_number(client: TestClient) -> None:
+    for _ in range(10):
+        sent(client)
+    answer = client.post("/lapor", data=filled(client))
+    assert answer.status_code == 429 and int(answer.headers["retry-after"]) == 86400
+    assert "with this phone number" in answer.text and "tomorrow" in answer.text
+    assert "network" not in answer.text and "an hour" not in answer.text
 
 
 def test_a_code_is_shown_as_it_was_given_however_it_is_typed(client: TestClient) -> None:
