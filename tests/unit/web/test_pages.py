@@ -779,3 +779,11 @@ def test_a_silence_whose_readings_came_later_says_so_in_its_history(fresh: Any, 
     history = page.partition('id="history"')[2]
     assert "Closed</strong> (Withdrawn: the readings of that time came later)" in history
     assert "no longer support" not in page
+
+
+@pytest.mark.parametrize(
+    ("code", "none"), [("en", "none in these days"), ("id", "belum ada pada hari-hari ini")]
+)
+def test_a_time_of_no_leak_is_no_median(shown: Any, browse: Browse, code: str, none: str) -> None:
+    page = browse(shown("town"), code).get("/results").text
+    assert page.count(none) == 2 and "median of 0" not in page and "median dari 0" not in page
