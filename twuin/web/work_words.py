@@ -10,8 +10,9 @@ from twuin.alerts.crew import Why
 from twuin.alerts.model import State
 from twuin.alerts.promises import Stage, Standing
 from twuin.alerts.score import SAID, SCORED
+from twuin.alerts.steps import STEPS
 from twuin.alerts.work import Cause, LeakType, Method
-from twuin.views.models import AlertOut, CheckOut, EntryOut, PlaceOut
+from twuin.views.models import AlertDetail, CheckOut, EntryOut, PlaceOut
 from twuin.web.check_words import CheckWords
 from twuin.web.formats import Formats
 from twuin.web.resident_words import ResidentWords
@@ -29,6 +30,9 @@ WAY = (
     State.CLOSED,
 )
 """The states in the order of the work."""
+
+REACHED = {s.done: {s.target} for s in STEPS if s.target is not None} | {"verified": {State.VERIFIED}}
+"""Where an entry of an alert's history led."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,16 @@ class WorkWords:
             State.CLOSED: _("Closed"),
         }[State(state)]
 
-    def way(self, alert: AlertOut) -> list[tuple[str, str]]:
-        """The states that an alert goes through, each by name and as "past", "now" or "next"."""
-        at = WAY.index(alert.state)
+    def way(self, alert: AlertDetail) -> list[tuple[str, str]]:
+        """The states that an alert goes through, each by name and as "past", "now" or "next". What it went
+        past, as one that was withdrawn was never repaired, is left out."""
+        at, been = WAY.index(alert.state), {State.OPEN}
+        for entry in alert.history:
+            been = {State.OPEN} if entry.action == "reopened" else been | REACHED.get(entry.action, set())
         return [
-            (self.state(s), "now" if i == at else "past" if i < at else "next") for i, s in enumerate(WAY)
+            (self.state(s), "now" if i == at else "past" if i < at else "next")
+            for i, s in enumerate(WAY)
+            if i >= at or s in been
         ]
 
     def button(self, action: str) -> str:

@@ -290,6 +290,11 @@ def form_of(page: str) -> dict[str, str]:
     return {"version": version.group(1), "actor": "Sari", "note": "", "reason": ""}
 
 
+def way_of(page: str) -> list[str]:
+    """The steps that an alert's page says it has gone, up to where it stands."""
+    return re.findall(r'<li class="way-(?:past|now)"[^>]*>([^<]+)', page)
+
+
 def test_an_alert_is_acknowledged_noted_closed_and_reopened_by_form(fresh: Any, browse: Browse) -> None:
     client = browse(fresh, "en")
     at = f"/alerts/{leak_of(fresh).id}"
@@ -298,13 +303,17 @@ def test_an_alert_is_acknowledged_noted_closed_and_reopened_by_form(fresh: Any, 
         ("note", {"note": "Crew <b>underway</b>"}, State.ACKNOWLEDGED, "The note is kept in the history."),
         ("close", {"reason": "planned"}, State.CLOSED, "The alert is closed."),
         ("reopen", {}, State.OPEN, "The alert is open again."),
+        ("assign", {"assignee": "Crew Utara"}, State.ASSIGNED, "The alert is assigned."),
     ):
         form = {**form_of(client.get(at).text), **extra, "action": action}
         answer = client.post(at, data=form)
         assert answer.status_code == 303, action
         page = client.get(answer.headers["location"]).text
         assert said in page
+        if action == "close":
+            assert way_of(page) == ["Open", "Acknowledged", "Closed"], "nobody repaired it"
         assert fresh.alerts.get(at.rsplit("/", 1)[1]).state is state
+    assert way_of(page) == ["Open", "Assigned"], "that it was acknowledged was before it was opened again"
     assert "Crew &lt;b&gt;underway&lt;/b&gt;" in page and "Sari" in page
     assert fresh.alerts.history(at.rsplit("/", 1)[1])[3].reason is Reason.PLANNED
 
@@ -338,8 +347,10 @@ def test_a_leak_is_taken_all_the_way_by_form(fresh: Any, browse: Browse) -> None
         form = {**rest, **form_of(client.get(at).text), **extra, "action": action}
         answer = client.post(at, data=form)
         assert answer.status_code == 303, action
-        assert said in client.get(answer.headers["location"]).text, action
+        page = client.get(answer.headers["location"]).text
+        assert said in page, action
         assert fresh.alerts.get(alert.id).state is state
+    assert way_of(page) == ["Open", "Assigned", "On site", "Located", "Repaired", "Closed"]
 
 
 @pytest.mark.parametrize(
