@@ -35,8 +35,12 @@ lags one and a half behind."""
 
 
 GROWS_DAYS = 7
-"""So long after an event began [d] a rise may be taken for its growth. Later, beside what days differ by, too
-many a leak of its own would pass for it."""
+"""So long after an event began [d] a rise may be taken for its growth even if it had not grown before. Later,
+beside what days differ by, too many a leak of its own would pass for it."""
+
+
+SURELY = 3.0
+"""An older event must have risen up to then, with a slope of so many standard errors."""
 
 
 AS_WELL = 3.0
@@ -182,7 +186,30 @@ class Ledger:
             return True
         if abs(by) < 0.5 * abs(e.now) and (at < e.revised or self._growing(e, at)):
             return True
-        return at - e.start <= GROWS_DAYS * self._day_blocks and self._one_rise(e, at)
+        young = at - e.start <= GROWS_DAYS * self._day_blocks
+        return (young or self._rose(e, at)) and self._one_rise(e, at)
+
+    def _rose(self, e: Event, at: int) -> bool:
+        """Whether the excess of an event rose surely up to block ``at``: the slope of a line through it (of
+        least squares, each block weighted by its noise) is more than ``SURELY`` times its standard error,
+        which is the wider the more neighbouring blocks stray together."""
+        excess, scale = self._excess(e, at)
+        ok = np.isfinite(excess) & (scale > 0)
+        n = int(ok.sum())
+        if n < max(2, len(ok) // 2):
+            return False
+        w, i = scale[ok] ** -2.0, np.flatnonzero(ok).astype(np.float64)
+        i -= (w @ i) / w.sum()
+        moment = float(w @ i**2)
+        together = n * (e.spread_of(len(ok)) / e.spread_of(1)) ** 2
+        error = e.spread_of(1) * math.sqrt(max(1.0, together) / moment)
+        return bool(w @ (i * excess[ok]) / moment > SURELY * error)
+
+    def _excess(self, e: Event, until: int) -> tuple[Floats, Floats]:
+        """What an event has shown of itself in the blocks from its start to ``until``, as positive flow
+        [m3/s], and the noise of these."""
+        excess = e.side * (self._above(e.area, e.start, until) + e.course(e.start, until))
+        return excess, self.record.block["scale"][e.start : until, e.area]
 
     def _one_rise(self, e: Event, at: int) -> bool:
         """Whether the excess since an event began is told as well by one leak that grows all the while,
@@ -191,9 +218,7 @@ class Ledger:
         Compared are log likelihoods of weighted least squares: of a line or a parabola, and of a line with a
         step. That neighbouring blocks stray together makes a difference worth less.
         """
-        b = self.record.blocks
-        excess = e.side * (self._above(e.area, e.start, b) + e.course(e.start, b))
-        scale = self.record.block["scale"][e.start : b, e.area]
+        excess, scale = self._excess(e, self.record.blocks)
         ok = np.isfinite(excess) & (scale > 0)
         x, w, i = excess[ok], scale[ok] ** -2.0, np.flatnonzero(ok).astype(np.float64)
         later = (i >= at - e.start).astype(np.float64)

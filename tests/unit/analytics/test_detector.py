@@ -130,18 +130,19 @@ def grown(days: int, over: float, areas: int) -> np.ndarray:
     return np.clip(age / (over * PER_DAY), 0, 1) if over else (age >= 0).astype(float)
 
 
-def test_a_leak_that_grows_is_one_event() -> None:
-    events = each_alone(8.0 * grown(8, 4, 24))
+@pytest.mark.parametrize(("over", "days"), [(4, 8), (14, 22)])
+def test_a_leak_that_grows_is_one_event(over: int, days: int) -> None:
+    events = each_alone(8.0 * grown(days, over, 24))
     assert sorted(e.area for e in events) == list(range(24))
 
 
-@pytest.mark.parametrize("over", [0, 4])
-def test_a_burst_beside_a_leak_is_an_event_of_its_own(over: int) -> None:
-    """A leak that comes at once, or grows over four days, and on the seventh a burst."""
-    burst = np.roll(grown(10, 0, 8), 6 * PER_DAY, axis=0)
-    burst[: 6 * PER_DAY] = 0
-    events = each_alone(2.0 * grown(10, over, 8) + 4.0 * burst)
-    at = 6 * PER_DAY + 4 * np.arange(8)
+@pytest.mark.parametrize(("over", "after"), [(0, 6), (4, 6), (4, 12)])
+def test_a_burst_beside_a_leak_is_an_event_of_its_own(over: int, after: int) -> None:
+    """A leak that comes at once, or grows over four days, and some days after its begin a burst."""
+    burst = np.roll(grown(after + 4, 0, 8), after * PER_DAY, axis=0)
+    burst[: after * PER_DAY] = 0
+    events = each_alone(2.0 * grown(after + 4, over, 8) + 4.0 * burst)
+    at = after * PER_DAY + 4 * np.arange(8)
     own = {e.area for e in events if abs(e.start - at[e.area]) <= 6}
     assert len(own) >= 7
 
